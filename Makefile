@@ -1,0 +1,52 @@
+# Needs Python >= 3.11, pip, make and a C compiler; everything else goes into .venv/.
+#   make            the environment           make test      fast tests (< 5 minutes on two cores)
+#   make october    the main job              make test-all  fast and slow tests
+#   make check      style, types, layers      make bench     speed, by parts
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: venv october test test-fast test-slow test-all warm check format bench clean
+.DEFAULT_GOAL := venv
+
+venv: .venv/.stamp
+
+.venv/.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,sweep,view]'
+	touch $@
+
+october: venv
+	$(BIN)/cascade october
+
+# Kernels are compiled once, in one process, before test workers share the cache.
+warm: venv
+	$(BIN)/python -m abm.jit warm
+
+test: test-fast
+
+test-fast: venv warm
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow"
+
+test-slow: venv warm
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m slow
+
+test-all: venv warm
+	$(BIN)/python -m pytest -n $(WORKERS) -q
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict abm agents
+	$(BIN)/lint-imports
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv warm
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .numba_cache
+	find abm agents experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +

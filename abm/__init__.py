@@ -1,0 +1,1 @@
+"""The market: mechanics and rules, no opinions about behaviour."""

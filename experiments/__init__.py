@@ -1,0 +1,1 @@
+"""Scenarios, runs and what is read from them: config, runner, run folders, score card, figures, command line."""
