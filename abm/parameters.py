@@ -1,14 +1,13 @@
-"""Parameters: frozen pydantic models whose every field states what it is, its unit, its range and its source.
+"""Parameters: frozen pydantic models whose every field states what it is, unit, range and source.
 
-A part of the model declares its parameters beside its code, as a subclass of :class:`Frozen` with fields made by
-:func:`parameter`.  The scenario file, its checks, the parameter table and the help are generated from them, so a
-number that is not declared here cannot be set and a number that is set cannot be undocumented.
+A part of the model declares its parameters beside its code, as a subclass of :class:`Frozen` with fields
+made by :func:`parameter`.  The scenario file, its checks, the parameter table and the help are generated
+from them: a number that is not declared cannot be set, a number that is set cannot be undocumented.
 
 Example::
 
     class Fees(Frozen):
-        maker: float = parameter(0.0002, "Fee of the resting side", unit="share of value", source="assumption",
-                                 ge=-0.01, le=0.05)
+        maker: float = parameter(0.0002, "Fee of the resting side", unit="share of value", le=0.05)
 
     Fees(maker=0.0001).maker            # 0.0001
     Fees(maker=3)                       # pydantic.ValidationError
@@ -25,7 +24,7 @@ ASSUMPTION = "assumption"
 
 
 class Frozen(BaseModel):
-    """Base of all parameter models: immutable, unknown keys refused, no NaN or infinity, no silent conversion."""
+    """Base of all parameter models: immutable, no unknown keys, no NaN or infinity, no silent conversion."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, validate_default=True
@@ -56,8 +55,8 @@ def parameter(
     """Declare one field of a parameter model.
 
     Args:
-        default: value when the scenario gives none; ``...`` makes the field required; a list, dict or model is
-            copied for each instance.
+        default: value when the scenario gives none; ``...`` makes the field required; a list, dict or
+            set is copied for each instance.
         description: one sentence, what the number does.
         unit: unit in words ("seconds", "share of notional"); empty for names and switches.
         source: where the default comes from (a page, a paper, a data file), or "assumption".

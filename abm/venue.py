@@ -4,8 +4,8 @@ These are the frozen models behind the scenario tables ``[clock]``, ``[assets.NA
 ``[venues.NAME]`` and ``[[news]]``.  A new venue is a table, not code.  The rules themselves are functions in
 ``margin``, ``liquidation``, ``insurance``, ``adl``, ``funding`` and ``oracle``; here they are only named.
 
-All numbers are as a trader would write them (dollars, coins, seconds, shares); the model turns them into integer
-units, ticks, lots and milliseconds when it is built.
+All numbers are as a trader would write them (dollars, coins, seconds, shares); the model turns them into
+integer units, ticks, lots and milliseconds when it is built.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ class MarkRule(Frozen):
 
     rule: Literal["median", "index_basis", "median_oracle"] = parameter(
         "median",
-        "median = median of funding-adjusted index, index plus mean basis, last trade; index_basis = index plus mean"
-        " basis; median_oracle = index plus slow basis, own book, perpetuals of the other venues",
+        "median = median of funding-adjusted index, index plus mean basis, last trade; index_basis = index"
+        " plus mean basis; median_oracle = index plus slow basis, own book, perpetuals of the other venues",
         source=BINANCE_MARK,
     )
     window: float = parameter(
@@ -213,8 +213,8 @@ class LiquidationRule(Frozen):
 
     style: Literal["bankruptcy", "market"] = parameter(
         "bankruptcy",
-        "bankruptcy = one IOC order at the bankruptcy price, the rest is taken over; market = orders into the book,"
-        " then a backstop vault",
+        "bankruptcy = one IOC order at the bankruptcy price, the rest is taken over; market = orders into"
+        " the book, then a backstop vault",
         source=f"{BINANCE_LIQUIDATION}; {HYPERLIQUID_LIQUIDATION}",
     )
     partial: bool = parameter(
@@ -267,8 +267,8 @@ class FundRule(Frozen):
     cash: float = parameter(1e8, "Cash at the start", unit="settlement asset", ge=0, le=1e12)
     cap: float = parameter(
         1.0,
-        "notional_cap: net notional of the inventory at most this times fund equity; drawdown: no more take-over"
-        " after this loss of the 8 h peak",
+        "notional_cap: net notional of the inventory at most this times fund equity; drawdown: no more"
+        " take-over after this loss of the 8 h peak",
         unit="share of fund equity",
         source=f"1.0 in {BINANCE_LIQUIDATION}; 0.3 Bybit docs v5/market/adl-alert",
         ge=0,
