@@ -1,0 +1,156 @@
+"""What is due when: exogenous events, news on its way to people, funding hours.
+
+Time is an integer of milliseconds since the run's UTC start. The step that ends at `now_ms` covers the
+interval (now_ms - step_ms, now_ms]: nothing comes early, nothing comes twice, and a resumed run needs no
+pointer of its own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm import random
+from abm.parameters import Frozen, parameter
+
+HOUR_MS = 3_600_000
+NEVER_MS = (1 << 62) - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def milliseconds(start: datetime, time: datetime) -> int:
+    """Whole milliseconds from the run's start to `time` (both with a time zone), rounded down."""
+    return (time - start) // _MILLISECOND
+
+
+class Entry(NamedTuple):
+    """One dated event."""
+
+    time_ms: int
+    kind: str
+    payload: Any
+
+
+class Calendar:
+    """A sorted list of dated events; of two at the same time the one given first comes first.
+
+    Example::
+
+        calendar = Calendar([(3_000_000, "news", -0.04)])
+        calendar.due(3_000_000, 1000)       # [Entry(time_ms=3000000, kind='news', payload=-0.04)]
+    """
+
+    def __init__(self, events: Iterable[tuple[int, str, Any]] = ()) -> None:
+        self.entries: list[Entry] = sorted(
+            (Entry(*event) for event in events), key=lambda entry: entry.time_ms
+        )
+        self._times = [entry.time_ms for entry in self.entries]
+
+    def due(self, now_ms: int, step_ms: int) -> list[Entry]:
+        """The events of the step that ends at `now_ms`."""
+        first = bisect_right(self._times, now_ms - step_ms)
+        return self.entries[first : bisect_right(self._times, now_ms, first)]
+
+    def next_ms(self, now_ms: int) -> int:
+        """Time of the first event after `now_ms`; `NEVER_MS` if there is none."""
+        place = bisect_right(self._times, now_ms)
+        return self._times[place] if place < len(self._times) else NEVER_MS
+
+
+class NewsDelay(Frozen):
+    """How long news takes to reach people: a share hears fast, the rest by one broad law (two lognormals).
+
+    No record says when each owner learned what; the ranges are those from which reduced models of a cascade
+    were drawn. One broad law for the slow part is preferred to a narrow second wave, which would be close to
+    a scripted second shock.
+    """
+
+    fast_share: float = parameter(
+        0.5, "Share of owners that hear by the fast law", unit="share of owners",
+        source="assumption: middle of the range 0.35-0.85 tried with a reduced model", ge=0, le=1,
+    )  # fmt: skip
+    fast_median: float = parameter(
+        150.0, "Median delay of the fast", unit="seconds",
+        source="assumption: range 90-240 tried with a reduced model", ge=0, le=86400,
+    )  # fmt: skip
+    fast_spread: float = parameter(
+        0.6, "Standard deviation of the log delay of the fast", unit="log seconds",
+        source="assumption: range 0.4-0.8 tried with a reduced model", ge=0, le=3,
+    )  # fmt: skip
+    slow_median: float = parameter(
+        900.0, "Median delay of the rest", unit="seconds",
+        source="assumption: one broad law of 15 minutes kept the fall's shape in a reduced model",
+        ge=0, le=86400,
+    )  # fmt: skip
+    slow_spread: float = parameter(
+        1.0, "Standard deviation of the log delay of the rest", unit="log seconds",
+        source="assumption: one broad reaction law", ge=0, le=3,
+    )  # fmt: skip
+
+
+def learning_delays(
+    delay: NewsDelay, keys: NDArray[np.int64], seed: int, news: int = 0, stream: str = "news"
+) -> NDArray[np.int64]:
+    """Delay in ms after which each owner learns piece of news number `news`.
+
+    Args:
+        delay: the law.
+        keys: int64[n], the owners' own identities; an owner's delay depends on nobody else's presence.
+        seed: the run's seed.
+        news: number of the piece of news; a second one finds other people fast.
+        stream: name of the draws, so that two populations with the same keys hear independently.
+    """
+    fast = random.uniform(random.stream_of(seed, stream, "fast"), keys, news) < delay.fast_share
+    normal = random.normal(random.stream_of(seed, stream, "delay"), keys, news)
+    median = np.where(fast, delay.fast_median, delay.slow_median)
+    spread = np.where(fast, delay.fast_spread, delay.slow_spread)
+    result: NDArray[np.int64] = np.ceil(median * 1000.0 * np.exp(spread * normal)).astype(np.int64)
+    return result
+
+
+class Deliveries:
+    """Items that reach their receivers at known times; looking up a step costs what arrives in it.
+
+    Args:
+        times_ms: int64[n], when each item arrives. `NEVER_MS` = not at all.
+    """
+
+    def __init__(self, times_ms: NDArray[np.int64]) -> None:
+        self.order: NDArray[np.int64] = np.argsort(times_ms, kind="stable").astype(np.int64)
+        self.times_ms: NDArray[np.int64] = np.asarray(times_ms, np.int64)[self.order]
+
+    def due(self, now_ms: int, step_ms: int) -> NDArray[np.int64]:
+        """Indices of the items that arrive in the step ending at `now_ms`: by time, then by index."""
+        first, last = np.searchsorted(self.times_ms, (now_ms - step_ms, now_ms), side="right")
+        return self.order[first:last]
+
+    def arrived(self, now_ms: int) -> int:
+        """How many items have arrived by `now_ms`."""
+        return int(np.searchsorted(self.times_ms, now_ms, side="right"))
+
+
+def next_funding_ms(start: datetime, now_ms: int, interval_hours: float) -> int:
+    """First funding time after `now_ms`, in ms since the start; intervals are counted from midnight UTC.
+
+    Eight-hour funding falls on 00:00, 08:00 and 16:00 UTC whatever the start of the run.
+
+    Raises:
+        ValueError: the interval is not positive or does not divide a day.
+    """
+    interval = round(interval_hours * HOUR_MS)
+    if interval <= 0 or (24 * HOUR_MS) % interval:
+        raise ValueError(f"funding interval: {interval_hours} hours given, a positive part of 24 expected")
+    offset = milliseconds(_EPOCH, start)
+    return ((offset + now_ms) // interval + 1) * interval - offset
+
+
+def funding_due(start: datetime, now_ms: int, step_ms: int, interval_hours: float) -> bool:
+    """Whether a funding time falls in the step that ends at `now_ms`."""
+    return next_funding_ms(start, now_ms - step_ms, interval_hours) <= now_ms

@@ -1,0 +1,112 @@
+"""The calendar: nothing early, nothing twice; news by a keyed law; funding by the UTC clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abm.calendar import (
+    NEVER_MS,
+    Calendar,
+    Deliveries,
+    NewsDelay,
+    funding_due,
+    learning_delays,
+    milliseconds,
+    next_funding_ms,
+)
+
+START = datetime(2025, 10, 10, 20, tzinfo=UTC)
+KEYS = np.arange(50_000, dtype=np.int64)
+
+
+@given(
+    st.lists(st.integers(-5_000, 20_000), max_size=30),
+    st.integers(1, 3_000),
+)
+def test_every_event_comes_exactly_once_and_never_early(times: list[int], step: int) -> None:
+    calendar = Calendar((time, "news", n) for n, time in enumerate(times))
+    seen = []
+    for now in range(-5_000, 20_000 + step, step):
+        for entry in calendar.due(now, step):
+            assert now - step < entry.time_ms <= now
+            seen.append(entry.payload)
+    assert sorted(seen) == list(range(len(times)))
+    assert [times[n] for n in seen] == sorted(times)
+
+
+def test_events_at_the_same_time_keep_the_order_given() -> None:
+    calendar = Calendar([(500, "b", 1), (500, "a", 2), (100, "c", 3)])
+    assert [entry.payload for entry in calendar.due(1000, 1000)] == [3, 1, 2]
+    assert calendar.next_ms(0) == 100
+    assert calendar.next_ms(100) == 500
+    assert calendar.next_ms(500) == NEVER_MS
+
+
+def test_utc_times_become_milliseconds_whatever_the_zone() -> None:
+    east = timezone(timedelta(hours=9))
+    assert milliseconds(START, datetime(2025, 10, 10, 20, 50, tzinfo=UTC)) == 3_000_000
+    assert milliseconds(START, datetime(2025, 10, 11, 5, 50, tzinfo=east)) == 3_000_000
+    assert milliseconds(START, datetime(2025, 10, 10, 19, 58, tzinfo=UTC)) == -120_000
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=50), st.sampled_from([250, 500, 1000, 2000]))
+def test_deliveries_reach_each_receiver_once_in_order(times: list[int], step: int) -> None:
+    deliveries = Deliveries(np.array(times, np.int64))
+    seen: list[int] = []
+    for now in range(0, 12_000, step):
+        due = deliveries.due(now, step)
+        assert all(now - step < times[i] <= now for i in due)
+        seen.extend(int(i) for i in due)
+        assert deliveries.arrived(now) == len(seen)
+    assert seen == sorted(range(len(times)), key=lambda i: (times[i], i))
+
+
+def test_delays_follow_the_stated_medians_and_shares() -> None:
+    broad = learning_delays(NewsDelay(fast_share=0.0), KEYS, seed=1)
+    assert np.median(broad) == pytest.approx(900_000, rel=0.02)
+    assert np.log(broad / 900_000).std() == pytest.approx(1.0, rel=0.02)
+    fast = learning_delays(NewsDelay(fast_share=1.0, fast_median=120.0, fast_spread=0.5), KEYS, seed=1)
+    assert np.median(fast) == pytest.approx(120_000, rel=0.02)
+    assert np.log(fast / 120_000).std() == pytest.approx(0.5, rel=0.02)
+    mixed = learning_delays(
+        NewsDelay(fast_share=0.4, fast_median=10.0, fast_spread=0.0, slow_spread=0.0), KEYS, seed=1
+    )
+    assert (mixed == 10_000).mean() == pytest.approx(0.4, abs=0.01)
+    assert set(np.unique(mixed)) == {10_000, 900_000}
+
+
+def test_an_owners_delay_does_not_depend_on_who_else_is_there() -> None:
+    everyone = learning_delays(NewsDelay(), KEYS, seed=3)
+    some = learning_delays(NewsDelay(), KEYS[7::13], seed=3)
+    assert np.array_equal(everyone[7::13], some)
+    assert not np.array_equal(everyone, learning_delays(NewsDelay(), KEYS, seed=4))
+    assert not np.array_equal(everyone, learning_delays(NewsDelay(), KEYS, seed=3, news=1))
+
+
+def test_funding_falls_on_utc_hours_whatever_the_start() -> None:
+    midnight = 4 * 3_600_000  # four hours after a start at 20:00
+    assert next_funding_ms(START, 0, 8.0) == midnight
+    assert next_funding_ms(START, midnight - 1, 8.0) == midnight
+    assert next_funding_ms(START, midnight, 8.0) == midnight + 8 * 3_600_000
+    assert next_funding_ms(START, -1, 1.0) == 0
+    assert next_funding_ms(START, 0, 0.5) == 1_800_000
+    late = START + timedelta(minutes=17)
+    assert next_funding_ms(late, 0, 1.0) == 43 * 60_000
+
+
+@pytest.mark.parametrize("step", [250, 1000, 2000, 7000])
+def test_each_funding_time_is_due_in_one_step(step: int) -> None:
+    times = [now for now in range(-120_000, 3 * 3_600_000 + step, step) if funding_due(START, now, step, 1.0)]
+    assert len(times) == 4
+    assert all(0 <= now % 3_600_000 < step for now in times)
+
+
+@pytest.mark.parametrize("hours", [0.0, -1.0, 7.0])
+def test_an_interval_that_does_not_divide_the_day_is_an_error(hours: float) -> None:
+    with pytest.raises(ValueError, match="funding interval"):
+        next_funding_ms(START, 0, hours)
