@@ -1,8 +1,9 @@
 """Maintenance margin by position size: the bracket tables of a contract.
 
-A bracket ``k`` covers notionals from ``floor[k]`` (in) to ``cap[k]`` (out) and asks
+Bracket ``k`` covers notionals from ``floor[k]`` (in) to ``cap[k]`` (out) and asks
 
-    maintenance = notional * mmr[k] - cum[k],      cum[k] = cum[k-1] + floor[k] * (mmr[k] - mmr[k-1]), cum[0] = 0
+    maintenance = notional * mmr[k] - cum[k]
+    cum[0] = 0,  cum[k] = cum[k-1] + floor[k] * (mmr[k] - mmr[k-1])
 
 which makes it continuous in the notional.  The recursion and the table are Binance's (USD-M leverage and
 margin, binance.com/en/support/faq/b3c689c1f50a44cabb3a84e663b81d93; brackets as its API returned them on
@@ -112,6 +113,19 @@ class Brackets:
         """Largest leverage a user may choose at this notional."""
         return int(self.leverage[self.bracket(notional)])
 
+    def widened(self, factor: float) -> Brackets:
+        """The same rates with all bounds and maintenance amounts ``factor`` (>= 1) times as large."""
+
+        def wide(x: NDArray[np.int64]) -> NDArray[np.int64]:
+            return np.array([min(int(v * factor), OPEN_END) for v in x.tolist()], dtype=np.int64)
+
+        floor = wide(self.floor)
+        cum = [0]
+        for k in range(1, len(self)):
+            cum.append(cum[k - 1] + -(-int(floor[k]) * int(self.mmr[k] - self.mmr[k - 1]) // RATE))
+        cap = np.append(floor[1:], OPEN_END)
+        return Brackets(floor, cap, self.mmr, np.array(cum, np.int64), self.leverage, int(self.limit * factor))
+
 
 def from_rows(rows: Iterable[Mapping[str, Any]], unit: int, name: str = "brackets") -> Brackets:
     """Build and check one table.
@@ -168,7 +182,7 @@ def read(path: str | Path) -> dict[str, list[dict[str, str]]]:
 
 
 def generic(size_class: str, unit: int) -> Brackets:
-    """The table of a size class (major, large, small), for coins whose own is not known: an assumption."""
+    """The table of a size class, for coins whose own is not known: an assumption."""
     rows: list[dict[str, float]] = []
     floor = 0.0
     for leverage, cap, mmr in GENERIC[size_class]:
@@ -178,13 +192,22 @@ def generic(size_class: str, unit: int) -> Brackets:
 
 
 def table(
-    name: str, size_class: str, unit: int, tables: Mapping[str, Iterable[Mapping[str, Any]]] | None = None
+    name: str,
+    size_class: str,
+    unit: int,
+    tables: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+    stands_for: float = 1.0,
 ) -> Brackets:
-    """The table a contract asks for: ``"generic"`` by its size class, else a symbol of ``tables`` (see ``read``).
+    """The table a contract asks for: ``"generic"`` by size class, else a symbol of ``tables`` (see ``read``).
+
+    A contract that stands for several real ones (``stands_for``) has bounds that many times wider: a maker or a
+    fund with one position in each of them would otherwise be margined as if all of it were in one.
 
     Raises:
         KeyError: the symbol is not in ``tables``.
     """
     if name == "generic":
-        return generic(size_class, unit)
-    return from_rows((tables or {})[name], unit, name)
+        one = generic(size_class, unit)
+    else:
+        one = from_rows((tables or {})[name], unit, name)
+    return one if stands_for == 1.0 else one.widened(stands_for)
