@@ -48,5 +48,5 @@ bench: venv warm
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .numba_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kernels
 	find abm agents experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """What a run keeps: the record of every step, the events, the accounts at chosen times.
 
-`Recording` is the finished record, plain arrays in memory; `experiments.run` writes it to a folder and reads it back.
+`Recording` is the finished record, plain arrays in memory; `experiments.run` writes it to a folder and reads it
+back.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Recording:
     """The record of one run.
 
     Step tables hold one array [steps, columns] a name, one column a book, venue or edge. Events, accounts and
-    positions hold one array [lines] a name. A column named in `vocabularies` holds integer codes into that list of
-    names, -1 for none; the columns `book`, `venue` and `edge` are coded by the lists of those names.
+    positions hold one array [lines] a name. A column named in `vocabularies` holds integer codes into that list
+    of names, -1 for none; the columns `book`, `venue` and `edge` are coded by the lists of those names.
     """
 
     start: datetime  # UTC; `time` counts from here
@@ -86,7 +87,7 @@ class Recording:
 
 
 def _feed(total: Any, name: str, values: Values, names: Sequence[str] | None) -> None:
-    """Add one column to a hash: integers as int64, floats as float64 with one NaN and one zero, text as UTF-8."""
+    """Add one column to a hash: integers as int64, floats as float64 with one NaN and one zero, text as is."""
     total.update(f"{name}{list(values.shape)}\1".encode())
     if names is not None and values.dtype.kind in "iu":
         total.update("\0".join(names).encode() + b"\1")

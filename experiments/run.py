@@ -1,0 +1,381 @@
+"""A run folder: the only thing that score cards, figures and every later reader see of a run.
+
+    config.toml         the scenario as it ran, every number resolved; a scenario file again
+    provenance.json     seed, host, times, versions, commit: all that may differ between equal runs is here
+    columns.json        name, unit and meaning of every recorded column, and the lists of names
+    digest.txt          SHA-256 of the recorded values, independent of file bytes
+    steps/              books, venues, network: one line a recorded step and book, venue or edge (Parquet)
+    events/             one line an event
+    accounts/           LABEL and positions-LABEL: accounts at chosen times
+
+A folder appears whole or not at all: it is written beside its place under a name that starts with `.writing-`
+and renamed when everything is on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import tomli_w
+from numpy.typing import NDArray
+
+from abm.recorder import Column, Recording, Table
+
+WRITING = ".writing-"
+STEP_TABLES = {"books": "book", "venues": "venue", "network": "edge"}  # table: what one line is about
+_ROW_GROUP = 1 << 18
+
+
+class RunError(Exception):
+    """A folder is not a run, or a name is not in it; the message says what is there instead."""
+
+
+class Run:
+    """One finished run, read from its folder.
+
+    Example::
+
+        run = Run.open("runs/two_venues")
+        run.column("mid", book="alpha:BTC-PERP")        # float64 [steps]
+        run.events("liquidation")["value"].sum()        # USD
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with (folder / "config.toml").open("rb") as file:
+            self.config: dict[str, Any] = tomllib.load(file)
+        self.provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
+        self.digest: str = (folder / "digest.txt").read_text().strip()
+        described = json.loads((folder / "columns.json").read_text())
+        self.columns = [Column(*line) for line in described["columns"]]
+        self.start: datetime = datetime.fromisoformat(described["start"])
+        self.books: list[str] = described["books"]
+        self.venues: list[str] = described["venues"]
+        self.edges: list[str] = described["edges"]
+        self.vocabularies: dict[str, list[str]] = described["vocabularies"]
+        clock = pq.read_table(folder / "steps" / "clock.parquet")
+        self.steps: NDArray[np.int32] = clock["step"].to_numpy()
+        self.time: NDArray[np.float64] = clock["time"].to_numpy()
+        self._read: dict[tuple[str, str], NDArray[Any]] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a run folder, or a folder that holds exactly one run as its `seed-...`.
+
+        Raises RunError where there is no whole run at `path`.
+        """
+        folder = Path(path)
+        seeds = sorted(folder.glob("seed-*")) if folder.is_dir() else []
+        if not is_run(folder) and len(seeds) == 1:
+            folder = seeds[0]
+        if not folder.exists():
+            raise RunError(f"{path}: no such folder")
+        if not is_run(folder):
+            inside = f"; it holds {len(seeds)} runs: {seeds[0].name} ..." if len(seeds) > 1 else ""
+            raise RunError(f"{path}: not a run folder (no digest.txt and config.toml){inside}")
+        return cls(folder)
+
+    @property
+    def seed(self) -> int:
+        return int(self.provenance["seed"])
+
+    @property
+    def name(self) -> str:
+        """The scenario's name."""
+        return str(self.provenance["scenario"])
+
+    def column(
+        self, name: str, *, book: str | None = None, venue: str | None = None, edge: str | None = None
+    ) -> NDArray[Any]:
+        """One recorded column: [steps] for a named book, venue or edge, else [steps, all of them].
+
+        Without a name the table is the one that has the column, books first. Unit: see `describe(name)`.
+        """
+        given = {"books": book, "venues": venue, "network": edge}
+        chosen = [table for table, who in given.items() if who is not None]
+        if len(chosen) > 1:
+            raise RunError("a column belongs to a book, a venue or an edge: name one of them")
+        tables = chosen or list(STEP_TABLES)
+        table = next((one for one in tables if name in self._names(one)), None)
+        if table is None:
+            known = sorted({column for one in tables for column in self._names(one)})
+            raise RunError(f"no column {name!r} in {' or '.join(tables)}; there are {', '.join(known)}")
+        values = self._step_values(table, name)
+        if not chosen:
+            return values
+        who, members = given[table], self._members(table)
+        if who not in members:
+            raise RunError(f"no {STEP_TABLES[table]} {who!r}; there are {', '.join(members)}")
+        return values[:, members.index(str(who))]
+
+    def describe(self, name: str) -> tuple[str, str]:
+        """Unit and meaning of a recorded column."""
+        for column in self.columns:
+            if column.name == name:
+                return column.unit, column.meaning
+        raise RunError(f"no column {name!r}")
+
+    def table(self, name: str) -> pa.Table:
+        """A whole table, by its path without `.parquet`: "steps/books", "events/events", "accounts/end"."""
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            there = sorted(
+                str(found.relative_to(self.folder).with_suffix(""))
+                for found in self.folder.glob("*/*.parquet")
+            )
+            raise RunError(f"no table {name!r}; there are {', '.join(there)}")
+        return pq.read_table(path)
+
+    def events(self, kind: str | None = None) -> dict[str, NDArray[Any]]:
+        """The events, or those of one kind, in order of time: arrays by column, names as text."""
+        table = self.table("events/events")
+        if kind is not None:
+            kinds = self.vocabularies.get("kind", [])
+            if kinds and kind not in kinds:
+                raise RunError(f"no events of kind {kind!r}; there are {', '.join(kinds)}")
+            table = table.filter(pc.equal(table["kind"].cast(pa.string()), kind))
+        return {name: _plain(table[name]) for name in table.column_names}
+
+    def accounts(self, label: str = "end") -> dict[str, NDArray[Any]]:
+        """All accounts at a label ("start", "end" or seconds): arrays by column."""
+        table = self.table(f"accounts/{label}")
+        return {name: _plain(table[name]) for name in table.column_names}
+
+    def positions(self, label: str = "end") -> dict[str, NDArray[Any]]:
+        """All open positions at a label: arrays by column, joined to accounts by `row`."""
+        return self.accounts(f"positions-{label}")
+
+    def labels(self) -> list[str]:
+        """The times at which accounts were kept."""
+        found = (path.stem for path in (self.folder / "accounts").glob("*.parquet"))
+        return sorted(name for name in found if not name.startswith("positions-"))
+
+    def verify(self) -> bool:
+        """Whether the values in the files are still those that the digest was made of."""
+        return self.recording().digest() == self.digest
+
+    def recording(self) -> Recording:
+        """The whole record back in memory, as it was written."""
+        return Recording(
+            start=self.start,
+            step=self.steps,
+            time=self.time,
+            book_names=self.books,
+            venue_names=self.venues,
+            edge_names=self.edges,
+            books={name: self._step_values("books", name) for name in self._names("books")},
+            venues={name: self._step_values("venues", name) for name in self._names("venues")},
+            network={name: self._step_values("network", name) for name in self._names("network")},
+            events=self._coded("events/events"),
+            accounts={label: self._coded(f"accounts/{label}") for label in self.labels()},
+            positions={
+                path.stem.removeprefix("positions-"): self._coded(f"accounts/{path.stem}")
+                for path in (self.folder / "accounts").glob("positions-*.parquet")
+            },
+            columns=self.columns,
+            vocabularies=self.vocabularies,
+        )
+
+    def _members(self, table: str) -> list[str]:
+        return {"books": self.books, "venues": self.venues, "network": self.edges}[table]
+
+    def _names(self, table: str) -> list[str]:
+        path = self.folder / "steps" / f"{table}.parquet"
+        if not path.exists():
+            return []
+        keys = ("step", "time", STEP_TABLES[table])
+        return [name for name in pq.read_schema(path).names if name not in keys]
+
+    def _step_values(self, table: str, name: str) -> NDArray[Any]:
+        if (table, name) not in self._read:
+            path = self.folder / "steps" / f"{table}.parquet"
+            long = pq.read_table(path, columns=[name])[name].to_numpy()
+            self._read[table, name] = long.reshape(len(self.time), len(self._members(table)))
+        return self._read[table, name]
+
+    def _coded(self, path: str) -> Table:
+        table = self.table(path) if (self.folder / f"{path}.parquet").exists() else pa.table({})
+        known = {"book": self.books, "venue": self.venues, "edge": self.edges, **self.vocabularies}
+        return {name: _codes(table[name], known.get(name)) for name in table.column_names}
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a whole run; cheap, reads nothing."""
+    return (folder / "digest.txt").is_file() and (folder / "config.toml").is_file()
+
+
+def write(
+    recording: Recording,
+    folder: str | Path,
+    *,
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> Run:
+    """Write a recording to a run folder, whole or not at all, and open it.
+
+    Raises FileExistsError where something else than a run is at `folder`; a whole run that is already there
+    stays (two workers finished the same run) and is opened.
+    """
+    target = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and not is_run(target):
+        raise FileExistsError(f"{target} exists and is not a run folder")
+    scratch = Path(tempfile.mkdtemp(prefix=f"{WRITING}{os.getpid()}-", dir=target.parent))
+    try:
+        _write_files(recording, scratch, config, provenance)
+        os.chmod(scratch, 0o755)
+        try:
+            os.rename(scratch, target)
+        except OSError:
+            if not is_run(target):
+                raise
+        _flush(target.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Run.open(target)
+
+
+def _write_files(
+    recording: Recording, folder: Path, config: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> None:
+    for part in ("steps", "events", "accounts"):
+        (folder / part).mkdir()
+    _parquet(pa.table({"step": recording.step, "time": recording.time}), folder / "steps" / "clock.parquet")
+    for table, key in STEP_TABLES.items():
+        columns: Table = getattr(recording, table)
+        if columns:
+            _parquet(_long(recording, columns, key), folder / "steps" / f"{table}.parquet")
+    for path, columns in recording.tables().items():
+        if not path.startswith("steps/"):
+            arrays = {name: _arrow(values, recording.names(name)) for name, values in columns.items()}
+            _parquet(pa.table(arrays), folder / f"{path}.parquet")
+    described = {
+        "start": recording.start.isoformat(),
+        "books": list(recording.book_names),
+        "venues": list(recording.venue_names),
+        "edges": list(recording.edge_names),
+        "vocabularies": {name: list(names) for name, names in recording.vocabularies.items()},
+        "columns": [list(column) for column in recording.columns],
+    }
+    (folder / "columns.json").write_text(json.dumps(described, indent=1) + "\n")
+    (folder / "config.toml").write_text(tomli_w.dumps(plain(config)))
+    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1, default=str) + "\n")
+    (folder / "digest.txt").write_text(recording.digest() + "\n")
+    for written in folder.rglob("*"):
+        _flush(written)
+
+
+def plain(value: Any) -> Any:
+    """A config value in TOML's types: tuples become lists, paths text, keys without a value go."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (str, bool, int, float, datetime, date)):
+        return value
+    return str(value)
+
+
+def _long(recording: Recording, columns: Table, key: str) -> pa.Table:
+    """Step arrays [steps, members] as one line a step and member, in that order."""
+    names = list(recording.names(key) or ())
+    steps, members = len(recording.step), len(names)
+    arrays: dict[str, Any] = {
+        "step": np.repeat(recording.step, members),
+        "time": np.repeat(recording.time, members),
+        key: _arrow(np.tile(np.arange(members, dtype=np.int32), steps), names),
+    }
+    for name, values in columns.items():
+        if values.shape != (steps, members):
+            raise ValueError(f"column {name}: shape {values.shape}, expected {(steps, members)}")
+        arrays[name] = np.ascontiguousarray(values).reshape(-1)
+    return pa.table(arrays)
+
+
+def _arrow(values: NDArray[Any], names: Sequence[str] | None) -> Any:
+    """An array for a file: codes become names (-1 none), text and numbers stay."""
+    values = np.asarray(values)
+    if names is not None and values.dtype.kind in "iu":
+        codes = pa.array(values.astype(np.int32), mask=values < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(list(names), type=pa.string()))
+    if values.dtype.kind in "OUS":
+        return pa.array([str(value) for value in values.tolist()], type=pa.string())
+    return pa.array(np.ascontiguousarray(values))
+
+
+def _plain(column: Any) -> NDArray[Any]:
+    """A file's column as numpy: names as text, "" for none."""
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        return np.array([text or "" for text in column.to_pylist()], dtype=object)
+    return np.asarray(column.to_numpy())
+
+
+def _codes(column: Any, names: Sequence[str] | None) -> NDArray[Any]:
+    """A file's column as the recording had it: names as codes again."""
+    if names is not None and pa.types.is_dictionary(column.type):
+        code = {name: number for number, name in enumerate(names)}
+        text = column.to_pylist()
+        return np.array([-1 if name is None else code[name] for name in text], dtype=np.int32)
+    return _plain(column)
+
+
+def _parquet(table: pa.Table, path: Path) -> None:
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    named = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        use_dictionary=named,
+        use_byte_stream_split=floats,  # bytes of one weight together: slow-moving prices shrink several times
+        row_group_size=_ROW_GROUP,
+        write_statistics=True,
+    )
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep_unfinished(folder: Path) -> list[Path]:
+    """Remove what killed writers left in a folder; what a living process still writes stays."""
+    gone = []
+    for scratch in folder.glob(f"{WRITING}*"):
+        writer = scratch.name.removeprefix(WRITING).split("-")[0]
+        if writer.isdigit() and not _alive(int(writer)):
+            shutil.rmtree(scratch, ignore_errors=True)
+            gone.append(scratch)
+    return gone
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def utc(seconds: float) -> str:
+    """A wall-clock time as ISO text in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
