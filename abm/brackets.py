@@ -124,7 +124,8 @@ class Brackets:
         for k in range(1, len(self)):
             cum.append(cum[k - 1] + -(-int(floor[k]) * int(self.mmr[k] - self.mmr[k - 1]) // RATE))
         cap = np.append(floor[1:], OPEN_END)
-        return Brackets(floor, cap, self.mmr, np.array(cum, np.int64), self.leverage, int(self.limit * factor))
+        limit = int(self.limit * factor)
+        return Brackets(floor, cap, self.mmr, np.array(cum, np.int64), self.leverage, limit)
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], unit: int, name: str = "brackets") -> Brackets:
@@ -172,7 +173,8 @@ def from_rows(rows: Iterable[Mapping[str, Any]], unit: int, name: str = "bracket
 def read(path: str | Path) -> dict[str, list[dict[str, str]]]:
     """Rows of a bracket file by symbol.
 
-    Columns: symbol, bracket, max_leverage, notional_floor, notional_cap (dollars), mmr (share), cum (dollars).
+    Columns: symbol, bracket, max_leverage, notional_floor, notional_cap (dollars), mmr (share),
+    cum (dollars).
     """
     tables: dict[str, list[dict[str, str]]] = {}
     with open(path, newline="", encoding="utf-8") as file:
@@ -200,8 +202,8 @@ def table(
 ) -> Brackets:
     """The table a contract asks for: ``"generic"`` by size class, else a symbol of ``tables`` (see ``read``).
 
-    A contract that stands for several real ones (``stands_for``) has bounds that many times wider: a maker or a
-    fund with one position in each of them would otherwise be margined as if all of it were in one.
+    A contract that stands for several real ones (``stands_for``) has bounds that many times wider: a maker or
+    a fund with one position in each of them would otherwise be margined as if all of it were in one.
 
     Raises:
         KeyError: the symbol is not in ``tables``.

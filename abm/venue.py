@@ -110,8 +110,8 @@ class Contract(Frozen):
     )
     stands_for: float = parameter(
         1.0,
-        "Number of real contracts this one stands for: its open interest is theirs together, so the bounds of its"
-        " brackets are this many times those of the one it is named after",
+        "Number of real contracts this one stands for: its open interest is theirs together, so the bounds of"
+        " its brackets are this many times those of the one it is named after",
         unit="contracts", ge=1, le=1000,
     )
     class_: Literal["major", "large", "small"] = parameter(
