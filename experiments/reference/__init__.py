@@ -1,7 +1,7 @@
 """The event's data and targets: files beside this module (origin and columns: ``SOURCES.md``).
 
-Read by scenario builders (what was known before the news), by the score card and by the figures. The market itself
-never imports it.
+Read by scenario builders (what was known before the news), by the score card and by the figures. The
+market itself never imports it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def names() -> list[str]:
 
 
 def path(name: str) -> Path:
-    """Path of a data file by name, with or without its ending. Raises FileNotFoundError naming the known ones."""
+    """Path of a data file, with or without its ending. Raises FileNotFoundError naming the known ones."""
     for candidate in (FOLDER / name, FOLDER / f"{name}.csv"):
         if candidate.is_file():
             return candidate
@@ -67,8 +67,9 @@ def bars(name: str = PERP_MINUTES) -> Bars:
 def targets(name: str = "october") -> list[dict[str, Any]]:
     """Rows to compare a run with, in the order of the sheet.
 
-    A row has id, name, unit, low, high, role, window, estimator, source, grade; central is None where there is none;
-    ``against`` (calm window) only in rows that are ratios to calm. Raises KeyError naming the known sets.
+    A row has id, name, unit, low, high, role, window, estimator, source, grade; central is None where there
+    is none; ``against`` (calm window) only in rows that are ratios to calm. Raises KeyError naming the
+    known sets.
     """
     with (FOLDER / "targets.toml").open("rb") as file:
         sets = tomllib.load(file)
