@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 ASSUMPTION = "assumption"
@@ -37,6 +37,8 @@ class Frozen(BaseModel):
         annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
         if annotation in (int, float) and isinstance(value, (bool, str)):
             raise PydanticCustomError("number_type", "expected a number")
+        if annotation is AwareDatetime and isinstance(value, (bool, int, float)):
+            raise PydanticCustomError("time_type", "expected a time")
         return value
 
 

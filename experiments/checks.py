@@ -1,0 +1,238 @@
+"""What no table of a scenario can see alone: names that must exist, units that must be whole, sums, times.
+
+Each check yields plain lines "where: what was given, what was expected".  `known` holds the names as the
+file gives them, so that an entry with a fault of its own is not also reported as missing.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from abm.brackets import read
+from experiments.faults import meant, show
+
+if TYPE_CHECKING:
+    from experiments.config import Scenario
+
+BRACKETS = Path(__file__).parent / "reference" / "binance_tiers_2025-09-29.csv"
+TARGETS = BRACKETS.with_name("targets.toml")
+REACH = 8  # a price may rise to this many times the opening price
+LARGEST_QUOTE = 10**11  # dollars: no venue's books and accounts in one asset may ever sum to more ...
+LARGEST_COIN = 10**10  # ... and no spot coin's
+INT64 = (1 << 63) - 1
+NAME = re.compile(r"[A-Za-z0-9_]+")
+
+
+@cache
+def bracket_tables() -> dict[str, list[dict[str, str]]]:
+    """Rows of the bracket file by symbol (real brackets of Binance, see experiments/reference)."""
+    return read(BRACKETS)
+
+
+def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
+    """All faults between the tables of a scenario whose tables are each in order."""
+    found: list[str] = []
+    for one in (_names, _clock, _units, _shares, _index, _brackets, _network, _population, _record, _targets):
+        found += one(scenario, known)
+    return found
+
+
+def exact(number: float) -> Fraction:
+    """The number a person wrote: 0.1 is one tenth, not its binary neighbour."""
+    return Fraction(repr(float(number)))
+
+
+def _unknown(where: str, given: str, names: Iterable[str], table: str) -> str:
+    return f"{where}: given {show(given)}, no such entry in [{table}], {meant(given, names)}"
+
+
+def _names(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    for table, names in known.items():
+        for name in sorted(names):
+            if not NAME.fullmatch(name):
+                yield f"{table}.{name}: given {show(name)}, expected a name of letters, digits and _"
+    if not known["venues"]:
+        yield "venues: nothing given, expected at least one [venues.NAME]"
+    for name, venue in scenario.venues.items():
+        where = f"venues.{name}"
+        if venue.quote not in known["assets"]:
+            yield _unknown(f"{where}.quote", venue.quote, known["assets"], "assets")
+        if not venue.perps and not venue.spots:
+            yield f"{where}: no perps and no spots given, expected at least one book"
+        for kind, coins in (("perps", venue.perps), ("spots", venue.spots)):
+            for coin in sorted({coin for coin in coins if coins.count(coin) > 1}):
+                yield f"{where}.{kind}: given {coin} twice, expected each coin once"
+            for coin in coins:
+                if coin not in known["contracts"]:
+                    yield _unknown(f"{where}.{kind}", coin, known["contracts"], "contracts")
+                elif kind == "spots" and coin not in known["assets"]:
+                    yield _unknown(f"{where}.{kind}", coin, known["assets"], "assets")
+        if venue.quote in venue.spots:
+            yield f"{where}.spots: given {venue.quote}, expected a coin other than the quote asset"
+    listed = {coin for venue in scenario.venues.values() for coin in (*venue.perps, *venue.spots)}
+    for coin in scenario.contracts:
+        if coin not in listed:
+            yield f"contracts.{coin}: on no venue, expected in the perps or spots of at least one"
+
+
+def _whole(where: str, seconds: float, step: float, what: str) -> Iterator[str]:
+    if exact(seconds) % exact(step):
+        yield f"{where}: given {seconds:g}, expected a whole number of {what}"
+
+
+def _clock(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    clock = scenario.clock
+    yield from _whole("clock.step", clock.step, 0.001, "milliseconds")
+    yield from _whole("clock.duration", clock.duration, clock.step, f"steps of {clock.step:g} s")
+    yield from _whole("clock.burn_in", clock.burn_in, clock.step, f"steps of {clock.step:g} s")
+    times = [(f"news.{i}.time", news.time) for i, news in enumerate(scenario.news)]
+    times += [(f"network.events.{i}.time", event.time) for i, event in enumerate(scenario.network.events)]
+    for where, time in times:
+        if not 0 <= clock.seconds(time) < clock.duration:
+            run = f"{show(clock.start)} and {clock.duration:g} s later"
+            yield f"{where}: given {show(time)}, expected a time within the run, between {run}"
+
+
+def _units(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    quotes = {venue.quote for venue in scenario.venues.values()}
+    for name, asset in scenario.assets.items():
+        largest = LARGEST_QUOTE if name in quotes else LARGEST_COIN
+        most = asset.decimals
+        while most > 0 and largest / exact(asset.value) * 10**most > INT64:
+            most -= 1
+        if most < asset.decimals:
+            yield (
+                f"assets.{name}.decimals: given {asset.decimals}, expected at most {most}:"
+                f" {largest:.0e} dollars of {name} must fit in a 64-bit integer"
+            )
+    for name, venue in scenario.venues.items():
+        quote = scenario.assets.get(venue.quote)
+        if quote is None:
+            continue
+        if venue.fund.cash * 10**quote.decimals > INT64 // 4:
+            yield f"venues.{name}.fund.cash: given {venue.fund.cash:g}, more than 64 bits of units can hold"
+        for coin in dict.fromkeys((*venue.perps, *venue.spots)):
+            contract = scenario.contracts.get(coin)
+            if contract is None:
+                continue
+            book = f"contracts.{coin}.tick: given {contract.tick:g} with lot {contract.lot:g}"
+            unit = exact(contract.tick) * exact(contract.lot) * 10**quote.decimals
+            if unit.denominator != 1:
+                yield (
+                    f"{book}, expected tick x lot to be a whole number of units of {venue.quote}"
+                    f" (10^-{quote.decimals}), it is {float(unit):g}"
+                )
+            ticks = exact(contract.price) / exact(contract.tick)
+            if ticks < 1:
+                yield f"{book}, expected a tick not above the price {contract.price:g}"
+            if (REACH * ticks) * 1024 > INT64 // 4:
+                yield f"{book}, expected a tick of at least {REACH * 4096 * contract.price / INT64:.3g}"
+            if REACH * ticks * unit > INT64 // 1024:
+                yield f"{book}, expected a smaller lot: one lot at {REACH} x the price overflows 64 bits"
+            base = scenario.assets.get(coin)
+            if coin in venue.spots and base and (exact(contract.lot) * 10**base.decimals).denominator != 1:
+                yield (
+                    f"contracts.{coin}.lot: given {contract.lot:g}, expected a whole number of units"
+                    f" of {coin} (10^-{base.decimals})"
+                )
+
+
+def _shares(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    if set(scenario.venues) != known["venues"]:
+        return  # a venue with faults of its own is missing from the sum
+    for key, kind in (("share", "perps"), ("spot_share", "spots")):
+        for name, venue in scenario.venues.items():
+            if getattr(venue, key) > 0 and not getattr(venue, kind):
+                yield f"venues.{name}.{key}: given {getattr(venue, key):g}, expected 0: it has no {kind}"
+        total = sum(getattr(venue, key) for venue in scenario.venues.values())
+        if any(getattr(venue, kind) for venue in scenario.venues.values()) and abs(total - 1) > 1e-3:
+            each = ", ".join(f"{name} {getattr(venue, key):g}" for name, venue in scenario.venues.items())
+            yield f"venues.*.{key}: given {each}, expected a sum of 1, it is {total:g}"
+
+
+def _index(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    for name, venue in scenario.venues.items():
+        where = f"venues.{name}.index.weights"
+        weights = venue.index.weights
+        for source, weight in weights.items():
+            if source not in known["venues"]:
+                yield _unknown(where, source, known["venues"], "venues")
+            if weight < 0:
+                yield f"{where}.{source}: given {weight:g}, expected a number of at least 0"
+        for coin in venue.perps:
+            sources = [
+                source
+                for source, other in scenario.venues.items()
+                if coin in other.spots and (weights.get(source, 0) if weights else other.spot_share) > 0
+            ]
+            if not sources and coin in known["contracts"] and set(scenario.venues) == known["venues"]:
+                by = "of these weights" if weights else "with a spot_share"
+                yield f"{where}: no spot venue {by} lists {coin}, expected at least one for its index"
+
+
+def _brackets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    for coin, contract in scenario.contracts.items():
+        if contract.brackets != "generic" and contract.brackets not in bracket_tables():
+            names = ["generic", *bracket_tables()]
+            given = contract.brackets
+            yield f"contracts.{coin}.brackets: given {show(given)}, {meant(given, names)}"
+
+
+def _network(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    yield from scenario.network.faults(sorted(known["venues"]), sorted(known["assets"]))
+
+
+def _targets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    groups = tomllib.loads(TARGETS.read_text(encoding="utf-8"))
+    if scenario.targets and scenario.targets.file not in groups:
+        yield f"targets.file: given {show(scenario.targets.file)}, {meant(scenario.targets.file, groups)}"
+
+
+PLACES = {
+    "venue": "venues", "venues": "venues", "coin": "contracts", "coins": "contracts",
+    "asset": "assets", "assets": "assets", "quote": "assets",
+}  # fmt: skip
+
+
+def _population(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Names of venues, coins and assets in the parameters of species and in openings."""
+    for name, entry in scenario.population.items():
+        for where, model in (
+            (f"population.{name}", entry.parameters),
+            (f"population.{name}.opening", entry.opening),
+        ):
+            for key, table in PLACES.items():
+                value: Any = getattr(model, key, None)
+                given = (
+                    [value] if isinstance(value, str) else list(value or ()) if not callable(value) else []
+                )
+                for item in given:
+                    if isinstance(item, str) and item not in known[table] and item not in ("", "all", "*"):
+                        yield _unknown(f"{where}.{key}", item, known[table], table)
+
+
+def _record(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    books = {
+        f"{name}:{coin}-{kind}"
+        for name, venue in scenario.venues.items()
+        for kind, coins in (("PERP", venue.perps), ("SPOT", venue.spots))
+        for coin in coins
+    }
+    given = scenario.record.books
+    for book in () if given == "all" else [given] if isinstance(given, str) else given:
+        if book not in books:
+            yield f"record.books: given {show(book)}, {meant(book, books)}"
+    clock = scenario.clock
+    for label in scenario.record.accounts_at:
+        if isinstance(label, str):
+            if label not in ("start", "end"):
+                yield f'record.accounts_at: given {show(label)}, expected "start", "end" or seconds'
+        elif not -clock.burn_in <= label <= clock.duration:
+            most = f"{clock.duration:g}"
+            yield f"record.accounts_at: given {label:g}, expected seconds within the run, up to {most}"

@@ -1,0 +1,327 @@
+"""A scenario: one TOML file, checked as a whole, every fault reported at once.
+
+The tables are ``clock, assets, contracts, venues.NAME, network, population.NAME, record, targets`` and the
+only exogenous inputs, ``[[news]]`` and ``[[network.events]]``.  Each part declares its own parameters beside
+its code (``abm.venue``, ``abm.network``, the species); this module composes them.  A scenario file never
+runs code.
+
+Example::
+
+    scenario = load("two_venues", [("venues.*.fees.taker", "0.0004"), ("news.0.size", "-0.08")])
+    print(dump(scenario))               # the resolved file; loads() gives the same scenario again
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from abm.network import NetworkParameters
+from abm.parameters import Frozen, parameter
+from abm.venue import Asset, Clock, Contract, News, VenueRules
+from experiments.checks import check
+from experiments.faults import ParameterRow, ScenarioError, in_words, meant, place, rows, show
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+NAMED = ("assets", "contracts", "venues", "population")  # tables of tables, their keys free names
+
+__all__ = [
+    "Population",
+    "Record",
+    "Scenario",
+    "ScenarioError",
+    "Targets",
+    "dump",
+    "load",
+    "loads",
+    "parameter_table",
+]
+
+
+class Record(Frozen):
+    """What a run keeps."""
+
+    every: int = parameter(1, "Record every this many steps", unit="steps", ge=1, le=100_000)
+    books: str | tuple[str, ...] = parameter(
+        "all", 'Books to record, names such as "alpha:BTC-PERP", or "all"'
+    )
+    accounts_at: tuple[float | str, ...] = parameter(
+        ("start", "end"),
+        'When to keep all accounts: "start", "end" or seconds from the start',
+        unit="seconds",
+    )
+
+
+class Targets(Frozen):
+    """Which measured facts the run is held against."""
+
+    file: str = parameter(..., "Group of rows of the target file in experiments/reference")
+
+
+class Population(Frozen):
+    """One participant: a species, its parameters, and how its accounts open."""
+
+    species: str = parameter(..., "A species, a name of agents.SPECIES")
+    parameters: Any = parameter(..., "The species' own parameters")
+    opening: Any = parameter(None, "Accounts, money and positions at the opening")
+
+
+class Scenario(Frozen):
+    """A whole scenario, resolved and checked."""
+
+    title: str = parameter("", "One line for people")
+    clock: Clock = parameter(..., "Time")
+    assets: dict[str, Asset] = parameter({}, "What can be owned")
+    contracts: dict[str, Contract] = parameter({}, "Coins and their terms")
+    venues: dict[str, VenueRules] = parameter({}, "Exchanges")
+    network: NetworkParameters = parameter(NetworkParameters(), "Transfers between venues")
+    news: tuple[News, ...] = parameter((), "Exogenous news")
+    population: dict[str, Population] = parameter({}, "Participants, in the order in which they decide")
+    record: Record = parameter(Record(), "What the run keeps")
+    targets: Targets | None = parameter(None, "What the run is held against; absent = no card")
+
+
+def load(name_or_path: str | Path, overrides: Iterable[tuple[str, str]] = ()) -> Scenario:
+    """Read a scenario by name (in ``experiments/scenarios``) or path, apply overrides, check everything.
+
+    Args:
+        name_or_path: ``"two_venues"`` or ``"my/file.toml"``.
+        overrides: (path, value) pairs as of ``--set path=value``; ``*`` in a path stands for every entry,
+            a number for the place in a list; the value is TOML, else a text.
+
+    Raises:
+        ScenarioError: with every fault found.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and not path.is_file():
+        path = SCENARIOS / f"{name_or_path}.toml"
+    if not path.is_file():
+        names = sorted(file.stem for file in SCENARIOS.glob("*.toml"))
+        raise ScenarioError(
+            [f"scenario: given {show(str(name_or_path))}, no such file or name, {meant(path.stem, names)}"]
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError([f"{path}: expected a readable UTF-8 text file: {error}"]) from error
+    return loads(text, overrides, str(path))
+
+
+def loads(text: str, overrides: Iterable[tuple[str, str]] = (), origin: str = "scenario") -> Scenario:
+    """The same from the text of a TOML file."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError([f"{origin}: expected valid TOML: {error}"]) from error
+    faults: list[str] = []
+    for path, value in overrides:
+        faults += override(raw, path, value)
+    scenario, more = resolve(raw)
+    faults += more
+    if faults or scenario is None:
+        raise ScenarioError(dict.fromkeys(faults))
+    return scenario
+
+
+def dump(scenario: Scenario) -> str:
+    """The resolved scenario as TOML: every parameter written out; ``loads`` gives an equal scenario."""
+    return tomli_w.dumps(plain(scenario))
+
+
+def plain(scenario: Scenario) -> dict[str, Any]:
+    """The resolved scenario as the tables of its TOML file (dicts, lists, numbers, texts, UTC times)."""
+    raw = _tables(scenario)
+    assert isinstance(raw, dict)
+    for entry in raw["population"].values():
+        entry.update(entry.pop("parameters"))
+    return raw
+
+
+def _tables(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        pairs = {(field.alias or name): getattr(value, name) for name, field in fields.items()}
+        return {name: _tables(item) for name, item in pairs.items() if item is not None}
+    if isinstance(value, Mapping):
+        return {key: _tables(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_tables(item) for item in value]
+    return value
+
+
+def override(raw: dict[str, Any], path: str, value: str) -> list[str]:
+    """Set one place of the raw tables; the faults, if it cannot be."""
+    try:
+        parsed = tomllib.loads(f"x = {value}")
+        new = parsed["x"] if list(parsed) == ["x"] else value
+    except tomllib.TOMLDecodeError:
+        new = value
+    *parents, last = keys = path.split(".")
+    if not all(keys):
+        return [f'--set {path}: expected a path such as "venues.alpha.fees.maker"']
+    tables: list[tuple[tuple[str, ...], Any]] = [((), raw)]
+    for key in parents:
+        reached: list[tuple[tuple[str, ...], Any]] = []
+        for where, table in tables:
+            found = list(_entries(table, key))
+            if not found and isinstance(table, dict) and key != "*":
+                if where and where[0] in NAMED and len(where) == 1:
+                    return [f"--set {path}: {place(where)} has no {key}, {meant(key, table)}"]
+                found = [(key, table.setdefault(key, {}))]
+            reached += [((*where, name), inner) for name, inner in found]
+        tables = reached
+    if not tables:
+        return [f"--set {path}: matches nothing in this scenario"]
+    faults = []
+    for where, table in tables:
+        if isinstance(table, dict):
+            for key in list(table) if last == "*" else [last]:
+                table[key] = copy.deepcopy(new)
+        elif isinstance(table, list) and (last == "*" or last.isdigit() and int(last) < len(table)):
+            for i in range(len(table)) if last == "*" else [int(last)]:
+                table[i] = copy.deepcopy(new)
+        else:
+            faults.append(
+                f"--set {path}: {place(where)} is {show(table)}, expected a table or list that has {last}"
+            )
+    return faults
+
+
+def _entries(table: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(table, dict):
+        yield from table.items() if key == "*" else [(key, table[key])] if key in table else []
+    elif isinstance(table, list):
+        places = (
+            range(len(table)) if key == "*" else [int(key)] if key.isdigit() and int(key) < len(table) else []
+        )
+        yield from ((str(i), table[i]) for i in places)
+
+
+def resolve(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[str]]:
+    """Check raw tables; the scenario (None if it cannot be built) and all faults.
+
+    Where a table has faults, the rest is still checked against each other, without what is wrong.
+    """
+    tables = copy.deepcopy(dict(raw))
+    tables.pop("population", None)
+    entries, faults = _population(raw.get("population", {}))
+    scenario: Scenario | None = None
+    dropped: set[tuple[Any, ...]] = set()
+    for _ in range(100):  # each round takes out what is wrong and looks again for what only then can be seen
+        try:
+            scenario = Scenario.model_validate(tables)
+            break
+        except ValidationError as error:
+            faults += in_words(error, Scenario, skip=dropped)
+            wrong = {_wrong(tables, tuple(fault["loc"])) for fault in error.errors()} - {()}
+            if not wrong:
+                break
+            for where in sorted(wrong, key=_order, reverse=True):  # the last of a list first
+                _drop(tables, where)
+            dropped |= wrong
+    if scenario is None:
+        return None, faults
+    scenario = scenario.model_copy(update={"population": entries})
+    known = {name: set(raw.get(name) or ()) for name in NAMED}
+    faults += [fault for fault in check(scenario, known) if fault not in faults]
+    return scenario, faults
+
+
+def _order(where: tuple[Any, ...]) -> list[tuple[int, Any]]:
+    return [(0, key) if isinstance(key, int) else (1, str(key)) for key in where]
+
+
+def _wrong(tables: Any, where: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The place to take out for a fault at `where`: itself, or what it is missing in; () if there is none."""
+    table, reached = tables, 0
+    for key in where:
+        if isinstance(table, dict) and key in table or isinstance(table, list) and isinstance(key, int):
+            table, reached = table[key], reached + 1
+        else:
+            break
+    return where[:reached]
+
+
+def _drop(tables: Any, where: tuple[Any, ...]) -> None:
+    for key in where[:-1]:
+        if not (isinstance(tables, dict) and key in tables or isinstance(tables, list)):
+            return
+        tables = tables[key]
+    if isinstance(tables, dict):
+        tables.pop(where[-1], None)
+    else:
+        del tables[where[-1]]
+
+
+def _population(raw: Any) -> tuple[dict[str, Population], list[str]]:
+    """The participants: each entry's keys are `species`, `opening` and the species' own parameters."""
+    from agents import SPECIES
+    from experiments.population import Opening
+
+    entries: dict[str, Population] = {}
+    faults: list[str] = []
+    if not isinstance(raw, Mapping):
+        return {}, [f"population: given {show(raw)}, expected tables [population.NAME]"]
+    for name, table in raw.items():
+        where = ("population", name)
+        if not isinstance(table, Mapping):
+            faults.append(f"{place(where)}: given {show(table)}, expected a table")
+            continue
+        own = dict(table)
+        species, opening = own.pop("species", None), own.pop("opening", None)
+        known = isinstance(species, str) and species in SPECIES
+        if not known:
+            given = "nothing given" if species is None else f"given {show(species)}"
+            faults.append(f"{place(where)}.species: {given}, {meant(str(species), SPECIES)}")
+        try:
+            parameters = SPECIES[species].Parameters.model_validate(own) if known else None
+        except ValidationError as error:
+            faults += in_words(error, SPECIES[species].Parameters, where)
+            parameters = None
+        try:
+            opened = None if opening is None else Opening.model_validate(opening)
+        except ValidationError as error:
+            faults += in_words(error, Opening, (*where, "opening"))
+            opened = None
+        if parameters is not None:
+            entries[name] = Population(species=species, parameters=parameters, opening=opened)
+    return entries, faults
+
+
+def parameter_table(scenario: Scenario | None = None) -> list[ParameterRow]:
+    """Every parameter with unit, range and source: the values of a scenario, or all defaults.
+
+    In the table of defaults NAME stands for a free name and N for a place in a list.
+    """
+    from agents import SPECIES
+    from experiments.population import Opening
+
+    found: list[ParameterRow] = []
+    sections: dict[str, Any] = {"assets": Asset, "contracts": Contract, "venues": VenueRules}
+    found += rows(scenario.clock if scenario else Clock, "clock")
+    for section, model in sections.items():
+        named = getattr(scenario, section) if scenario else {"NAME": model}
+        for name, entry in named.items():
+            found += rows(entry, f"{section}.{name}")
+    found += rows(scenario.network if scenario else NetworkParameters, "network")
+    for i, news in enumerate(scenario.news) if scenario else [("N", News)]:
+        found += rows(news, f"news.{i}")  # type: ignore[arg-type]
+    if scenario:
+        for name, entry in scenario.population.items():
+            found += rows(entry.parameters, f"population.{name}")
+            if entry.opening is not None:
+                found += rows(entry.opening, f"population.{name}.opening")
+    else:
+        for species, kind in SPECIES.items():
+            found += rows(kind.Parameters, f"population.NAME({species})")
+        found += rows(Opening, "population.NAME.opening")
+    found += rows(scenario.record if scenario else Record, "record")
+    if scenario is None or scenario.targets:
+        found += rows(scenario.targets if scenario and scenario.targets else Targets, "targets")
+    return found
