@@ -1,0 +1,312 @@
+"""The one runner: scenarios x seeds into a store of run folders, in parallel, resumable.
+
+Every run is a process of its own that simulates and writes its folder; this process hands out the work, shows
+progress and makes the links. A run that fails, or whose process is killed, is recorded with the reason, and
+the others go on. Ctrl-C ends the workers, and as a folder appears whole or not at all, nothing half-written
+stays. A worker whose parent is gone ends itself.
+
+    outcomes = run_many({"two_venues": config.load("two_venues")}, seeds=range(1, 9), jobs=2)
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from abm.recorder import Recording
+from experiments import run as runs
+from experiments.progress import Board
+from experiments.provenance import provenance
+from experiments.store import Store, content_hash, drop_others, write_text
+
+# (scenario, seed, check, report(done, total)) -> Recording
+Engine = Callable[[Any, int, bool, Callable[[int, int], None]], Recording]
+_REPORT_EVERY = 0.2  # seconds of wall time between two reports, and the longest that Ctrl-C waits for
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be had: its link will be `folder/seed-NNNN`."""
+
+    name: str
+    scenario: Any  # experiments.config.Scenario
+    seed: int
+    folder: Path
+    content: str = ""  # content hash, filled in by the runner
+    check: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job."""
+
+    job: Job
+    status: Literal["done", "reused", "failed"]
+    folder: Path | None  # None where it failed
+    reason: str = ""
+    seconds: float = 0.0
+
+    def open(self) -> runs.Run:
+        if self.folder is None:
+            raise runs.RunError(f"{self.job.label} failed: {self.reason}")
+        return runs.Run.open(self.folder)
+
+
+def simulate(scenario: Any, seed: int, check: bool, report: Callable[[int, int], None]) -> Recording:
+    """Build the scenario's model and run it to its end, in pieces short enough for Ctrl-C and progress."""
+    from experiments.build import build
+
+    model = build(scenario, seed, check=check)
+    total = model.steps
+    done, piece = 0, 1
+    while done < total:
+        began = time.perf_counter()
+        model.run(min(piece, total - done))
+        done += min(piece, total - done)
+        report(done, total)
+        spent = time.perf_counter() - began
+        piece = max(1, min(2 * piece, int(piece * _REPORT_EVERY / max(spent, 1e-6))))
+    recording: Recording = model.recorder.finish()
+    return recording
+
+
+def run_many(
+    scenarios: Mapping[str, Any],
+    seeds: Iterable[int],
+    *,
+    out: str | Path = "runs",
+    jobs: int | None = None,
+    check: bool = False,
+    progress: bool = True,
+    store: Store | None = None,
+) -> list[Outcome]:
+    """Run every scenario with every seed; their links are `out/NAME/seed-NNNN`.
+
+    Args:
+        scenarios: by name.
+        seeds: whole numbers from 0.
+        out: folder of the named folders.
+        jobs: runs at a time, one process each; default: one a core. 1 runs them in this process.
+        check: check conservation at every step.
+        progress: show progress on stderr.
+        store: default `runs/.store`.
+
+    Returns:
+        One outcome a scenario and seed, in that order; failures are among them, not raised.
+    """
+    wanted = [
+        Job(name, scenario, seed, Path(out) / name, check=check)
+        for name, scenario in scenarios.items()
+        for seed in list(seeds)
+    ]
+    return run_jobs(wanted, jobs=jobs, progress=progress, store=store)
+
+
+def run_jobs(
+    wanted: Sequence[Job],
+    *,
+    jobs: int | None = None,
+    progress: bool = True,
+    store: Store | None = None,
+    engine: Engine = simulate,
+) -> list[Outcome]:
+    """Run jobs that the store does not have yet, link all; see `run_many`."""
+    store = store or Store()
+    contents: dict[tuple[int, bool], str] = {}
+    named = []
+    for job in wanted:
+        which = (id(job.scenario), job.check)
+        if which not in contents:
+            contents[which] = content_hash(config_of(job.scenario), check=job.check)
+        named.append(Job(job.name, job.scenario, job.seed, job.folder, contents[which], job.check))
+    for folder, content in {(job.folder, job.content) for job in named}:
+        if folder.is_dir():
+            drop_others(folder, content)
+    missing = {(job.content, job.seed): job for job in named if not store.has(job.content, job.seed)}
+    ended: dict[tuple[str, int], Outcome] = {}
+    with Board(len(named), progress) as board:
+        for job in named:
+            if (job.content, job.seed) not in missing:
+                board.reused(job.label)
+        workers = min(jobs or len(os.sched_getaffinity(0)), max(len(missing), 1))
+        go = _here if workers == 1 else _apart
+        for outcome in go(list(missing.values()), workers, store, engine, board):
+            ended[outcome.job.content, outcome.job.seed] = outcome
+    outcomes = []
+    for job in named:
+        outcome = ended.get((job.content, job.seed), Outcome(job, "reused", None))
+        place = None
+        if outcome.status != "failed":
+            place = store.link(job.content, job.seed, job.folder)
+        outcomes.append(Outcome(job, outcome.status, place, outcome.reason, outcome.seconds))
+    for folder in {job.folder for job in named}:
+        _write_manifest(folder, [outcome for outcome in outcomes if outcome.job.folder == folder])
+    return outcomes
+
+
+def config_of(scenario: Any) -> Mapping[str, Any]:
+    """The resolved tables of a scenario; tables stay as they are."""
+    if isinstance(scenario, Mapping):
+        return scenario
+    from experiments import config
+
+    return config.plain(scenario)
+
+
+def _finish(job: Job, store: Store, engine: Engine, report: Callable[[int, int], None]) -> float:
+    """Simulate one job and put its folder into the store; seconds taken."""
+    began = time.time()
+    recording = engine(job.scenario, job.seed, job.check, report)
+    about = {
+        "scenario": job.name,
+        "seed": job.seed,
+        "content": job.content,
+        "check": job.check,
+        **provenance(began, time.time()),
+    }
+    entry = store.entry(job.content, job.seed)
+    runs.write(recording, entry, config=config_of(job.scenario), provenance=about)
+    store.forget_failure(job.content, job.seed)
+    return time.time() - began
+
+
+def _failed(job: Job, store: Store, board: Board, reason: str, trace: str = "") -> Outcome:
+    store.record_failure(job.content, job.seed, reason, trace)
+    board.failed(job.label, reason)
+    return Outcome(job, "failed", None, reason)
+
+
+def _in_words(error: BaseException) -> str:
+    text = "; ".join(str(error).splitlines())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _here(
+    jobs: Sequence[Job], _workers: int, store: Store, engine: Engine, board: Board
+) -> Iterable[Outcome]:
+    """The jobs one after the other in this process."""
+    for job in jobs:
+        board.start(job.label)
+        report = functools.partial(board.step, job.label)
+        try:
+            seconds = _finish(job, store, engine, report)
+        except Exception as error:
+            yield _failed(job, store, board, _in_words(error), traceback.format_exc())
+        else:
+            board.done(job.label, seconds)
+            yield Outcome(job, "done", None, seconds=seconds)
+
+
+def _apart(
+    jobs: Sequence[Job], workers: int, store: Store, engine: Engine, board: Board
+) -> Iterable[Outcome]:
+    """The jobs in processes of their own, `workers` at a time."""
+    context = _context()
+    waiting: list[Job] = list(jobs)
+    working: dict[Any, tuple[Job, Any]] = {}
+    try:
+        while waiting or working:
+            while waiting and len(working) < workers:
+                job = waiting.pop(0)
+                listen, speak = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(job, store, engine, speak), daemon=True)
+                process.start()
+                speak.close()  # the worker's end alone is left: its death is the end of the stream
+                working[listen] = (job, process)
+                board.start(job.label)
+            for ready in wait(list(working)):
+                listen = cast("Connection", ready)
+                job, process = working[listen]
+                try:
+                    word, *rest = listen.recv()
+                except (EOFError, OSError):
+                    word, rest = "failed", [_death(process), ""]
+                if word == "step":
+                    board.step(job.label, *rest)
+                    continue
+                del working[listen]
+                process.join()
+                if word == "done":
+                    board.done(job.label, *rest)
+                    yield Outcome(job, "done", None, seconds=rest[0])
+                else:
+                    yield _failed(job, store, board, *rest)
+    finally:
+        for _, process in working.values():
+            process.kill()  # a folder under way is still under its scratch name
+        for _, process in working.values():
+            process.join()
+        if working:
+            runs.sweep_unfinished(store.folder)
+
+
+def _death(process: Any) -> str:
+    process.join()
+    code = process.exitcode
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"its process was ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"its process ended with exit code {code}"
+
+
+def _context() -> Any:
+    """Workers fork from one clean server process that has everything imported and its kernels loaded."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["experiments.runner", "experiments.build"])
+    return context
+
+
+def _work(job: Job, store: Store, engine: Engine, speak: Connection) -> None:
+    """A worker's whole life: one job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _REPORT_EVERY or done == total:
+            last = time.monotonic()
+            speak.send(("step", done, total))
+
+    try:
+        speak.send(("done", _finish(job, store, engine, report)))
+    except Exception as error:
+        speak.send(("failed", _in_words(error), traceback.format_exc()))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _write_manifest(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    lines = [
+        {
+            "scenario": outcome.job.name,
+            "seed": outcome.job.seed,
+            "content": outcome.job.content,
+            "status": "failed" if outcome.status == "failed" else "done",
+            "reason": outcome.reason,
+        }
+        for outcome in outcomes
+    ]
+    write_text(folder / "runs.json", json.dumps(lines, indent=1))
