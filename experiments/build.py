@@ -1,0 +1,75 @@
+"""From a checked scenario and a seed to a model that is ready to step.
+
+Example::
+
+    model = build(load("two_venues"), seed=1)
+    model.run()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from abm.model import CascadeModel
+
+from abm.recorder import Recorder
+from experiments.checks import bracket_tables
+from experiments.config import Scenario
+from experiments.faults import ScenarioError
+from experiments.population import open_accounts
+
+if TYPE_CHECKING:
+    from abm.agent import Participant
+
+
+def build(scenario: Scenario, seed: int, check: bool = False, record: bool = True) -> CascadeModel:
+    """Make the market, its participants and their accounts.
+
+    Args:
+        scenario: from ``experiments.config.load``.
+        seed: of all draws; the same scenario and seed give the same run.
+        check: verify conservation of every asset and the books' invariants after every step (slow).
+        record: keep what ``[record]`` asks for; without it the model only steps.
+
+    Raises:
+        ScenarioError: the openings of the population do not add up to a matched book.
+    """
+    settings = scenario.record
+    recorder = (
+        Recorder(every=settings.every, books=settings.books, accounts_at=settings.accounts_at)
+        if record
+        else None
+    )
+    model = CascadeModel(
+        scenario.clock,
+        scenario.assets,
+        scenario.contracts,
+        scenario.venues,
+        scenario.network,
+        scenario.news,
+        seed,
+        recorder=recorder,
+        check=check,
+        brackets=bracket_tables(),
+    )
+    participants = enlist(scenario, model)
+    try:
+        open_accounts(scenario, model, participants, seed)
+    except ValueError as error:
+        if not str(error).startswith("population"):
+            raise
+        raise ScenarioError([str(error)]) from error
+    model.setup()
+    return model
+
+
+def enlist(scenario: Scenario, model: CascadeModel) -> Mapping[str, Participant]:
+    """One participant for each population entry, in the order of the file: the order of deciding."""
+    from agents import SPECIES  # species of a user's own files join this table here
+
+    participants: dict[str, Participant] = {}
+    for name, entry in scenario.population.items():
+        participants[name] = SPECIES[entry.species](model, name, entry.parameters)
+        model.add(participants[name])
+    return participants
