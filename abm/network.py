@@ -508,6 +508,8 @@ class Network:
 
     def under_way(self, owners: Any = None) -> Records:
         """Copies of the transfers under way (`TRANSFER` records by id), of all or of some owners."""
+        if len(self._free) == len(self.transfers):
+            return np.zeros(0, TRANSFER)
         found: Records = self.transfers[self.transfers["id"] >= 0]
         if owners is not None:
             found = found[np.isin(found["owner"], owners)]
