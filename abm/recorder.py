@@ -1,7 +1,7 @@
 """What a run keeps: the record of every step, the events, the accounts at chosen times.
 
-`Recording` is the finished record, plain arrays in memory; `experiments.run` writes it to a folder and reads it
-back.
+`Recording` is the finished record, plain arrays in memory; `experiments.run` writes it to a folder and reads
+it back.
 """
 
 from __future__ import annotations
@@ -10,22 +10,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.columns import COLUMNS as COLUMNS
+from abm.columns import Column as Column
+
 Values = NDArray[Any]
 Table = Mapping[str, Values]
-
-
-class Column(NamedTuple):
-    """One recorded column: its table ("books", "venues", "network", "events", "accounts", "positions")."""
-
-    table: str
-    name: str
-    unit: str
-    meaning: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +27,8 @@ class Recording:
     """The record of one run.
 
     Step tables hold one array [steps, columns] a name, one column a book, venue or edge. Events, accounts and
-    positions hold one array [lines] a name. A column named in `vocabularies` holds integer codes into that list
-    of names, -1 for none; the columns `book`, `venue` and `edge` are coded by the lists of those names.
+    positions hold one array [lines] a name. A column named in `vocabularies` holds integer codes into that
+    list of names, -1 for none; the columns `book`, `venue` and `edge` are coded by the lists of those names.
     """
 
     start: datetime  # UTC; `time` counts from here
@@ -49,7 +43,7 @@ class Recording:
     events: Table = field(default_factory=dict)
     accounts: Mapping[str, Table] = field(default_factory=dict)  # by label: "start", "end" or seconds
     positions: Mapping[str, Table] = field(default_factory=dict)  # by the same labels
-    columns: Sequence[Column] = ()
+    columns: Sequence[Column] = COLUMNS
     vocabularies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def names(self, column: str) -> Sequence[str] | None:
@@ -87,7 +81,7 @@ class Recording:
 
 
 def _feed(total: Any, name: str, values: Values, names: Sequence[str] | None) -> None:
-    """Add one column to a hash: integers as int64, floats as float64 with one NaN and one zero, text as is."""
+    """Add one column to a hash: integers as int64, floats with one NaN and one zero, text as is."""
     total.update(f"{name}{list(values.shape)}\1".encode())
     if names is not None and values.dtype.kind in "iu":
         total.update("\0".join(names).encode() + b"\1")
