@@ -1,7 +1,7 @@
 """Every column that a run records: its table, name, unit and meaning. One list for writers and readers.
 
 Tables: `books`, `venues` and `network` hold one line a recorded step and book, venue or edge; `events` one an
-event; `accounts` and `positions` one an account or position at each chosen time. USD stands for dollars at the
+event; `accounts` and `positions` one an account or position at each chosen time. USD: dollars at the
 value of the quote asset; a coin's amounts are in whole coins.
 """
 
