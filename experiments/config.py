@@ -40,6 +40,7 @@ __all__ = [
     "dump",
     "load",
     "loads",
+    "markdown",
     "parameter_table",
 ]
 
@@ -325,3 +326,12 @@ def parameter_table(scenario: Scenario | None = None) -> list[ParameterRow]:
     if scenario is None or scenario.targets:
         found += rows(scenario.targets if scenario and scenario.targets else Targets, "targets")
     return found
+
+
+def markdown(table: Iterable[ParameterRow]) -> str:
+    """A parameter table as Markdown, for the documentation."""
+    lines = ["| parameter | value | unit | range | source | what it is |", "|---|---|---|---|---|---|"]
+    for row in table:
+        cells = [f"`{row.path}`", *(str(cell).replace("|", "\\|") for cell in row[1:])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -309,6 +309,13 @@ def test_every_parameter_is_documented_with_source_and_a_number_with_range_or_un
     assert (maker.value, maker.range, maker.unit) == ("0.0002", "[-0.01, 0.05]", "share of value")
 
 
+def test_the_table_as_markdown_has_one_line_a_parameter() -> None:
+    table = parameter_table()
+    lines = config.markdown(table).splitlines()
+    assert len(lines) == len(table) + 2
+    assert all(len(line.replace("\\|", "").split("|")) == 8 for line in lines)
+
+
 def test_the_table_of_a_scenario_shows_its_values() -> None:
     table = {row.path: row.value for row in parameter_table(loads(GOOD))}
     assert table["venues.beta.share"] == "0.4"
