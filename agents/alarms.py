@@ -1,0 +1,110 @@
+"""What wakes an account: a time that has come, or a price that has been reached.
+
+A crowd of tens of thousands must not be asked every second whether it wants something. It leaves two kinds
+of notes instead: appointments (a time for each kind of act and entry) and price levels (a level for each
+kind and entry). Looking at the notes costs a few comparisons as long as nothing is due; what is due comes
+back as entry numbers in ascending order, each once. The notes are arrays in the participant's memory, so a
+saved run keeps them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Memory = dict[str, Any]
+Entries = NDArray[np.int64]
+
+NEVER = np.inf
+AHEAD = (
+    60.0  # s; appointments nearer than this are kept on a short list (a matter of speed, not of behaviour)
+)
+_NONE: Entries = np.empty(0, np.int64)
+
+
+def open_diary(memory: Memory, kinds: int, entries: int) -> None:
+    """An empty diary: `when[kind, entry]` seconds, never by default."""
+    memory["when"] = np.full((kinds, entries), NEVER)
+    memory["soon"] = _NONE
+    memory["next"] = np.array([-NEVER, -NEVER])  # the next time worth a look, the end of the short list
+
+
+def appoint(memory: Memory, kind: int, entries: Entries, at: Any) -> None:
+    """Note a time (s) for each entry; an earlier note of the same kind is replaced."""
+    if len(entries) == 0:
+        return
+    when, look = memory["when"], memory["next"]
+    when[kind, entries] = at
+    near = when[kind, entries] < look[1]
+    if near.any():
+        memory["soon"] = np.concatenate((memory["soon"], kind * when.shape[1] + entries[near]))
+        look[0] = min(look[0], float(when[kind, entries].min()))
+
+
+def forget(memory: Memory, kind: int, entries: Entries) -> None:
+    """Strike out the appointments of one kind."""
+    memory["when"][kind, entries] = NEVER
+
+
+def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
+    """Appointments that have come, struck out: (kind, entries) of each kind that has any, ascending."""
+    look = memory["next"]
+    if now < look[0]:
+        return []
+    when = memory["when"]
+    flat = when.reshape(-1)
+    if now >= look[1]:
+        look[1] = now + AHEAD
+        memory["soon"] = np.flatnonzero(flat < look[1])
+    soon = memory["soon"]
+    times = flat[soon]
+    ripe = times <= now
+    found = np.unique(soon[ripe])
+    flat[found] = NEVER
+    memory["soon"] = soon[~ripe]
+    look[0] = min(look[1], float(times[~ripe].min(initial=NEVER)))
+    if len(found) == 0:
+        return []
+    kind, entry = np.divmod(found, when.shape[1])
+    return [(int(k), entry[kind == k]) for k in np.unique(kind)]
+
+
+def open_levels(memory: Memory, kinds: int, group: NDArray[np.int64], groups: int) -> None:
+    """No levels yet. `group[entry]` ascends: entries that watch the same price stand together."""
+    memory["level"] = np.full((kinds, len(group)), -np.inf)
+    memory["nearest"] = np.full((kinds, groups), -np.inf)
+    memory["first"] = np.searchsorted(group, np.arange(groups + 1))
+    memory["group"] = group
+
+
+def watch(memory: Memory, kind: int, entries: Entries, level: Any) -> None:
+    """Wake the entries when the watched value has come down to their level; the old level is dropped."""
+    if len(entries) == 0:
+        return
+    memory["level"][kind, entries] = level
+    np.maximum.at(memory["nearest"][kind], memory["group"][entries], memory["level"][kind, entries])
+
+
+def unwatch(memory: Memory, entries: Entries) -> None:
+    """Strike out all levels of the entries."""
+    memory["level"][:, entries] = -np.inf
+
+
+def reached(memory: Memory, value: NDArray[np.float64]) -> list[tuple[int, Entries]]:
+    """Levels that `value[kind, group]` has come down to, struck out: (kind, entries). NaN reaches nothing."""
+    nearest = memory["nearest"]
+    hit = value <= nearest
+    if not hit.any():
+        return []
+    found: dict[int, list[Entries]] = {}
+    first, levels = memory["first"], memory["level"]
+    for kind, group in zip(*np.nonzero(hit), strict=True):
+        levels_here = levels[kind, first[group] : first[group + 1]]
+        fired = np.flatnonzero(levels_here >= value[kind, group])
+        levels_here[fired] = -np.inf
+        nearest[kind, group] = levels_here.max(initial=-np.inf)
+        if len(fired):
+            found.setdefault(int(kind), []).append(fired + first[group])
+    return [(kind, np.concatenate(parts)) for kind, parts in sorted(found.items())]

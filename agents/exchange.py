@@ -1,0 +1,128 @@
+"""Exchange: the venues as participants. They sell what their funds took over, and may stop withdrawals.
+
+A fund or vault that takes over bankrupt positions holds a directional book that nobody wants. The venue
+unloads it "slowly, by a preset algorithm" (Binance's help page on liquidation protocols): here a share of
+the inventory a second, never more than a part of what the book shows nearby, as immediate-or-cancel orders.
+How fast is a venue's choice: fast disposal feeds the fall that it fears, slow disposal leaves it exposed
+and the fund full.
+
+Withdrawals can be suspended by an own rule, off unless a scenario turns it on: when the queue for outgoing
+transfers grows beyond a number of minutes; they reopen after a time. Stops that are on record (like those
+of October 2025) are the network's events and do not come from here.
+
+One participant stands for all venues; the order of its rows is theirs. The rows of fees do not trade.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from abm.agent import Participant
+from abm.market import Market, Me
+from abm.parameters import parameter
+
+HELP_PAGE = "Binance help, liquidation protocols: the fund offloads slowly by a preset algorithm"
+
+
+class Exchange(Participant):
+    """All venues' own trading and their switch of withdrawals."""
+
+    class Parameters(Participant.Parameters):
+        """Speed and size of disposal; the rule for withdrawals."""
+
+        disposal: float = parameter(
+            0.002, "Share of the inventory sold where no venue says otherwise", unit="per second",
+            source=HELP_PAGE, ge=0, le=1,
+        )  # fmt: skip
+        disposals: dict[str, float] = parameter(
+            {}, "The same by venue (a venue's table: fund.disposal)", unit="per second", source=HELP_PAGE
+        )
+        participation: float = parameter(
+            0.05, "Largest sale in one order over the visible depth within 1 %", unit="share of depth", gt=0
+        )
+        slip: float = parameter(0.01, "Farthest limit from the best price", unit="share of price", ge=0, lt=1)
+        suspends: Literal["off", "queue"] = parameter(
+            "off", "Own rule for withdrawals: never, or by the length of the outgoing queue"
+        )
+        queue: float = parameter(3600.0, "Expected wait that suspends withdrawals", unit="seconds", gt=0)
+        reopen: float = parameter(1800.0, "Time until they reopen", unit="seconds", gt=0)
+        look: float = parameter(10.0, "Time between looks at the queue", unit="seconds", gt=0)
+
+    parameters: Parameters
+
+    def setup(self, me: Me, market: Market) -> None:
+        """Every pair of a fund's row and a perpetual of its venue."""
+        perps = np.asarray(market.perps, np.int64)
+        row, which = np.nonzero(me.venue[:, None] == market.books.venue[perps][None, :])
+        book = perps[which]
+        names = self.venue_names
+        rate = np.array(
+            [self.parameters.disposals.get(names[v], self.parameters.disposal) for v in me.venue[row]]
+        )
+        self.memory.update(
+            row=row, book=book, rate=rate.reshape(len(row)), owed=np.zeros(len(row)),
+            suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
+        )  # fmt: skip
+
+    def decide(self, me: Me, market: Market) -> None:
+        """Sell a little of every inventory; look at the queues if the scenario says so."""
+        self._dispose(me, market)
+        if self.parameters.suspends != "off":
+            self._watch_queues(me, market)
+
+    def _dispose(self, me: Me, market: Market) -> None:
+        memory, p = self.memory, self.parameters
+        inventory = me.position(memory["row"], memory["book"])
+        if not inventory.any():
+            return
+        lots = me.lots(memory["row"], memory["book"])
+        # what is less than a lot is carried over: small inventories and short steps sell at the same pace
+        share = -np.expm1(-memory["rate"] * me.dt)
+        memory["owed"] = np.where(lots != 0, memory["owed"] + share * np.abs(lots), 0.0)
+        some = np.flatnonzero(memory["owed"] >= 1.0)
+        row, book, side = memory["row"][some], memory["book"][some], -np.sign(lots[some]).astype(np.int64)
+        best = np.where(side > 0, market.ask[book], market.bid[book])
+        depth = np.where(side > 0, market.depth_ask[1, book], market.depth_bid[1, book])
+        lot = np.abs(inventory[some] / lots[some])
+        wanted = np.minimum(np.floor(memory["owed"][some]), np.abs(lots[some]))
+        wanted = np.minimum(wanted, np.maximum(np.floor(p.participation * np.nan_to_num(depth) / lot), 1.0))
+        there = np.isfinite(best) & (me.waiting(row) == 0)
+        some, row, book, side, best, lot, wanted = (
+            x[there] for x in (some, row, book, side, best, lot, wanted)
+        )
+        if len(some) == 0:
+            return
+        # a book too thin to sell into is not made up for later: at most one step's share stays owed
+        memory["owed"][some] = np.minimum(memory["owed"][some] - wanted, share[some] * np.abs(lots[some]))
+        limit = best * (1.0 + side * p.slip)
+        me.limit(row, book, side, limit, (wanted + 0.25) * lot, tif="ioc", reduce_only=True, cause="disposal")
+
+    def _watch_queues(self, me: Me, market: Market) -> None:
+        """Suspend where a withdrawal would take too long, reopen after a time."""
+        memory, p = self.memory, self.parameters
+        if me.time < memory["looked"][0] + p.look:
+            return
+        memory["looked"][0] = me.time
+        for i, venue in enumerate(me.venue.tolist()):
+            since = memory["suspended"][i]
+            if np.isfinite(since):
+                if me.time >= since + p.reopen:
+                    me.suspend(venue, False)
+                    memory["suspended"][i] = np.inf
+            elif market.withdrawals_open[venue] and self._wait(me, market, venue) > p.queue:
+                me.suspend(venue, True)
+                memory["suspended"][i] = me.time
+
+    @staticmethod
+    def _wait(me: Me, market: Market, venue: int) -> float:
+        """Longest published wait of an open way out of the venue, s; 0 if there is none."""
+        quotes = np.unique(market.books.quote)
+        waits = [
+            me.network.delay(venue, int(to), int(asset))
+            for to in np.unique(market.books.venue)
+            if to != venue
+            for asset in quotes
+        ]
+        return max((wait for wait in waits if np.isfinite(wait)), default=0.0)

@@ -1,0 +1,393 @@
+"""A crowd of leveraged traders on one side of the market: what long and short have in common.
+
+Each account holds a position and a plan. It has a stop, or it answers a margin call once with money from
+elsewhere, or it does nothing until the venue closes it (one of the three: an account has one plan). Beside
+the plan it may take profit, close because of the news that it heard, or close because its time is up; later
+it may open again. Every distance is counted in the account's own distance to liquidation, so that one
+number serves a BTC account at 20x and an account in a small coin at 3x.
+
+What the crowd does to the market follows from where its accounts stand and when each one hears, not from a
+rule about cascades: nothing here looks at other accounts or knows that anything is going on.
+
+Sources: stops, top-ups and their shares: static arithmetic that bridges equity-weighted leverage and the
+share of open interest that was really liquidated on 10 October 2025 (an assumption that closes that gap).
+Taking profits early and riding losses: Shefrin and Statman (1985), Odean (1998). Chasing the trend:
+Chiarella and Iori (2002).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from abm.agent import Participant
+from abm.market import Market, Me
+from abm.parameters import parameter
+from agents.alarms import Entries, appoint, due, forget, open_diary, open_levels, reached, unwatch, watch
+from agents.crowd import bearable, register
+
+ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
+
+CLOSE, OPEN, PLAN, ADD = range(4)  # appointments
+STOP, CALL, PROFIT = range(3)  # price levels
+FALLING = np.array([[1.0], [1.0], [-1.0]])  # a stop and a call wait for the price to go against the position
+LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
+CAUSES = ("decision", "stop", "news")
+CAUSE = np.array([0, 0, 1, 2, 0])  # of an order, by why the position ends
+
+
+class Leveraged(Participant):
+    """Base of `LeveragedLong` and `LeveragedShort`; an entry is one account in one contract."""
+
+    SIDE: ClassVar[int]
+
+    class Parameters(Participant.Parameters):
+        """All shares are shares of accounts, all distances in units of the distance to liquidation."""
+
+        stop_share: float = parameter(
+            0.25, "Accounts with a stop", unit="share of accounts", source=ARITHMETIC, ge=0, le=1
+        )
+        stop_near: float = parameter(
+            0.30, "Nearest stop", unit="share of the distance to liquidation", source=ARITHMETIC, gt=0, le=1
+        )
+        stop_far: float = parameter(
+            0.95, "Farthest stop", unit="share of the distance to liquidation", source=ARITHMETIC, gt=0, le=1
+        )
+        add_share: float = parameter(
+            0.35, "Accounts that add margin once", unit="share of accounts", source=ARITHMETIC, ge=0, le=1
+        )
+        add: float = parameter(
+            0.60, "What they add", unit="share of equity at opening", source=ARITHMETIC, ge=0, le=10
+        )
+        call_near: float = parameter(
+            0.40, "Earliest margin call", unit="share of the distance to liquidation", gt=0, le=1
+        )
+        call_far: float = parameter(
+            0.80, "Latest margin call", unit="share of the distance to liquidation", gt=0, le=1
+        )
+        add_after: float = parameter(90.0, "Median time from the call to the transfer", unit="seconds", ge=0)
+        add_spread: float = parameter(1.0, "Standard deviation of its log", unit="log seconds", ge=0, le=3)
+        profit_share: float = parameter(
+            0.10, "Accounts that take profit at a level", unit="share of accounts", ge=0, le=1
+        )
+        profit_near: float = parameter(
+            0.5,
+            "Nearest profit target",
+            unit="distances to liquidation",
+            source="Odean (1998), the sign",
+            gt=0,
+        )
+        profit_far: float = parameter(3.0, "Farthest profit target", unit="distances to liquidation", gt=0)
+        fear: float = parameter(
+            0.02,
+            "Accounts that close for each per cent of bad news",
+            unit="share of accounts per 1 %",
+            ge=0,
+            le=1,
+        )
+        fast_share: float = parameter(
+            0.35, "Of these, who reacts at once", unit="share",
+            source="searches of a reduced model: 0.35-0.85", ge=0, le=1,
+        )  # fmt: skip
+        fast_after: float = parameter(
+            150.0, "Median reaction time of the fast", unit="seconds", source="the same: 1.5-4 min", ge=0
+        )
+        fast_spread: float = parameter(0.6, "Standard deviation of its log", unit="log seconds", ge=0, le=3)
+        slow_after: float = parameter(
+            900.0,
+            "Median reaction time of the others",
+            unit="seconds",
+            source="the same: one broad law",
+            ge=0,
+        )
+        slow_spread: float = parameter(1.0, "Standard deviation of its log", unit="log seconds", ge=0, le=3)
+        hold: float = parameter(12.0, "Mean time a position is held in calm", unit="hours", gt=0)
+        idle: float = parameter(
+            0.25, "Mean time from a routine close to the next opening", unit="hours", gt=0
+        )
+        return_share: float = parameter(
+            0.20,
+            "Who opens again after a loss, a scare or a won target",
+            unit="share of accounts",
+            ge=0,
+            le=1,
+        )
+        return_after: float = parameter(2.0, "Mean time until then", unit="hours", gt=0)
+        chase: float = parameter(
+            0.2, "Pull of the trend on openings: log odds for each per cent in the last minutes",
+            unit="1 / per cent", source="Chiarella-Iori (2002), the sign", ge=-5, le=5,
+        )  # fmt: skip
+        trend: float = parameter(300.0, "Memory of that trend", unit="seconds", gt=0)
+        leverage: float = parameter(5.0, "Leverage of an account that starts flat", unit="1", gt=0, le=125)
+        participation: float = parameter(
+            0.25, "Largest order over the visible depth within 1 %", unit="share of depth", gt=0
+        )
+        careless: float = parameter(
+            10_000.0, "Orders up to this do not look at depth", unit="quote units", ge=0
+        )
+        retry: float = parameter(
+            5.0, "Time until a close that was not filled is sent again", unit="seconds", gt=0
+        )
+        look: float = parameter(15.0, "Time between looks at the own accounts", unit="seconds", gt=0)
+
+        @model_validator(mode="after")
+        def _one_plan_an_account(self) -> Self:
+            if self.stop_share + self.add_share > 1:
+                raise ValueError(
+                    "stop_share and add_share: expected a sum of at most 1, an account has one plan"
+                )
+            for near, far in (
+                ("stop_near", "stop_far"),
+                ("call_near", "call_far"),
+                ("profit_near", "profit_far"),
+            ):
+                if getattr(self, near) > getattr(self, far):
+                    raise ValueError(f"{near}: expected at most {far}")
+            return self
+
+    parameters: Parameters
+
+    # ------------------------------------------------------------------ who is there
+
+    def setup(self, me: Me, market: Market) -> None:
+        """Entries from the positions that are there; no plans yet, they need prices."""
+        row, book, side, purse = register(me, market, self.SIDE)
+        kinds, group = np.unique(2 * book + (side > 0), return_inverse=True)
+        n = len(row)
+        self.memory.update(
+            row=row, book=book, side=side,
+            group_book=kinds // 2, group_side=np.where(kinds % 2, 1.0, -1.0),
+            slow=np.full(len(kinds), np.nan),
+            purse=purse, held=np.zeros(n, np.bool_), why=np.zeros(n, np.int8),
+            usual=np.zeros(n), leverage=np.full(n, self.parameters.leverage), stake=np.zeros(n),
+            heard=np.zeros(n), asked=np.zeros(n, np.bool_),
+            looked=np.array([-np.inf]), begun=np.zeros(1, np.bool_),
+        )  # fmt: skip
+        open_diary(self.memory, 4, n)
+        open_levels(self.memory, 3, group.astype(np.int64), len(kinds))
+
+    # ------------------------------------------------------------------ the rule
+
+    def decide(self, me: Me, market: Market) -> None:
+        """Answer what has come due: prices reached, times come, and now and then a look at the accounts."""
+        memory = self.memory
+        if len(memory["row"]) == 0:
+            return
+        books = memory["group_book"]
+        price = market.last[books]
+        price = np.where(np.isfinite(price), price, market.mark[books])
+        self._follow_trend(price, me.dt)
+        if not memory["begun"][0]:
+            if not np.isfinite(price).all():
+                return
+            self._begin(me, market)
+        for kind, entries in reached(memory, FALLING * (memory["group_side"] * price)):
+            if kind == CALL:
+                lag = self._lag(me, "add", entries, self.parameters.add_after, self.parameters.add_spread)
+                appoint(memory, ADD, entries, me.time + lag)
+            else:
+                self._want_out(me, entries, STOPPED if kind == STOP else WON, me.time)
+        if me.time >= memory["looked"][0] + self.parameters.look:
+            memory["looked"][0] = me.time
+            self._look(me)
+        for kind, entries in due(memory, me.time):
+            (self._close, self._open, self._plan, self._add)[kind](me, market, entries)
+
+    def _begin(self, me: Me, market: Market) -> None:
+        """First prices are there: plan for what is held, stagger what is not."""
+        memory = self.memory
+        everyone = np.arange(len(memory["row"]))
+        memory["begun"][0] = True
+        held = me.lots(memory["row"], memory["book"]) != 0
+        self._plan(me, market, everyone[held])
+        self._come_back(me, everyone[~held], self.parameters.idle)
+
+    def _plan(self, me: Me, market: Market, entries: Entries) -> None:
+        """A position is there: where to stop, when to add, where to take profit, when to leave."""
+        memory, p = self.memory, self.parameters
+        row, book = memory["row"][entries], memory["book"][entries]
+        quantity = me.position(row, book)
+        missed = quantity * memory["side"][entries] <= 0
+        if missed.any():  # the opening waits at the venue's gateway, or was not filled
+            late = missed & (me.waiting(row) > 0)
+            appoint(memory, PLAN, entries[late], me.time + p.retry)
+            self._come_back(me, entries[missed & ~late], p.idle)
+            entries, row, book, quantity = (x[~missed] for x in (entries, row, book, quantity))
+        if len(entries) == 0:
+            return
+        side, mark = memory["side"][entries], market.mark[book]
+        price = np.where(np.isfinite(market.last[book]), market.last[book], mark)
+        notional = np.abs(quantity) * mark
+        all_of_it = np.bincount(row, notional, len(me.rows))[row]
+        equity, maintenance = me.margin(row)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.nan_to_num((equity - maintenance) / (all_of_it - side * maintenance)).clip(
+                1e-6, 0.999
+            )
+        first = memory["usual"][entries] == 0
+        fresh = entries[first]
+        memory["usual"][fresh] = np.abs(quantity[first])
+        memory["leverage"][fresh] = (all_of_it[first] / np.maximum(equity[first], 1e-9)).clip(0.01, 125.0)
+        memory["stake"][fresh] = equity[first]
+        memory["held"][entries], memory["why"][entries], memory["asked"][entries] = True, LOST, False
+        memory["heard"][entries] = me.heard(row)  # who opens now has made up his mind about what he knows
+
+        plan = me.uniform("plan", row, forever=True)
+        place = me.uniform("place", row, forever=True)
+        stops = plan < p.stop_share
+        adds = ~stops & (plan < p.stop_share + p.add_share) & (memory["purse"][entries] >= 0)
+        wins = me.uniform("profit", row, forever=True) < p.profit_share
+        target = p.profit_near + (p.profit_far - p.profit_near) * me.uniform("target", row, forever=True)
+        for kind, which, way in (
+            (STOP, stops, -(p.stop_near + (p.stop_far - p.stop_near) * place)),
+            (CALL, adds, -(p.call_near + (p.call_far - p.call_near) * place)),
+            (PROFIT, wins, target),
+        ):
+            level = price * (1.0 + side * way * distance) * side * FALLING[kind, 0]
+            watch(memory, kind, entries[which], level[which])
+        appoint(memory, CLOSE, entries, me.time + 3600.0 * p.hold * me.exponential("hold", row))
+
+    def _want_out(self, me: Me, entries: Entries, why: int, at: Any) -> None:
+        """Close at that time unless the account leaves earlier anyway."""
+        memory = self.memory
+        at = np.broadcast_to(np.asarray(at, np.float64), len(entries))
+        sooner = memory["held"][entries] & (at < memory["when"][CLOSE, entries])
+        memory["why"][entries[sooner]] = why
+        appoint(memory, CLOSE, entries[sooner], at[sooner])
+
+    def _close(self, me: Me, market: Market, entries: Entries) -> None:
+        """Send what is left to close, no more at once than the book bears; come back until it is done."""
+        memory, p = self.memory, self.parameters
+        lots = me.lots(memory["row"][entries], memory["book"][entries])
+        self._is_flat(me, entries[lots == 0])
+        entries = entries[lots != 0]
+        if len(entries) == 0:
+            return
+        appoint(memory, CLOSE, entries, me.time + p.retry)
+        ready = entries[me.waiting(memory["row"][entries]) == 0]
+        memory["why"][ready[memory["why"][ready] == LOST]] = ROUTINE
+        row, book = memory["row"][ready], memory["book"][ready]
+        position = me.position(row, book)
+        quantity = bearable(market, book, -position, np.abs(position), p.participation, p.careless)
+        for number, cause in enumerate(CAUSES):
+            now = CAUSE[memory["why"][ready]] == number
+            if now.any():
+                way = -np.sign(position[now]).astype(np.int64)
+                me.market_order(row[now], book[now], way, quantity[now], reduce_only=True, cause=cause)
+
+    def _is_flat(self, me: Me, entries: Entries) -> None:
+        """The position is gone: routine closers open again soon, the others perhaps and later."""
+        memory, p = self.memory, self.parameters
+        if len(entries) == 0:
+            return
+        memory["held"][entries] = False
+        unwatch(memory, entries)
+        forget(memory, CLOSE, entries)
+        forget(memory, ADD, entries)
+        routine = memory["why"][entries] == ROUTINE
+        self._come_back(me, entries[routine], p.idle)
+        gone = entries[~routine]
+        back = me.uniform("return", memory["row"][gone]) < p.return_share
+        self._come_back(me, gone[back], p.return_after)
+
+    def _come_back(self, me: Me, entries: Entries, hours: float) -> None:
+        if len(entries):
+            # four times as often as openings come about in a market without trend: see `_open`
+            wait = 0.25 * 3600.0 * hours * me.exponential("idle", self.memory["row"][entries])
+            appoint(self.memory, OPEN, entries, me.time + wait)
+
+    def _open(self, me: Me, market: Market, entries: Entries) -> None:
+        """Open at the usual leverage, more readily along the trend; with fresh money if the old is lost."""
+        memory, p = self.memory, self.parameters
+        row = memory["row"][entries]
+        pull = p.chase * 100.0 * memory["side"][entries] * self._trend(market)[memory["group"][entries]]
+        willing = me.uniform("open", row) < 0.25 * np.exp(np.clip(np.nan_to_num(pull), -5.0, 1.386))
+        self._come_back(me, entries[~willing], p.idle)
+        entries, row = entries[willing], row[willing]
+        flat = me.lots(row, memory["book"][entries]) == 0
+        appoint(memory, PLAN, entries[~flat], me.time + p.retry)  # an opening that came late after all
+        entries, row = entries[flat], row[flat]
+        if len(entries) == 0:
+            return
+        equity = me.equity(row)
+        poor = equity < 0.1 * memory["stake"][entries]
+        self._refill(me, market, entries[poor & (memory["purse"][entries] >= 0)])
+        able = ~poor & (equity > 0)
+        entries, row, equity = entries[able], row[able], equity[able]
+        book, side = memory["book"][entries], memory["side"][entries]
+        quantity = equity * memory["leverage"][entries] / market.mark[book]
+        usual = memory["usual"][entries]
+        quantity = np.where(usual > 0, np.minimum(quantity, usual), quantity)
+        quantity = bearable(market, book, side, np.nan_to_num(quantity), p.participation, p.careless)
+        me.market_order(row, book, side, quantity, cause="decision")
+        appoint(memory, PLAN, entries, me.time + p.retry)
+
+    def _add(self, me: Me, market: Market, entries: Entries) -> None:
+        """Answer the margin call: send money from the purse. It helps if it arrives in time."""
+        memory = self.memory
+        entries = entries[me.lots(memory["row"][entries], memory["book"][entries]) != 0]
+        self._send(me, market, entries, self.parameters.add * memory["stake"][entries])
+
+    def _refill(self, me: Me, market: Market, entries: Entries) -> None:
+        """The account is empty: send a stake, once, and try again some minutes later."""
+        fresh = entries[~self.memory["asked"][entries]]
+        self._send(me, market, fresh, self.memory["stake"][fresh])
+        self.memory["asked"][fresh] = True
+        self._come_back(me, entries, self.parameters.idle)
+
+    def _send(self, me: Me, market: Market, entries: Entries, amount: NDArray[np.float64]) -> None:
+        purse, row = self.memory["purse"][entries], self.memory["row"][entries]
+        asset = market.books.quote[self.memory["book"][entries]]
+        for kind in np.unique(asset):
+            here = asset == kind
+            amounts = np.minimum(amount[here], me.balance(purse[here], int(kind)))
+            some = amounts > 0
+            if some.any():
+                me.transfer(purse[here][some], row[here][some], int(kind), amounts[some])
+
+    # ------------------------------------------------------------------ what it sees
+
+    def _look(self, me: Me) -> None:
+        """Look at the accounts: was a position closed for me, and have I heard anything?"""
+        memory, p = self.memory, self.parameters
+        held = np.flatnonzero(memory["held"])
+        if len(held) == 0:
+            return
+        gone = me.lots(memory["row"][held], memory["book"][held]) == 0
+        self._is_flat(me, held[gone])
+        held = held[~gone]
+        row = memory["row"][held]
+        heard = me.heard(row)
+        news = heard - memory["heard"][held]
+        memory["heard"][held] = heard
+        bad = np.flatnonzero(-memory["side"][held] * news > 0)
+        if len(bad) == 0:
+            return
+        held, row, worse = held[bad], row[bad], np.abs(news[bad])
+        scared = me.uniform("fear", row) < p.fear * 100.0 * worse
+        held, row = held[scared], row[scared]
+        fast = self._lag(me, "fast", held, p.fast_after, p.fast_spread)
+        slow = self._lag(me, "slow", held, p.slow_after, p.slow_spread)
+        lag = np.where(me.uniform("speed", row) < p.fast_share, fast, slow)
+        since = np.nan_to_num(me.heard_at(row), nan=me.time)
+        self._want_out(me, held, NEWS, np.maximum(since + lag, me.time))
+
+    def _follow_trend(self, price: NDArray[np.float64], dt: float) -> None:
+        slow = self.memory["slow"]
+        weight = dt / (dt + self.parameters.trend)
+        slow += weight * (np.where(np.isfinite(price), price, slow) - slow)
+        fresh = np.isnan(slow)
+        if fresh.any():
+            slow[fresh] = price[fresh]
+
+    def _trend(self, market: Market) -> NDArray[np.float64]:
+        """Mark over its own slow average less one, by group."""
+        trend: NDArray[np.float64] = market.mark[self.memory["group_book"]] / self.memory["slow"] - 1.0
+        return trend
+
+    def _lag(self, me: Me, what: str, entries: Entries, median: float, spread: float) -> NDArray[np.float64]:
+        lag: NDArray[np.float64] = median * np.exp(spread * me.normal(what, self.memory["row"][entries]))
+        return lag
