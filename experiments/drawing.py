@@ -1,0 +1,159 @@
+"""The look of every figure: colours, panels on a clock axis, median lines with a band, legends, units.
+
+Nothing here holds state: each function draws on the axes that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+
+from experiments import readings
+from experiments.readings import Floats, Unmeasured
+from experiments.run import Run, RunError
+
+Runs = Sequence[Run]
+Draw = Callable[[Axes, Runs], None]
+
+# Okabe and Ito's colours, told apart by the colour-blind (Color Universal Design, 2008); black is real data
+REAL = "#000000"
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999", "#F0E442")
+LONG, SHORT = "#D55E00", "#0072B2"
+GREY = "#666666"
+AXIS_UNIT = 60.0  # seconds: the time axis counts minutes of the run's first day
+WIDTH = 9.0  # inches
+DPI = 130
+
+
+def panel(ax: Axes, draw: Draw, runs: Runs) -> None:
+    """Draw one panel in the common style; what a run lacks is said in the empty panel."""
+    run = runs[0]
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=8)
+    try:
+        draw(ax, runs)
+    except (Unmeasured, RunError) as reason:
+        ax.text(0.5, 0.5, f"not drawn: {reason}", transform=ax.transAxes, ha="center", color=GREY, fontsize=8)
+    ax.yaxis.label.set_fontsize(8)
+    ax.xaxis.label.set_fontsize(8)
+    first, last = extent(run)
+    ax.set_xlim(*place(run, np.array([first, last])))
+    clock_axis(ax, run, last - first)
+    with suppress(Unmeasured):
+        x = float(place(run, np.array([readings.news_time(run)]))[0])
+        ax.axvline(x, color=GREY, linewidth=0.8, linestyle=":")
+        top = ax.get_xaxis_transform()
+        ax.text(x, 1.0, "news ", transform=top, ha="right", va="top", fontsize=7, color=GREY)
+
+
+def band(
+    ax: Axes, run: Run, times: Floats, paths: Sequence[Floats], colour: str, label: str, line: str = "-"
+) -> None:
+    """Median of several series over seeds and the band from 5 to 95 %; a single series as it is."""
+    x = place(run, times)
+    stack = np.array(paths, dtype=float)
+    known = np.isfinite(stack).all(axis=0)
+    middle = np.where(known, np.median(np.where(known, stack, 0.0), axis=0), np.nan)
+    ax.plot(x, middle, color=colour, linewidth=1.2, linestyle=line, label=label)
+    if len(stack) > 1:
+        low, high = np.quantile(np.where(known, stack, 0.0), (0.05, 0.95), axis=0)
+        ax.fill_between(x, low, high, where=known, color=colour, alpha=0.2, linewidth=0)
+
+
+def series(ax: Axes, run: Run, values: Floats, colour: str, label: str, line: str = "-") -> None:
+    """One value a step."""
+    ax.plot(place(run, run.time), values, color=colour, linewidth=1.0, linestyle=line, label=label)
+
+
+def legend(ax: Axes, columns: int = 1) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        ax.legend(handles, labels, fontsize=7, frameon=False, ncols=columns, loc="best")
+
+
+def magnitudes(ax: Axes) -> None:
+    """Label the axis without signs: below zero is the other side, not less than nothing."""
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):g}"))
+
+
+def book_colour(run: Run, book: str) -> str:
+    return venue_colour(run, book.partition(":")[0])
+
+
+def venue_colour(run: Run, venue: str) -> str:
+    return dict(zip(run.venues, cycle(PALETTE), strict=False))[venue]
+
+
+def money(values: Any) -> tuple[float, str]:
+    """Scale and name of the unit that shows these dollars in few figures."""
+    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    for scale, unit in ((1e9, "B$"), (1e6, "M$"), (1e3, "k$")):
+        if largest >= scale:
+            return scale, unit
+    return 1.0, "$"
+
+
+# time axis --------------------------------------------------------------------------------------------------
+
+
+def extent(run: Run) -> tuple[float, float]:
+    """Seconds from and to which a run is drawn: without its burn-in."""
+    if not len(run.time):
+        raise Unmeasured("the run has no recorded step")
+    return 0.0, max(float(run.time[-1]), 1.0)
+
+
+def first_step(run: Run) -> int:
+    """The first step after the burn-in."""
+    first, _ = extent(run)
+    return min(int(np.searchsorted(run.time, first + 1e-9, side="left")), len(run.time) - 1)
+
+
+def bin_width(run: Run, length: float) -> float:
+    """A round width that gives about 100 bins and is no shorter than a recorded step."""
+    step = float(np.median(np.diff(run.time))) if len(run.time) > 1 else 1.0
+    for width in (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0):
+        if width >= step and length / width <= 160:
+            return width
+    return max(step, length / 160)
+
+
+def place(run: Run, seconds: Floats) -> Floats:
+    """Place on the time axis: minutes after midnight UTC of the first day."""
+    midnight = run.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    return ((run.start - midnight).total_seconds() + np.asarray(seconds, dtype=float)) / AXIS_UNIT
+
+
+def seconds(run: Run, times: Any) -> Floats:
+    """Seconds since the start of datetime64 times (UTC)."""
+    start = np.datetime64(run.start.replace(tzinfo=None))
+    return (times - start) / np.timedelta64(1, "s")
+
+
+def clock_axis(ax: Axes, run: Run, length: float) -> None:
+    minutes = length / 60.0
+    for step in (0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440):
+        if minutes / step <= 11:
+            ax.xaxis.set_major_locator(MultipleLocator(step))
+            break
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(10))
+
+    def show(value: float, _: Any) -> str:
+        seconds = round(value * 60)
+        text = f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}"
+        return text if step >= 1 else f"{text}:{seconds % 60:02d}"
+
+    ax.xaxis.set_major_formatter(FuncFormatter(show))
+
+
+def time_label(run: Run) -> str:
+    return f"UTC, {run.start:%d %B %Y}"

@@ -1,0 +1,392 @@
+"""Figures of a run: pure functions from runs to matplotlib Figures, one style, no global state.
+
+`overview` draws any scenario; `october` writes the figures of the event beside the real data. Several runs
+(seeds) are drawn as their median with a band from the 5 % to the 95 % quantile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from experiments import drawing, readings, reference
+from experiments.drawing import Draw, Runs
+from experiments.readings import Floats, Unmeasured
+from experiments.run import Run
+
+# any scenario -----------------------------------------------------------------------------------------------
+
+
+def overview(run: Run) -> Figure:
+    """Price, gap, depth, liquidations with ADL, and funds of any run, one below the other.
+
+    The coin is the one with the most perpetual volume. What the run did not record leaves an empty panel that
+    says so.
+    """
+    coin = main_coin(run)
+    panels: list[tuple[Draw, float]] = [
+        (lambda ax, runs: _prices(ax, runs[0], coin), 2.2),
+        (lambda ax, runs: _gaps(ax, runs[0], coin), 1.3),
+        (lambda ax, runs: _depths(ax, runs[0], coin), 1.3),
+        (lambda ax, runs: _flows(ax, runs[0]), 1.5),
+        (lambda ax, runs: _funds(ax, runs), 1.3),
+    ]
+    figure = Figure(figsize=(drawing.WIDTH, 10.5), dpi=drawing.DPI, layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=[height for _, height in panels])
+    for ax, (draw, _) in zip(axes, panels, strict=True):
+        drawing.panel(ax, draw, [run])
+    axes[-1].set_xlabel(drawing.time_label(run))
+    figure.suptitle(run.config.get("title", ""), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def main_coin(run: Run) -> str:
+    """The coin with the most perpetual volume (of any volume where there are no perpetuals)."""
+    names = readings.books(run, "PERP") or list(run.books)
+    traded: dict[str, float] = {}
+    for name in names:
+        coin = name.partition(":")[2].rpartition("-")[0]
+        traded[coin] = traded.get(coin, 0.0) + float(np.nansum(run.column("volume", book=name)))
+    if not traded:
+        raise Unmeasured("the run recorded no books")
+    return max(traded, key=lambda coin: traded[coin])
+
+
+def _main_perp(run: Run, coin: str) -> str:
+    names = readings.books(run, "PERP", coin) or readings.books(run, "SPOT", coin)
+    return max(names, key=lambda name: float(np.nansum(run.column("volume", book=name))))
+
+
+def _prices(ax: Axes, run: Run, coin: str) -> None:
+    for kind, line in (("PERP", "-"), ("SPOT", "--")):
+        for name in readings.books(run, kind, coin):
+            drawing.series(
+                ax,
+                run,
+                readings.filled(run.column("last", book=name)),
+                drawing.book_colour(run, name),
+                name,
+                line,
+            )
+    ax.set_ylabel(f"{coin} price")
+    drawing.legend(ax)
+
+
+def _gaps(ax: Axes, run: Run, coin: str) -> None:
+    base = _main_perp(run, coin)
+    price = readings.filled(run.column("mid", book=base))
+    for kind, line in (("PERP", "-"), ("SPOT", "--")):
+        for name in readings.books(run, kind, coin):
+            if name != base:
+                other = readings.filled(run.column("mid", book=name))
+                drawing.series(
+                    ax, run, 100.0 * (other / price - 1.0), drawing.book_colour(run, name), name, line
+                )
+    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    ax.set_ylabel(f"gap to\n{base}, %")
+
+
+def _depths(ax: Axes, run: Run, coin: str) -> None:
+    book = _main_perp(run, coin)
+    scale, unit = drawing.money(
+        np.concatenate([run.column(f"depth_{side}_100", book=book) for side in ("bid", "ask")])
+    )
+    for side, colour in (("bid", drawing.SHORT), ("ask", drawing.LONG)):
+        values = run.column(f"depth_{side}_100", book=book) / scale
+        drawing.series(ax, run, values, colour, f"{side}s within 1 %")
+    ax.set_ylim(bottom=0.0)
+    ax.set_ylabel(f"depth, {unit}\n{book}")
+    drawing.legend(ax)
+
+
+def _flows(ax: Axes, run: Run) -> None:
+    """Liquidations of longs upwards, of shorts downwards, ADL as a line, summed over bins of the run."""
+    first, last = drawing.extent(run)
+    width = drawing.bin_width(run, last - first)
+    at = np.arange(first, last - 1e-6, width)
+    series = {name: _venue_sums(run, name, first, last, width) for name in _FLOWS}
+    scale, unit = drawing.money(np.concatenate(list(series.values())))
+    x, wide = drawing.place(run, at + width / 2), width / drawing.AXIS_UNIT
+    ax.bar(x, series["liquidated_long"] / scale, wide, color=drawing.LONG, label="longs liquidated")
+    ax.bar(x, -series["liquidated_short"] / scale, wide, color=drawing.SHORT, label="shorts liquidated")
+    ax.step(
+        x, series["adl"] / scale, where="mid", color=drawing.REAL, linewidth=1.0, label="auto-deleveraged"
+    )
+    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    every = {1.0: "second", 60.0: "minute"}.get(
+        width, f"{width:g} s" if width < 60 else f"{width / 60:g} min"
+    )
+    ax.set_ylabel(f"liquidations,\n{unit} a {every}")
+    drawing.magnitudes(ax)
+    drawing.legend(ax)
+
+
+_FLOWS = ("liquidated_long", "liquidated_short", "adl")
+
+
+# the event --------------------------------------------------------------------------------------------------
+
+
+def october(runs: Runs, folder: str | Path) -> list[Path]:
+    """Write the figures of the event to a folder and return their paths.
+
+    `btc_path`, `liquidations_adl`, `open_interest`, `depth`, `gap`, `funds` (a few panels each) and
+    `october` (most of them on one page). Raises ValueError without a run.
+    """
+    if not runs:
+        raise ValueError("no run to draw")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {name: one(runs, panels) for name, panels in PANELS.items()}
+    figures["october"] = october_page(runs)
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1])
+    return paths
+
+
+def one(runs: Runs, panels: Sequence[Draw]) -> Figure:
+    """A figure of a few panels below each other."""
+    figure = Figure(figsize=(drawing.WIDTH, 2.0 + 2.4 * len(panels)), dpi=drawing.DPI, layout="constrained")
+    axes = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
+    for ax, draw in zip(axes, panels, strict=True):
+        drawing.panel(ax, draw, runs)
+    axes[-1].set_xlabel(drawing.time_label(runs[0]))
+    return figure
+
+
+def october_page(runs: Runs) -> Figure:
+    """The panels that tell the event on one page: the path on top, the rest in two columns."""
+    figure = Figure(figsize=(12.0, 13.0), dpi=drawing.DPI, layout="constrained")
+    grid = figure.add_gridspec(4, 2, height_ratios=[1.5, 1.0, 1.0, 1.0])
+    drawing.panel(figure.add_subplot(grid[0, :]), btc_path, runs)
+    rest: list[Draw] = [liquidations, deleveraging, bids, asks, open_interest, gap]
+    for place, draw in enumerate(rest):
+        ax = figure.add_subplot(grid[1 + place // 2, place % 2])
+        drawing.panel(ax, draw, runs)
+        if place >= 4:
+            ax.set_xlabel(drawing.time_label(runs[0]))
+    seeds = f"{len(runs)} seeds: median, band 5-95 %" if len(runs) > 1 else f"seed {runs[0].seed}"
+    title = f"{runs[0].config.get('title', '')} ({seeds})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def btc_path(ax: Axes, runs: Runs) -> None:
+    """BTC on every venue by minute, median over seeds, with the real minute path in black."""
+    run = runs[0]
+    first, last = drawing.extent(run)
+    for kind, line in (("PERP", "-"), ("SPOT", "--")):
+        for name in readings.books(run, kind, "BTC"):
+            if kind == "SPOT" and run.config["venues"][name.partition(":")[0]]["quote"] != "USD":
+                continue  # spot and perp of one venue lie on each other; the USD venue is the one that parts
+            paths = [readings.closes(each, each.column("last", book=name), first, last) for each in runs]
+            label = name.removesuffix("-PERP").replace(":BTC", "").replace("-SPOT", " spot, USD")
+            drawing.band(
+                ax,
+                run,
+                readings.minutes(run, first, last),
+                paths,
+                drawing.book_colour(run, name),
+                label,
+                line,
+            )
+    bars = reference.bars()
+    x = drawing.place(run, drawing.seconds(run, bars.time) + readings.MINUTE)
+    ax.fill_between(x, bars.low, bars.high, color=drawing.REAL, alpha=0.13, linewidth=0)
+    ax.plot(
+        x, bars.close, color=drawing.REAL, linewidth=1.8, label="real: Binance perp, minute closes and range"
+    )
+    ax.set_ylabel("BTC, USD(T)")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.0f}k"))
+    drawing.legend(ax, columns=2)
+
+
+def liquidations(ax: Axes, runs: Runs) -> None:
+    """True liquidations by minute and venue: longs upwards, shorts downwards."""
+    _stacks(ax, runs, "liquidated_long", 1.0)
+    _stacks(ax, runs, "liquidated_short", -1.0)
+    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    ax.set_ylabel("liquidations, B$ a minute\nlongs up, shorts down")
+    drawing.magnitudes(ax)
+    drawing.legend(ax, columns=2)
+
+
+def deleveraging(ax: Axes, runs: Runs) -> None:
+    """Auto-deleveraged notional by minute and venue."""
+    _stacks(ax, runs, "adl", 1.0)
+    ax.set_ylabel("auto-deleveraged,\nB$ a minute")
+    drawing.legend(ax, columns=2)
+
+
+def open_interest(ax: Axes, runs: Runs) -> None:
+    """Open interest of all perps against the step before the news, in dollars and at that step's prices."""
+    run = runs[0]
+    dollars, contracts = [], []
+    for each in runs:
+        start = readings.before(each, readings.news_time(each))
+        usd = np.array([each.column("open_interest_usd", book=name) for name in readings.books(each, "PERP")])
+        coins = np.array([each.column("open_interest", book=name) for name in readings.books(each, "PERP")])
+        value = usd[:, start : start + 1] / np.maximum(coins[:, start : start + 1], 1e-12)
+        dollars.append(100.0 * (_total(usd) / readings.open_interest(each, start) - 1.0))
+        contracts.append(100.0 * (_total(coins * value) / readings.open_interest(each, start) - 1.0))
+    drawing.band(ax, run, run.time, dollars, drawing.PALETTE[1], "in dollars")
+    drawing.band(ax, run, run.time, contracts, drawing.PALETTE[0], "in contracts (prices of the start)")
+    ax.axhline(
+        -27.5, color=drawing.REAL, linewidth=1.0, linestyle=":", label="real, dollars, after 24 h: -27.5 %"
+    )
+    ax.set_ylabel("open interest against\nthe start, %")
+    drawing.legend(ax)
+
+
+def bids(ax: Axes, runs: Runs) -> None:
+    """Dollars bid within 1 % on the largest perp venue, five-minute means, over the real ones."""
+    _depth(ax, runs, "depth_bid_100", "bid_within_1pct_musd", drawing.PALETTE[1])
+    ax.set_ylabel("BTC bids within 1 %, M$")
+
+
+def asks(ax: Axes, runs: Runs) -> None:
+    """Dollars offered within 5 % on the largest perp venue, five-minute means, over the real ones."""
+    _depth(ax, runs, "depth_ask_500", "ask_within_5pct_musd", drawing.PALETTE[0])
+    ax.set_ylabel("BTC asks within 5 %, M$")
+
+
+def gap(ax: Axes, runs: Runs) -> None:
+    """USD spot over the largest perp venue's BTC, minute closes."""
+    run = runs[0]
+    first, last = drawing.extent(run)
+    spot, perp = readings.usd_spot(run), readings.largest_perp(run)
+    apart = []
+    for each in runs:
+        price = {
+            name: readings.closes(each, each.column("last", book=name), first, last) for name in (spot, perp)
+        }
+        apart.append(100.0 * (price[spot] / price[perp] - 1.0))
+    drawing.band(
+        ax, run, readings.minutes(run, first, last), apart, drawing.PALETTE[2], f"{spot} over {perp}"
+    )
+    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    ax.axhline(
+        3.2, color=drawing.REAL, linewidth=1.0, linestyle=":", label="real, largest minute close: 3.2 %"
+    )
+    ax.set_ylabel("BTC gap, %")
+    drawing.legend(ax)
+
+
+def fund_equity(ax: Axes, runs: Runs) -> None:
+    """Insurance funds against their start, %."""
+    _funds(ax, runs)
+
+
+def fund_cash(ax: Axes, runs: Runs) -> None:
+    """Cash of funds and vaults since the start, dollars."""
+    _fund_dollars(ax, runs, "fund_cash", "cash of funds\nsince the start", since_start=True)
+
+
+def fund_inventory(ax: Axes, runs: Runs) -> None:
+    """Positions that funds and vaults took over, dollars at the mark."""
+    _fund_dollars(ax, runs, "fund_inventory", "inventory of funds\nat the mark")
+
+
+def _fund_dollars(ax: Axes, runs: Runs, column: str, label: str, since_start: bool = False) -> None:
+    run = runs[0]
+    values = {}
+    for venue in _funded(run):
+        paths = [each.column(column, venue=venue) for each in runs]
+        values[venue] = [path - path[drawing.first_step(run)] if since_start else path for path in paths]
+    scale, unit = drawing.money(np.concatenate([path for paths in values.values() for path in paths]))
+    for venue, paths in values.items():
+        drawing.band(
+            ax, run, run.time, [path / scale for path in paths], drawing.venue_colour(run, venue), venue
+        )
+    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    ax.set_ylabel(f"{label}, {unit}")
+
+
+def _funds(ax: Axes, runs: Runs) -> None:
+    run = runs[0]
+    for venue in _funded(run):
+        equity = [readings.filled(each.column("fund_equity", venue=venue)) for each in runs]
+        paths = [100.0 * (path / path[drawing.first_step(run)] - 1.0) for path in equity]
+        drawing.band(ax, run, run.time, paths, drawing.venue_colour(run, venue), venue)
+    ax.set_ylabel("fund against its\nstart, %")
+    drawing.legend(ax, columns=2)
+
+
+def _funded(run: Run) -> list[str]:
+    at = drawing.first_step(run)
+    found = [venue for venue in run.venues if run.column("fund_equity", venue=venue)[at] > 0]
+    if not found:
+        raise Unmeasured("no venue has a fund")
+    return found
+
+
+def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
+    run = runs[0]
+    book = readings.largest_perp(run)
+    first, last = drawing.extent(run)
+    last = first + 300.0 * np.floor((last - first) / 300.0)
+    bins = first + 300.0 * np.arange(1, round((last - first) / 300.0) + 1)
+    paths = [readings.means(each, each.column(column, book=book), first, last, 300.0) / 1e6 for each in runs]
+    drawing.band(ax, run, bins, paths, colour, f"{book}, means of 5 minutes")
+    data = reference.table(reference.DEPTH)
+    at = drawing.seconds(run, data["bin_utc"]) + 300.0
+    keep = (at >= first) & (at <= last + 1.0)
+    ax.plot(
+        drawing.place(run, at[keep]),
+        data[real][keep],
+        color=drawing.REAL,
+        linewidth=1.6,
+        marker="o",
+        markersize=3,
+        label="real, Binance",
+    )
+    ax.set_ylim(bottom=0.0)
+    drawing.legend(ax)
+
+
+def _stacks(ax: Axes, runs: Runs, column: str, sign: float) -> None:
+    """Bars a minute stacked by venue (median over runs); a line for the 5-95 % band of the sum."""
+    run = runs[0]
+    first, last = drawing.extent(run)
+    x = drawing.place(run, readings.minutes(run, first, last) - readings.MINUTE / 2)
+    wide = readings.MINUTE / drawing.AXIS_UNIT
+    base = np.zeros(len(x))
+    for venue in run.venues:
+        if not readings.books(run, "PERP", venue=venue):
+            continue
+        every = [readings.sums(each, each.column(column, venue=venue), first, last) for each in runs]
+        height = np.median(every, axis=0) / 1e9
+        colour = drawing.venue_colour(run, venue)
+        ax.bar(x, sign * height, wide, bottom=sign * base, color=colour, label=venue if sign > 0 else None)
+        base += height
+    if len(runs) > 1:
+        total = [_venue_sums(each, column, first, last, readings.MINUTE) / 1e9 for each in runs]
+        low, high = np.quantile(total, (0.05, 0.95), axis=0)
+        some = high > 0
+        ax.vlines(x[some], sign * low[some], sign * high[some], color=drawing.GREY, linewidth=0.7)
+
+
+PANELS: dict[str, tuple[Draw, ...]] = {
+    "btc_path": (btc_path,),
+    "liquidations_adl": (liquidations, deleveraging),
+    "open_interest": (open_interest,),
+    "depth": (bids, asks),
+    "gap": (gap,),
+    "funds": (fund_equity, fund_cash, fund_inventory),
+}
+
+
+def _total(values: Floats) -> Floats:
+    return np.nansum(values, axis=0)
+
+
+def _venue_sums(run: Run, column: str, first: float, last: float, width: float) -> Floats:
+    every = [readings.sums(run, run.column(column, venue=venue), first, last, width) for venue in run.venues]
+    return np.sum(every, axis=0)

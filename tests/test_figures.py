@@ -1,0 +1,122 @@
+"""Figures: what they draw is what the runs hold; what a run lacks is said in its panel."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from abm.recorder import Recording
+from experiments import drawing, figures
+from experiments.run import Run
+from tests import made_up_event as event
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    folder = tmp_path_factory.mktemp("event")
+    return [
+        event.write(event.recording(seed, depth=depth), folder / f"seed-{seed}", seed=seed)
+        for seed, depth in ((1, 1.0), (2, 2.0), (3, 3.0))
+    ]
+
+
+def drawn(draw: drawing.Draw, runs: list[Run]) -> Axes:
+    ax = Figure().subplots()
+    drawing.panel(ax, draw, runs)
+    return ax
+
+
+def labels(ax: Axes) -> list[str]:
+    return ax.get_legend_handles_labels()[1]
+
+
+def test_october_writes_every_figure(seeds: list[Run], tmp_path: Path) -> None:
+    paths = figures.october(seeds[:2], tmp_path / "figures")
+    names = ["btc_path", "liquidations_adl", "open_interest", "depth", "gap", "funds", "october"]
+    assert [path.name for path in paths] == [f"{name}.png" for name in names]
+    for path in paths:
+        assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
+    with pytest.raises(ValueError, match="no run"):
+        figures.october([], tmp_path)
+
+
+def test_overview_of_one_run(seeds: list[Run]) -> None:
+    figure = figures.overview(seeds[0])
+    assert len(figure.axes) == 5 and figure.get_suptitle() == "made-up event"
+    assert not any("not drawn" in text.get_text() for ax in figure.axes for text in ax.texts)
+    price = figure.axes[0]
+    assert set(labels(price)) == {name for name in event.BOOKS if ":BTC-" in name}
+
+
+def test_path_is_in_minutes_of_the_day(seeds: list[Run]) -> None:
+    ax = drawn(figures.btc_path, seeds[:1])
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    model, real = lines["binance"], lines["real: Binance perp, minute closes and range"]
+    # the model's binance path is the real one from 20:41 to 22:20: the two lines are the same points
+    assert ax.get_xlim() == (1200.0, 1350.0)
+    x, y = model.get_xdata(), model.get_ydata()
+    keep = (x >= 1241.0) & (x <= 1340.0)
+    np.testing.assert_allclose(np.column_stack([x[keep], y[keep]])[:5], real.get_xydata()[:5])
+
+
+def test_bars_add_up(seeds: list[Run]) -> None:
+    ax = drawn(figures.liquidations, seeds[:1])
+    heights = np.array([bar.get_height() for bar in ax.patches])
+    assert heights[heights > 0].sum() == pytest.approx(10.0)  # billions: all venues, 20 % and 80 % of 1e10
+    assert heights[heights < 0].sum() == pytest.approx(-1.0)
+    adl = drawn(figures.deleveraging, seeds[:1])
+    assert sum(bar.get_height() for bar in adl.patches) == pytest.approx(2.1)
+
+
+def test_several_seeds_are_a_median_and_a_band(seeds: list[Run]) -> None:
+    ax = drawn(figures.bids, seeds)
+    first = ax.get_lines()[0].get_ydata()[0]
+    assert first == pytest.approx(0.25 * 700 * 2.0)  # the middle one of depth 1, 2, 3
+    assert len(ax.collections) == 1
+    assert len(drawn(figures.bids, seeds[:1]).collections) == 0
+
+
+def test_no_news_no_usd_no_funds_no_ticks(tmp_path: Path) -> None:
+    """Without news nothing is marked; what cannot be drawn is said in its own panel, the others stay."""
+    record = event.recording()
+    empty: Recording = dataclasses.replace(
+        record,
+        books={name: np.full_like(values, np.nan) for name, values in record.books.items()},
+        venues={name: np.zeros_like(values) for name, values in record.venues.items()},
+        events={name: values[:0] for name, values in record.events.items()},
+    )
+    run = event.write(empty, tmp_path / "run", news=[])
+    said = [text.get_text() for ax in figures.overview(run).axes for text in ax.texts]
+    assert said == ["not drawn: no venue has a fund"]
+    assert drawn(figures.gap, [run]).texts[0].get_text().startswith("not drawn: ")
+    paths = figures.october([run, run], tmp_path / "figures")
+    assert all(path.exists() for path in paths)
+
+
+def test_a_short_run_without_perps(tmp_path: Path) -> None:
+    """Ten steps of one spot book: enough for an overview."""
+    record = event.recording()
+    spot = event.BOOKS.index("coinbase:BTC-SPOT")
+    short = dataclasses.replace(
+        record,
+        step=record.step[:10],
+        time=record.time[:10],
+        book_names=["coinbase:BTC-SPOT"],
+        books={name: values[:10, [spot]] for name, values in record.books.items()},
+        venues={name: values[:10] for name, values in record.venues.items()},
+        events={},
+    )
+    assert len(figures.overview(event.write(short, tmp_path / "run")).axes) == 5
+
+
+def test_no_global_state(tmp_path: Path) -> None:
+    """Drawing needs no pyplot, so it can neither leak figures nor open a window."""
+    code = "import sys, experiments.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
