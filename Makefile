@@ -21,7 +21,7 @@ october: venv
 
 # Kernels are compiled once, in one process, before test workers share the cache.
 warm: venv
-	$(BIN)/python -m abm.jit warm
+	$(BIN)/python -c "from abm.jit import warm; print(warm(), 'kernels ready')"
 
 test: test-fast
 
