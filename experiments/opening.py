@@ -47,7 +47,7 @@ class Opening(Frozen):
     side: Literal["long", "short"] = parameter("long", "Side of the positions (directional)")
     share: dict[str, float] = parameter(
         {},
-        "Share of the open interest of a contract that is theirs, by class, on their side (desk: on each side)",
+        "Share of a contract's open interest that is theirs, by class, on their side (desk: on each)",
         unit="share of one side of the open interest",
     )
     venue_share: dict[str, float] = parameter(
@@ -93,7 +93,8 @@ class Opening(Frozen):
         unit="share of the open interest",
     )
     inventory: dict[str, float] = parameter(
-        {}, "Coins by class at spot venues, over the open interest times spot_share (desk)",
+        {},
+        "Coins by class at spot venues, over the open interest times spot_share (desk)",
         unit="share of the open interest",
     )
     unequal: float = parameter(
@@ -117,7 +118,9 @@ class Opening(Frozen):
                 raise ValueError(f"distance.{name}: expected 0 < least < largest, got {low}, {high}")
         for low, high, weight in self.leverage:
             if not (0 < low <= high and weight >= 0):
-                raise ValueError(f"leverage: expected 0 < low <= high, weight >= 0; got {low}, {high}, {weight}")
+                raise ValueError(
+                    f"leverage: expected 0 < low <= high, weight >= 0; got {low}, {high}, {weight}"
+                )
         return self
 
 

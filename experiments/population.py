@@ -1,9 +1,9 @@
 """The initial state: who holds what, with how much collateral, when the clock starts.
 
-Every perpetual book is matched: long open interest equals short open interest, lot for lot, and both equal the
-contract's open interest times the venue's share.  Each population entry states its part (`Opening`); one entry a
-side may take the rest.  Draws are keyed by the entry's name and the account's number: taking out one entry
-leaves the others as they were (but for the one that takes the rest).
+Every perpetual book is matched: long open interest equals short open interest, lot for lot, and both equal
+the contract's open interest times the venue's share.  Each population entry states its part (`Opening`); one
+entry a side may take the rest.  Draws are keyed by the entry's name and the account's number: taking out one
+entry leaves the others as they were (but for the one that takes the rest).
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ ATTEMPTS = 40  # redraws of a candidate that the path has liquidated; after that
 
 @dataclass(eq=False)
 class Plan:
-    """The initial state as plain arrays.
+    """The initial state as arrays; ``quotes`` = settlement asset of each venue, ``unit`` = units in one.
 
-    Rows (n): ``entry`` and ``owner`` (names), ``venue`` (index), ``key``, ``leverage``, ``isolated``.
+    Rows (n): ``entry``, ``kind``, ``owner`` (names), ``venue`` (index), ``key``, ``leverage``, ``isolated``.
     Positions (p): ``position_row``, ``coin`` (index), ``lots`` (signed), ``price`` (entry, dollars).
     Deposits (d): ``deposit_row``, ``asset`` (name), ``units`` (int64, the asset's own unit).
     """
 
     terms: Terms
+    quotes: list[str]
+    unit: dict[str, float]
     entry: NDArray[np.str_]
+    kind: NDArray[np.str_]
     owner: NDArray[np.str_]
     venue: Ints
     key: Ints
@@ -127,8 +130,9 @@ class _Builder:
             if (left < 0).any():
                 v, c = np.argwhere(left < 0)[0]
                 raise ValueError(
-                    f"population.{name}.opening: nothing left of the {side} side of {t.venues[v]}:{t.coins[c]}-PERP,"
-                    f" the other entries take {self.taken[side][v, c] / max(t.lots[v, c], 1):.3f} of it"
+                    f"population.{name}.opening: nothing left of the {side} side of"
+                    f" {t.venues[v]}:{t.coins[c]}-PERP, the other entries take"
+                    f" {self.taken[side][v, c] / max(t.lots[v, c], 1):.3f} of it"
                 )
             return np.where(self.where(opening), left, 0)
         share = np.broadcast_to(t.by_class(opening.share), t.lots.shape).copy()
@@ -212,7 +216,7 @@ def _stretched(size: Floats, cell: Ints, goal: Floats, free: NDArray[np.bool_], 
 
 
 def _whole(wanted: Floats, cell: Ints, goal: Ints, free: NDArray[np.bool_]) -> Ints:
-    """Whole lots, at least one an account, that sum to the goal of each cell; fixed accounts stay as they are."""
+    """Whole lots, at least one an account, that sum to the goal of each cell; fixed accounts stay."""
     lots = np.maximum(np.floor(wanted), 1).astype(np.int64)
     lots[~free] = np.maximum(np.rint(wanted[~free]), 1).astype(np.int64)
     for c in range(len(goal)):
@@ -325,7 +329,7 @@ def _coins(
     build: _Builder, name: str, opening: Opening, row: Ints, owner: NDArray[np.str_], venue: Ints, coin: Ints,
     amount: Floats,
 ) -> None:  # fmt: skip
-    """The coins that hedged accounts hold: in the same row, or in a row at another venue with the spot book."""
+    """The coins of hedged accounts: in the same row, or in a row at another venue with the spot book."""
     t = build.terms
     n = len(row)
     away = ~t.lists_spot[venue, coin] | (build.draw(name, "apart", n, opening.fixed) < opening.apart)
@@ -367,10 +371,12 @@ def _desks(build: _Builder, name: str, opening: Opening) -> None:
         build.deposit(row, build.quotes[v], weight * cash)
         for c in np.flatnonzero(traded):
             coins = t.by_class(opening.inventory)[c] * t.open_interest[c] * t.spot_share[v] / t.price[c]
+            if t.coins[c] in build.quotes:  # another venue's money, with a book here, is held like money
+                coins = cash / t.price[c]
             if t.lists_spot[v, c]:
                 build.deposit(row, t.coins[c], weight * coins)
             if goal[v, c]:
-                # the pattern changes from book to book, so that an owner is long in one venue and short in another
+                # the pattern changes from book to book: an owner is long in one venue and short in another
                 sign = np.where((np.arange(n) + _parity(t.venues[v]) + _parity(t.coins[c])) % 2 == 0, 1, -1)
                 lots = np.zeros(n, np.int64)
                 for one in (1, -1):
@@ -388,8 +394,8 @@ def _parity(name: str) -> int:
 
 
 def plan(
-    openings: Mapping[str, Opening], ground: Terms, quotes: list[str], assets: Mapping[str, Asset], past: Past,
-    seed: int,
+    openings: Mapping[str, Opening], ground: Terms, quotes: list[str], assets: Mapping[str, Asset],
+    past: Past, seed: int,
 ) -> Plan:  # fmt: skip
     """The initial state of all entries.
 
@@ -411,14 +417,20 @@ def plan(
         if len(gap) and ground.lots.any():
             v, c = gap[0]
             raise ValueError(
-                f"population: the {side} side of {ground.venues[v]}:{ground.coins[c]}-PERP holds {taken[v, c]} lots"
-                f" of {ground.lots[v, c]}; give one entry of that side rest = true"
+                f"population: the {side} side of {ground.venues[v]}:{ground.coins[c]}-PERP holds"
+                f" {taken[v, c]} lots of {ground.lots[v, c]}; give one entry of that side rest = true"
             )
     joined = build.parts.joined
+    entry = joined("entry", "U1")
+    kinds = {name: opening.kind for name, opening in openings.items()}
+    names, inverse = np.unique(entry, return_inverse=True)
     integer = {name: joined(name, np.int64) for name in ("venue", "key", "position_row", "coin", "lots")}
     return Plan(
         terms=ground,
-        entry=joined("entry", "U1"),
+        quotes=quotes,
+        unit=build.unit,
+        entry=entry,
+        kind=np.array([kinds[name] for name in names])[inverse] if len(names) else entry,
         owner=joined("owner", "U1"),
         leverage=joined("leverage", float),
         isolated=joined("isolated", bool),
