@@ -57,12 +57,11 @@ class Exchange(Participant):
         perps = np.asarray(market.perps, np.int64)
         row, which = np.nonzero(me.venue[:, None] == market.books.venue[perps][None, :])
         book = perps[which]
-        names = self.venue_names
-        rate = np.array(
-            [self.parameters.disposals.get(names[v], self.parameters.disposal) for v in me.venue[row]]
-        )
+        names = [market.books.name[b].partition(":")[0] for b in book]
+        p = self.parameters
+        rate = np.array([p.disposals.get(name, p.disposal) for name in names], np.float64)
         self.memory.update(
-            row=row, book=book, rate=rate.reshape(len(row)), owed=np.zeros(len(row)),
+            row=row, book=book, rate=rate, owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
         )  # fmt: skip
 
