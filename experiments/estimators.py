@@ -374,7 +374,10 @@ def _hedged_result(run: Run) -> tuple[float, float]:
     worth = []
     for label in ("start", "end"):
         table = run.accounts(label)
-        worth.append(float(np.nansum(table["equity"][np.isin(table["participant"], hedgers)])))
+        if "coins" not in table:  # a hedge is a short and its coins: half of it says nothing
+            raise Unmeasured("the run did not keep what coins the accounts own")
+        own = np.isin(table["participant"], hedgers)
+        worth.append(float(np.nansum(table["equity"][own]) + np.nansum(table["coins"][own])))
     return worth[0], worth[1] - worth[0]
 
 

@@ -177,12 +177,13 @@ def events() -> Table:
     }
 
 
-def accounts(equity: float) -> Table:
-    """Two hedged accounts and one other."""
+def accounts(worth: float) -> Table:
+    """Two hedged accounts, each with equity and coins of together `worth` dollars, and one other."""
     return {
         "row": np.arange(3, dtype=np.int32),
         "participant": np.array([0, 0, 1], dtype=np.int16),
-        "equity": np.array([equity, equity, 5.0]),
+        "equity": np.array([worth - 700.0, worth - 700.0, 5.0]),
+        "coins": np.array([700.0, 700.0, 0.0]),
     }
 
 

@@ -284,6 +284,11 @@ def test_paired_hedgers(changed: Changed) -> None:
     row = scorecard.card({"base": base, "no_adl": other}, [TARGETS["P5b"]], "x")["rows"][0]
     assert row["value"] == pytest.approx(-15 + 12.7062 * np.sqrt(50) / np.sqrt(2), rel=1e-4)
     assert not row["pass"]  # the interval of two seeds reaches above zero
+    table = event.accounts(1000.0)
+    del table["coins"]
+    other[0] = changed(accounts={"start": table, "end": table}, seed=1)
+    blind = scorecard.card({"base": base, "no_adl": other}, [TARGETS["P5b"]], "x")
+    assert blind["rows"][0]["value"] is None and "coins" in blind["rows"][0]["why"]
 
 
 def test_markdown_shows_every_row_and_every_miss(run: Run) -> None:
