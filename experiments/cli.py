@@ -147,11 +147,16 @@ def scenario_check(scenario: str, /, *, settings: Settings = (), seed: int = 1) 
     loaded = _load(scenario, settings)
     from rich.console import Console
 
-    from experiments.population import report
+    from experiments.census import report
+    from experiments.population import planned
 
-    console = Console()
-    for part in report(loaded, seed):
-        console.print(part)
+    try:
+        opening = planned(loaded, seed)
+    except ValueError as error:
+        raise BadInput(str(error).splitlines()) from error
+    print(f"{scenario}: no fault found")
+    if len(opening.venue):
+        Console().print(report(opening))
     return DONE
 
 

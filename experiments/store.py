@@ -21,7 +21,19 @@ from experiments import run as runs
 
 ROOT = Path(__file__).resolve().parents[1]
 # What reads runs or starts them cannot change one: editing a figure must not throw away a night of runs.
-_READERS = {"cli", "compare", "estimators", "figures", "progress", "provenance", "readings", "replay"}
+_READERS = {
+    "account",
+    "census",
+    "cli",
+    "compare",
+    "drawing",
+    "estimators",
+    "figures",
+    "progress",
+    "provenance",
+    "readings",
+    "replay",
+}
 _READERS |= {"runner", "scorecard", "store", "validate"}
 _FAILED = ".failed.json"
 
