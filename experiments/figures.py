@@ -1,7 +1,7 @@
 """Figures of a run: pure functions from runs to matplotlib Figures, one style, no global state.
 
 `overview` draws any scenario; `october` writes the figures of the event beside the real data. Several runs
-(seeds) are drawn as their median with a band from the 5 % to the 95 % quantile.
+(seeds) are drawn as lines of their median, or bars of their mean, with a band from the 5 % to the 95 % quantile.
 """
 
 from __future__ import annotations
@@ -172,7 +172,11 @@ def october_page(runs: Runs) -> Figure:
         drawing.panel(ax, draw, runs)
         if place >= 4:
             ax.set_xlabel(drawing.time_label(runs[0]))
-    seeds = f"{len(runs)} seeds: median, band 5-95 %" if len(runs) > 1 else f"seed {runs[0].seed}"
+    seeds = (
+        f"{len(runs)} seeds: lines median, bars mean, bands 5-95 %"
+        if len(runs) > 1
+        else f"seed {runs[0].seed}"
+    )
     title = f"{runs[0].config.get('title', '')} ({seeds})"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
@@ -221,6 +225,9 @@ def liquidations(ax: Axes, runs: Runs) -> None:
 def deleveraging(ax: Axes, runs: Runs) -> None:
     """Auto-deleveraged notional by minute and venue."""
     _stacks(ax, runs, "adl", 1.0)
+    if not ax.patches:
+        raise Unmeasured("no position was auto-deleveraged")
+    ax.set_ylim(bottom=0.0)
     ax.set_ylabel("auto-deleveraged,\nB$ a minute")
     drawing.legend(ax, columns=2)
 
@@ -352,19 +359,23 @@ def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
 
 
 def _stacks(ax: Axes, runs: Runs, column: str, sign: float) -> None:
-    """Bars a minute stacked by venue (median over runs); a line for the 5-95 % band of the sum."""
+    """Bars a minute stacked by venue (mean over runs); a line for the 5-95 % band of the sum."""
     run = runs[0]
     first, last = drawing.extent(run)
     x = drawing.place(run, readings.minutes(run, first, last) - readings.MINUTE / 2)
     wide = readings.MINUTE / drawing.AXIS_UNIT
     base = np.zeros(len(x))
+    ax.use_sticky_edges = False  # bars of no height on top of others would stick to the frame
     for venue in run.venues:
         if not readings.books(run, "PERP", venue=venue):
             continue
         every = [readings.sums(each, each.column(column, venue=venue), first, last) for each in runs]
-        height = np.median(every, axis=0) / 1e9
+        height = np.mean(every, axis=0) / 1e9  # the median of spikes in different minutes is nothing
+        if not height.any():
+            continue
+        label = venue if venue not in ax.get_legend_handles_labels()[1] else None
         colour = drawing.venue_colour(run, venue)
-        ax.bar(x, sign * height, wide, bottom=sign * base, color=colour, label=venue if sign > 0 else None)
+        ax.bar(x, sign * height, wide, bottom=sign * base, color=colour, label=label)
         base += height
     if len(runs) > 1:
         total = [_venue_sums(each, column, first, last, readings.MINUTE) / 1e9 for each in runs]
