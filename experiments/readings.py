@@ -271,11 +271,11 @@ def published(run: Run, a: float, b: float, hyperliquid_sides: int = 1) -> tuple
     venue, side = events["venue"], np.asarray(events["side"])
     weight = np.where(venue == "hyperliquid", float(hyperliquid_sides), 1.0)
     for name in LATEST_PER_SECOND:
-        own = np.flatnonzero(venue == name)
+        own = np.flatnonzero((venue == name) & (dollars > 0))  # an order without a fill hides none
         second = np.ceil(np.asarray(events["time"], dtype=float)[own] - 1e-9)
         lines = zip(events["book"][own], second, own, strict=True)
         latest = {(book, moment): line for book, moment, line in lines}  # a later one replaces the one before
-        weight[own] = 0.0
+        weight[venue == name] = 0.0
         weight[list(latest.values())] = 1.0
     counted = dollars * weight
     return float(counted[side > 0].sum()), float(counted[side < 0].sum())

@@ -154,11 +154,12 @@ def venue_columns(time: npt.NDArray[np.float64]) -> Table:
 
 
 def events() -> Table:
-    """Four closings on binance (three in one second, two of them in one book), two elsewhere, one ADL."""
+    """Five orders on binance (four in one second, three of them in one book), two elsewhere, one ADL."""
     lines = [
         # time, kind, venue, book, side, value
         (3100.2, "liquidation", "binance", "binance:BTC-PERP", 1, 5.0),
         (3100.7, "takeover", "binance", "binance:BTC-PERP", 1, 3.0),  # replaces the line above
+        (3100.8, "liquidation", "binance", "binance:BTC-PERP", 1, 0.0),  # an order that found no buyer
         (3100.9, "liquidation", "binance", "binance:ETH-PERP", 1, 2.0),
         (3101.5, "liquidation", "binance", "binance:BTC-PERP", -1, 1.0),
         (4400.0, "liquidation", "bybit", "bybit:BTC-PERP", 1, 10.0),
