@@ -101,7 +101,8 @@ def run_many(
         scenarios: by name.
         seeds: whole numbers from 0.
         out: folder of the named folders.
-        jobs: runs at a time, one process each; default: one a core. 1 runs them in this process.
+        jobs: runs at a time, one process each; default: one a core. 1 runs them in this process. With more, a
+            script needs the usual `if __name__ == "__main__":` around what it does.
         check: check conservation at every step.
         progress: show progress on stderr.
         store: default `runs/.store`.
