@@ -255,7 +255,6 @@ def entries(
     first = max(0, len(past.low) - int(opening.hours * 60 / past.minutes))
     reach = t.by_class({k: v[1] for k, v in opening.distance.items()})[coin]
     near = t.by_class({k: v[0] for k, v in opening.distance.items()})[coin]
-    allowed = np.minimum(t.max_leverage(amount * price, coin), opening.max_leverage)
     entry, collateral = price.copy(), np.zeros(n)
     left = np.arange(n)
     for attempt in range(ATTEMPTS + 1):
@@ -272,7 +271,8 @@ def entries(
             held = side * q * (paid - at) + t.maintenance(q * np.abs(at), c)
         else:
             held = q * paid / _leverages(opening, u[2])
-        held = np.maximum(held, q * np.maximum(paid, p) / allowed[left])
+        value = q * np.maximum(paid, p)
+        held = np.maximum(held, value / np.minimum(t.max_leverage(value, c), opening.max_leverage))
         worst = along(p, t.beta[c], past, (past.low_after if side > 0 else past.high_after)[bar])
         worst = np.minimum(worst, p * (1 - FLAT)) if side > 0 else np.maximum(worst, p * (1 + FLAT))
         if (
