@@ -43,7 +43,8 @@ class Census:
         price = (t.price * (1.0 - np.asarray(fall)))[self.coin]
         value = self.quantity * price
         equity = self.cash + np.bincount(self.row, value, len(self.cash))
-        return equity, np.bincount(self.row, t.maintenance(np.abs(value), self.coin), len(self.cash))
+        needed = np.bincount(self.row, t.maintenance(np.abs(value), self.coin), len(self.cash))
+        return equity, needed.astype(np.float64)
 
     def under(self, fall: float | Floats) -> NDArray[np.bool_]:
         """bool[p]: positions whose account is at or under maintenance margin after the fall."""
@@ -54,7 +55,8 @@ class Census:
     def by_book(self, weight: Floats) -> Floats:
         """float64[V, C]: sums of a weight per position."""
         v, c = len(self.terms.venues), len(self.terms.coins)
-        return np.bincount(self.venue[self.row] * c + self.coin, weight, v * c).reshape(v, c)
+        sums = np.bincount(self.venue[self.row] * c + self.coin, weight, v * c)
+        return sums.astype(np.float64).reshape(v, c)
 
 
 def census(state: Plan | Any) -> Census:
@@ -64,7 +66,7 @@ def census(state: Plan | Any) -> Census:
     quantity = plan.lots * t.lot[plan.coin]
     money = plan.asset == np.array(plan.quotes)[plan.venue[plan.deposit_row]]
     dollars = plan.units[money] / np.array([plan.unit[name] for name in plan.asset[money]])
-    cash = np.bincount(plan.deposit_row[money], dollars, n)
+    cash = np.bincount(plan.deposit_row[money], dollars, n).astype(np.float64)
     cash -= np.bincount(plan.position_row, quantity * plan.price, n)
     people = (plan.entry, plan.kind, plan.isolated, plan.venue)
     return Census(t, *people, cash, plan.position_row, plan.coin, quantity)

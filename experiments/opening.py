@@ -12,7 +12,7 @@ import csv
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +165,7 @@ def read_past(start: datetime, file: Path = PATH_FILE, minutes: float = 5.0) -> 
     return Past(lows, highs, after_low, after_high, last, minutes)
 
 
-def along(price: float, beta: float, path: Past, btc: NDArray[np.float64]) -> NDArray[np.float64]:
+def along(price: Any, beta: Any, path: Past, btc: NDArray[np.float64]) -> NDArray[np.float64]:
     """Price of a coin when BTC's mark was ``btc``: its opening price times BTC's relative one to the beta."""
     moved: NDArray[np.float64] = price * (btc / path.last) ** beta
     return moved
