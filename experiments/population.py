@@ -361,11 +361,12 @@ def _desks(build: _Builder, name: str, opening: Opening) -> None:
         raise ValueError(
             f"population.{name}.opening.share: given to one owner, who would be both sides of the book"
         )
+    most = min(float(t.leverage.max()), opening.max_leverage)
     for v in at:
         traded = (t.lists_perp[v] | t.lists_spot[v]) & of
         if not traded.any():
             continue
-        row = build.parts.open(name, owner, np.full(n, v, np.int64), t.leverage.max(), False, t.venues[v])
+        row = build.parts.open(name, owner, np.full(n, v, np.int64), most, False, t.venues[v])
         size = np.maximum(t.lists_perp[v] * t.share[v], t.lists_spot[v] * t.spot_share[v]) * of
         cash = float((t.by_class(opening.cash) * t.open_interest * size).sum())
         build.deposit(row, build.quotes[v], weight * cash)

@@ -188,9 +188,11 @@ def test_leverage_stays_within_the_brackets_of_one_real_contract(october: Plan) 
     collateral = people.cash[row] + people.quantity[public] * october.price[public]
     assert (paid <= 1.000001 * collateral * t.max_leverage(paid, coin)).all()
     assert (np.abs(people.quantity[public]) * t.price[coin] <= t.limit[coin] * 1.000001).all()
-    tight = opened(1, longs={"max_leverage": 1.0}, shorts={"max_leverage": 1.0})
-    fewer = liquidation_map(tight)[0.40].sum()
-    assert fewer == 0.0
+
+
+def test_without_leverage_no_fall_liquidates_anybody() -> None:
+    flat = opened(1, **{name: {"max_leverage": 1.0} for name in scenario().population})
+    assert liquidation_map(flat, (0.70,))[0.70].sum() == 0.0
 
 
 def test_hedged_accounts_hold_their_coins(october: Plan) -> None:
