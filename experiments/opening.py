@@ -27,7 +27,7 @@ SIZE_INDEX = "Hill 0.75-0.88 on 19,337 public ADL records of Hyperliquid, 10 Oct
 NOT_OF_KIND = {
     "directional": ("apart", "cash", "inventory", "unequal"),
     "hedged": ("side", "cash", "inventory", "unequal"),
-    "desk": ("side", "distance", "isolated", "rest", "apart", "reserve", "reserve_accounts", "reserve_at"),
+    "desk": ("side", "distance", "isolated", "rest", "apart", "room_at", "reserve", "reserve_accounts", "reserve_at"),
 }
 
 
@@ -73,6 +73,9 @@ class Opening(Frozen):
         0.85, "Pareto index of position size", unit="1", source=SIZE_INDEX, gt=0.1, le=5
     )
     largest: float = parameter(5e7, "Largest position", unit="USD", gt=0)
+    room_at: float = parameter(
+        1.0, "No position is larger than the real brackets allow at this leverage", unit="1", ge=1, le=200
+    )
     fixed: int = parameter(
         0, "The largest so many accounts are the same for all seeds", unit="accounts", ge=0
     )

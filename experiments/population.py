@@ -177,7 +177,7 @@ def cells_and_lots(build: _Builder, name: str, opening: Opening, goal: Ints) -> 
             )
         return empty, empty, empty
     coins = cells % len(t.coins)
-    room = np.minimum(t.limit[coins], opening.largest)
+    room = np.minimum(t.room(opening.room_at)[coins], opening.largest)
     fixed = min(opening.fixed, n)
     least = smallest_size(float(value.sum()), n, opening.size_index, opening.largest)
     at = np.empty(n)

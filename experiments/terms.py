@@ -67,6 +67,12 @@ class Terms:
         k = (notional[:, None] >= self.real_floor[coin]).sum(1) - 1
         return self.leverage[coin, k]
 
+    def room(self, leverage: float) -> Floats:
+        """float64[C]: the largest position in one real contract for which a user may still choose it."""
+        within = (self.leverage >= leverage) & np.isfinite(self.real_floor)
+        bound = np.append(self.real_floor, np.full((len(self.coins), 1), np.inf), 1)[:, 1:]
+        return np.minimum(np.where(within, bound, 0.0).max(1), self.limit)
+
     def by_class(self, table: Mapping[str, float]) -> Floats:
         """float64[C]: a table by class, in which the name of a coin goes first; 0 where it has neither."""
         return np.array(
