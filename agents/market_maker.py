@@ -1,0 +1,439 @@
+"""Market maker: firms that quote both sides of every book at the venues where they have accounts.
+
+Theory. Avellaneda and Stoikov (2008), with the stationary inventory rule of Gueant, Lehalle and Fernandez-Tapia
+(2013): a firm quotes around a reservation price, the fair price shifted against its inventory in proportion to
+volatility, at a width that follows volatility, and never beyond an inventory limit Q. The fair price is learned as
+in Kyle (1985): net taker flow over the depth it met moves it, by the share of impact that is permanent; a coin's
+books teach each other; public information moves all of them in calm times as well. What is eaten comes back
+gradually (resilience), and size is withdrawn as volatility rises: depth = calm depth x (sigma / sigma0)^-a.
+
+A firm has one balance sheet for all coins. When it loses more than its limit it pulls all quotes, dumps what it
+holds beyond what it opened with, stays away for a while, and comes back. What it held at the opening counts as hedged
+elsewhere. It also steps back where a venue is late (its prices are stale) or lets no withdrawal out (inventory is
+stuck there), both of which the venue publishes.
+
+Depth of a book: calm depth within 1 % over open interest is proportional to 1 / volatility, which gives the three
+classes of the calibration at once (BTC 0.58 % at 50 % a year, ETH 0.39 % at 75 %, small coins 0.26 % at 110 %).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.agent import Participant
+from abm.market import Market, Me
+from abm.parameters import parameter
+from agents import desks
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+QUOTING, DUMPING, AWAY = range(3)
+TAPE = "fit to Binance BTC depth of 10 October 2025, 20:00-21:20 UTC"
+
+
+class MarketMaker(Participant):
+    """Quotes `levels` prices a side in every book of its rows; see the module for the theory."""
+
+    class Parameters(Participant.Parameters):
+        """What a firm quotes, what it learns from, and when it stops."""
+
+        depth: float = parameter(
+            0.0029, "Calm quotes within 1 % of all firms, one side, at a volatility of 1",
+            unit="share of open interest", source=f"{TAPE}: 175 M of about 450 M at all venues over 80 B", ge=0, le=1,
+        )  # fmt: skip
+        spot_depth: float = parameter(
+            0.3, "The same at all spot venues of the coin", unit="share of the perpetuals' depth", ge=0, le=10
+        )
+        holding_depth: float = parameter(
+            0.2, "The same for a coin without open interest", unit="share of own balance", ge=0, le=1
+        )
+        levels: int = parameter(7, "Prices a side", unit="levels", ge=1, le=30)
+        near: float = parameter(
+            0.00005, "Offset of the nearest level at a volatility of 0.5, in proportion", unit="share of price", gt=0
+        )
+        far: float = parameter(0.03, "Offset of the last level", unit="share of price", source=TAPE, gt=0, le=0.5)
+        profile: float = parameter(
+            1.03, "Depth within x grows as x to this power", unit="1", source=f"{TAPE}: 3.1 x at 3 %", gt=0
+        )
+        width: float = parameter(
+            0.5, "Added offset in standard deviations of one pace", unit="standard deviations", ge=0, le=10
+        )
+        widest: float = parameter(
+            50.0, "Volatility that the width follows at most", unit="multiple of calm volatility", ge=1
+        )
+        skew: float = parameter(
+            1.0, "Shift of the price at full inventory, in standard deviations of the unwinding time", unit="1", ge=0
+        )
+        unwinding: float = parameter(3600.0, "Time in which inventory is meant to go", unit="seconds", gt=0)
+        skew_stress: float = parameter(
+            3.0, "Volatility that the shift follows at most", unit="multiple of calm volatility", ge=1
+        )
+        own_book: float = parameter(
+            0.4, "Weight of the book's inventory in the shift, the rest is the coin's", unit="1", ge=0, le=1
+        )
+        inventory: float = parameter(
+            5.0, "Inventory limit of a firm in a book", unit="multiple of its calm depth within 1 %",
+            source="2-10 in a reduced model", gt=0,
+        )  # fmt: skip
+        permanent: float = parameter(
+            0.25, "Share of the impact of net flow that stays", unit="share", source="0.15-0.35 in a reduced model",
+            ge=0, le=1,
+        )  # fmt: skip
+        blend: float = parameter(
+            0.8, "Weight of the coin's other books in what a firm learns", unit="1", ge=0, le=1
+        )
+        pull: float = parameter(
+            10.0, "Time in which the fair prices of a coin's books meet", unit="seconds", gt=0
+        )
+        anchor: float = parameter(
+            600.0, "Time in which the fair price follows the traded one without flow", unit="seconds", gt=0
+        )
+        information: float = parameter(
+            0.9, "Part of calm volatility that is public information, without trades", unit="share", ge=0, le=2
+        )
+        refill: float = parameter(
+            60.0, "Time in which eaten size comes back", unit="seconds", source="30-120 in a reduced model", gt=0
+        )
+        pace: float = parameter(3.0, "Time between looks at a book that has not moved", unit="seconds", gt=0)
+        patience: float = parameter(
+            0.3, "Change of a level's price that is let be", unit="share of its offset", ge=0, le=1
+        )
+        withdraws: bool = parameter(True, "False: never withdraws, for volatility or losses (null run)")
+        withdrawal: float = parameter(
+            0.55, "Exponent a: depth = calm depth x (sigma / sigma0)^-a", unit="1", source=f"{TAPE}: 0.52-0.6",
+            ge=0, le=2,
+        )  # fmt: skip
+        floor: float = parameter(0.06, "Least depth", unit="share of calm depth", source=TAPE, ge=0, le=1)
+        stuck: float = parameter(
+            0.6, "Depth at a venue whose withdrawals are stopped", unit="share", source="0.3-0.9", ge=0, le=1
+        )
+        stale: float = parameter(5.0, "Gateway delay at which quotes are pulled", unit="seconds", gt=0)
+        loss_limit: float = parameter(
+            0.004, "Loss at which a firm stops, all firms together", unit="share of all open interest",
+            source="0.001-0.01 in a reduced model", ge=0,
+        )  # fmt: skip
+        unequal: float = parameter(
+            5.0, "Largest loss limit over smallest, for firms of one size", unit="1", source="reduced model", ge=1
+        )
+        look: float = parameter(5.0, "Time between looks at profit and loss", unit="seconds", gt=0)
+        dump: float = parameter(90.0, "Time in which inventory is dumped", unit="seconds", gt=0)
+        return_least: float = parameter(600.0, "Shortest time away", unit="seconds", ge=0)
+        return_most: float = parameter(1800.0, "Longest time away", unit="seconds", ge=0)
+
+    parameters: Parameters
+
+    # ------------------------------------------------------------------ who is there
+
+    def setup(self, me: Me, market: Market) -> None:
+        """Stations (row, book) and the names of their orders: one for each side and level."""
+        p = self.parameters
+        row, book = desks.stations(me, market.books)
+        firms, firm = np.unique(np.asarray(me.owner)[row], return_inverse=True)
+        via, power = desks.conversion(market.books)
+        n, books, k = len(row), len(market.books.name), p.levels
+        self.memory.update(
+            row=row, book=book, firm=firm.astype(np.int64), via=via, power=power,
+            first=np.array(me.slots(2 * n * k)), ready=np.array(False),
+            sent=np.zeros((n, 2, k)), asked=np.zeros((n, 2, k)), full=np.ones((n, 2, k)),
+            seen=np.full(n, -np.inf), quoted=np.zeros(n),
+            home=np.zeros(n), held=np.zeros(n), depth=np.zeros(n), shape=np.zeros((n, k)), offset=np.zeros((n, k)),
+            extreme=np.full((max(int(round(p.pace / me.dt)), 1) + 1, 2, books), np.nan),
+            fair=np.zeros(books), calm=np.ones(books), target=np.zeros(books),
+            state=np.zeros(len(firms), np.int64), until=np.zeros(len(firms)), limit=np.full(len(firms), np.inf),
+            start=np.zeros(len(firms)), looked=np.array(-np.inf), firm_row=_first_rows(firm, row, len(firms)),
+        )  # fmt: skip
+
+    def _open(self, me: Me, market: Market) -> None:
+        """Calm depth, levels, home inventory and loss limits, from the public record of the first step."""
+        p, m = self.parameters, self.memory
+        row, book, books = m["row"], m["book"], market.books
+        convert = desks.rates(market, m["via"], m["power"])
+        price = desks.fair(market) * convert
+        sigma = desks.annual(market)
+        interest = desks.interest(market, convert)
+        m["fair"][:] = np.log(desks.fair(market))
+        m["calm"][:] = sigma / np.sqrt(desks.YEAR)
+        m["held"][:] = m["home"][:] = self._inventory(me, market)
+        wealth = np.maximum(me.equity(row), 0.0) * convert[book]
+        spot = np.asarray(books.kind)[book] == 1
+        owned = np.where(spot, m["held"] * price[book], 0.0)
+        # a coin's depth at perpetuals, then what spot books have of it by the coins that firms hold there
+        of_book = p.depth * interest / sigma
+        of_coin = desks.by_coin(books, of_book)
+        holding = np.bincount(book, owned, len(books.name)).astype(np.float64)
+        share = holding / np.maximum(desks.by_coin(books, holding), 1e-9)
+        spots = np.where(of_coin > 0, p.spot_depth * of_coin * share, p.holding_depth * holding)
+        calm = np.where(np.asarray(books.kind) == 1, spots, of_book)
+        part = np.where(spot, owned, wealth) + 1e-9
+        part /= np.bincount(book, part, len(books.name))[book]
+        m["depth"][:] = calm[book] * part
+        m["target"][:] = np.maximum(calm, 1e-9)
+        # levels: geometric, each firm's shifted by its own draw so that the sum is a smooth profile
+        near = np.minimum(p.near * sigma[book] / 0.5, p.far / 2)[:, None]
+        ratio = (p.far / near) ** (1.0 / max(p.levels - 1, 1))
+        jitter = desks.spread(me.uniform("levels", row, forever=True), book, "levels")[:, None] - 0.5
+        offset = near * ratio ** (np.arange(p.levels)[None, :] + jitter)
+        inner = np.where(np.arange(p.levels) == 0, 0.0, offset / np.sqrt(ratio))
+        m["offset"][:] = offset
+        m["shape"][:] = ((offset * np.sqrt(ratio)) / 0.01) ** p.profile - (inner / 0.01) ** p.profile
+        firms = len(m["limit"])
+        if firms:
+            size = np.bincount(m["firm"], m["depth"], firms)
+            luck = me.uniform("limit", m["firm_row"], forever=True)
+            limit = size * p.unequal ** (luck - 0.5)
+            total = p.loss_limit * float(interest.sum())
+            if total <= 0:  # a market without derivatives: by what the firms own
+                total = 0.1 * float(wealth[np.unique(row, return_index=True)[1]].sum())
+            m["limit"][:] = total * limit / max(float(limit.sum()), 1e-9)
+            m["start"][:] = self._wealth(me, market, convert)
+        m["ready"][...] = True
+
+    # ------------------------------------------------------------------ the step
+
+    def decide(self, me: Me, market: Market) -> None:
+        """Learn the fair prices, look at the loss limits, requote what has changed."""
+        m = self.memory
+        if len(m["row"]) == 0:
+            return
+        if not m["ready"]:
+            self._open(me, market)
+        convert = desks.rates(market, m["via"], m["power"])
+        self._learn(me, market, convert)
+        m["extreme"][market.step % len(m["extreme"])] = market.low, market.high
+        if market.time - m["looked"] >= self.parameters.look - 1e-9:
+            m["looked"][...] = market.time
+            m["held"][:] = self._inventory(me, market)
+            if self.parameters.withdraws:
+                self._limits(me, market, convert)
+        if (m["state"] == DUMPING).any():
+            self._dump(me, market)
+        due = self._due(me, market)
+        if len(due):
+            self._quote(me, market, convert, due)
+
+    def _learn(self, me: Me, market: Market, convert: Floats) -> None:
+        """Fair log price of every book: net flow over depth, the coin's other books, public information."""
+        p, m = self.parameters, self.memory
+        fair, books, dt = m["fair"], market.books, market.dt
+        flow = np.nan_to_num(2.0 * np.asarray(market.taker_buy) - np.asarray(market.volume)) * convert
+        depth = m["target"] * self._withdrawn(market)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            last, mid = np.log(market.last) - fair, np.log(market.mid) - fair
+        reached = np.where(np.isfinite(last), np.abs(last), 0.0)  # flow that others absorbed teaches less
+        step = p.permanent * np.sign(flow) * np.minimum(0.01 * np.abs(flow) / depth, reached)
+        weight = m["target"]
+        total = desks.by_coin(books, weight)
+        fair += p.blend * desks.by_coin(books, weight * step) / total + (1.0 - p.blend) * step
+        fair += (1.0 - np.exp(-dt / p.anchor)) * np.where(np.isfinite(mid), mid, 0.0)
+        common = fair + np.log(convert)
+        fair += (1.0 - np.exp(-dt / p.pull)) * p.blend * (desks.by_coin(books, weight * common) / total - common)
+        fair += p.information * np.sqrt(dt) * self._tide(me, market)
+
+    def _tide(self, me: Me, market: Market) -> Floats:
+        """Public information of a step: a common shock by beta and one of the coin's own; shape (books,)."""
+        books, calm = market.books, self.memory["calm"]
+        drawn = me.normal("information", np.zeros(1, np.int64))[0]
+        seed = np.full(len(calm), me.uniform("information", np.zeros(1, np.int64))[0])
+        own = desks.normal(seed, np.asarray(books.coin, np.int64), "information")
+        largest = int(np.argmax(self.memory["target"]))
+        common = np.minimum(np.nan_to_num(np.asarray(books.beta)) * calm[largest], calm)
+        shock: Floats = common * drawn + np.sqrt(np.maximum(calm**2 - common**2, 0.0)) * own
+        return shock
+
+    def _withdrawn(self, market: Market) -> Floats:
+        """float64[books]: what is left of calm depth at today's volatility."""
+        p = self.parameters
+        if not p.withdraws:
+            return np.ones(len(self.memory["calm"]))
+        stress = np.maximum(np.nan_to_num(np.asarray(market.volatility)) / self.memory["calm"], 1.0)
+        result: Floats = np.maximum(stress**-p.withdrawal, p.floor)
+        return np.where(np.asarray(market.withdrawals_open)[market.books.venue], result, result * p.stuck)
+
+    def _due(self, me: Me, market: Market) -> Ints:
+        """Stations to be looked at: by turns, and at once where the fair price has left the quotes."""
+        p, m = self.parameters, self.memory
+        turn = max(int(round(p.pace / market.dt)), 1)
+        bound = 0.5 * (m["offset"][:, 0] + m["offset"][:, min(2, p.levels - 1)])
+        moved = np.abs(m["fair"][m["book"]] - m["quoted"]) > bound
+        due = moved | ((np.arange(len(moved)) + market.step) % turn == 0)
+        due &= (m["state"][m["firm"]] == QUOTING) & (me.waiting(m["row"]) == 0)
+        return np.flatnonzero(due)
+
+    def _quote(self, me: Me, market: Market, convert: Floats, due: Ints) -> None:
+        """Reservation price, offsets and sizes of the stations that are due; sends what differs from what stands."""
+        p, m = self.parameters, self.memory
+        row, book, k = m["row"][due], m["book"][due], p.levels
+        perp = np.asarray(market.books.kind)[book] == 0
+        m["held"][due[perp]] = me.position(row[perp], book[perp])
+        fair, price = m["fair"][book], np.exp(m["fair"][book])
+        bound = p.inventory * m["depth"] / (np.exp(m["fair"]) * convert)[m["book"]]
+        used = self._used(m["held"] - m["home"], bound, market)[:, due]
+        calm, sigma = m["calm"][book], np.nan_to_num(np.asarray(market.volatility)[book])
+        stress = np.maximum(sigma / calm, 1.0)
+        if not p.withdraws:
+            stress = np.ones_like(stress)
+        carried = p.own_book * used[0] + (1.0 - p.own_book) * used[1]
+        shift = -p.skew * carried.clip(-1.0, 1.0) * calm * np.sqrt(p.unwinding) * np.minimum(stress, p.skew_stress)
+        offset = m["offset"][due] + (p.width * calm * np.minimum(stress, p.widest) * np.sqrt(p.pace))[:, None]
+        # sizes: calm size x withdrawal, less on the side that adds to the inventory
+        size = m["depth"][due] * self._withdrawn(market)[book] / (price * convert[book])
+        late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
+        size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
+        room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1).clip(0.0, 1.0)
+        want = size[:, None, None] * room[:, :, None] * m["shape"][due][:, None, :]
+        reserve = (fair + shift)[:, None]
+        ask, bid = np.asarray(market.ask)[book], np.asarray(market.bid)[book]
+        tick = np.asarray(market.books.tick)[book]
+        # a quote is meant to rest: never through the other side of the book as it was seen
+        ceiling, bottom = np.where(ask > 0, ask - tick, np.inf), np.where(bid > 0, bid + tick, 0.0)
+        level = np.stack(
+            [
+                np.minimum(np.exp(reserve - offset), ceiling[:, None]),
+                np.maximum(np.exp(reserve + offset), bottom[:, None]),
+            ],
+            1,
+        )
+        slot = int(m["first"]) + (due[:, None] * 2 * k + np.arange(2 * k)).reshape(-1, 2, k)
+        live, lots = me.named(slot.ravel())
+        lot = np.asarray(market.books.lot)[book][:, None, None]
+        live, stands = live.reshape(slot.shape), lots.reshape(slot.shape) * lot
+        # resilience: the part of a level that was eaten comes back over the refill time
+        sent, full = m["sent"][due], m["full"][due]
+        full = np.where(self._eaten(due, stands, lot), full * stands / np.maximum(sent, 1e-300), full)
+        since = np.minimum(market.time - m["seen"][due], 1e9)
+        full = full + (1.0 - full) * (1.0 - np.exp(-since / p.refill))[:, None, None]
+        want = self._affordable(me, market, due, want * full, stands, live)
+        want = np.floor(want / lot * (1 + 1e-12)) * lot
+        let_be = np.maximum(p.patience * offset * price[:, None], 1.5 * tick[:, None])[:, None, :]
+        with np.errstate(invalid="ignore"):
+            moved = np.abs(live - level) > let_be
+        differs = (want < 0.75 * stands) | (stands < 0.85 * want)
+        send = np.where(stands > 0, moved | differs, want > 0)
+        i, s, j = np.nonzero(send)
+        if len(i):
+            me.quote(row[i], book[i], slot[send], 1 - 2 * s, level[send], want[send], cause="quote")
+        m["sent"][due] = np.where(send, want, stands)
+        m["asked"][due] = np.where(send, level, m["asked"][due])
+        m["full"][due], m["seen"][due], m["quoted"][due] = full, market.time, fair
+
+    def _eaten(self, due: Ints, stands: Floats, lot: Floats) -> Mask:
+        """Levels that stand smaller than sent because trades reached them (a refused quote was not eaten)."""
+        m = self.memory
+        book, sent, asked = m["book"][due], m["sent"][due], m["asked"][due]
+        traded = m["extreme"][:, :, book]
+        lowest, highest = np.fmin.reduce(traded[:, 0], 0)[:, None], np.fmax.reduce(traded[:, 1], 0)[:, None]
+        reached = np.stack([lowest <= asked[:, 0] * (1 + 1e-9), highest >= asked[:, 1] * (1 - 1e-9)], 1)
+        result: Mask = (sent > 0) & (stands < sent - 0.5 * lot) & reached
+        return result
+
+    def _affordable(
+        self, me: Me, market: Market, due: Ints, want: Floats, stands: Floats, live: Floats
+    ) -> Floats:
+        """At a spot book a firm quotes what it owns: coins on the ask side, cash on the bid side."""
+        m, books = self.memory, market.books
+        here = np.flatnonzero(np.asarray(books.kind)[m["book"][due]] == 1)
+        if len(here) == 0:
+            return want
+        row, book = m["row"][due[here]], m["book"][due[here]]
+        free_coins = me.balance(row, books.base[book])
+        free_cash = me.balance(row, books.quote[book])
+        places = np.bincount(m["row"], minlength=len(me.rows))[row]
+        coins = free_coins + stands[here, 1].sum(1)
+        m["held"][due[here]] = coins
+        cash = free_cash / places + np.nansum(stands[here, 0] * live[here, 0], 1)
+        price = np.exp(m["fair"][book])
+        most = np.stack([0.9 * cash / price, 0.95 * coins], 1)
+        want = want.copy()
+        want[here] *= np.minimum(1.0, np.maximum(most, 0.0) / np.maximum(want[here].sum(2), 1e-300))[:, :, None]
+        return want
+
+    # ------------------------------------------------------------------ the balance sheet
+
+    def _inventory(self, me: Me, market: Market) -> Floats:
+        """float64[stations]: position, or at spot coins held, those in own resting offers counted."""
+        m, books = self.memory, market.books
+        row, book = m["row"], m["book"]
+        held = np.zeros(len(row))
+        spot = np.asarray(books.kind)[book] == 1
+        perp, here = np.flatnonzero(~spot), np.flatnonzero(spot)
+        held[perp] = me.position(row[perp], book[perp])
+        if len(here):
+            k = self.parameters.levels
+            slot = int(m["first"]) + here[:, None] * 2 * k + k + np.arange(k)
+            lots = me.named(slot.ravel())[1].reshape(slot.shape).sum(1)
+            held[here] = me.balance(row[here], books.base[book[here]])
+            held[here] += lots * np.asarray(books.lot)[book[here]]
+        return held
+
+    def _used(self, inventory: Floats, bound: Floats, market: Market) -> Floats:
+        """Inventory over its limit, float64[2, stations]: of the book, and of the firm in the coin."""
+        m = self.memory
+        bound = np.maximum(bound, 1e-300)
+        coin = np.asarray(market.books.coin, np.int64)[m["book"]]
+        name = m["firm"] * (int(coin.max()) + 1) + coin
+        net = (np.bincount(name, inventory) / np.maximum(np.bincount(name, bound), 1e-300))[name]
+        return np.stack([inventory / bound, net])
+
+    def _wealth(self, me: Me, market: Market, convert: Floats) -> Floats:
+        """float64[firms]: accounts and coins, less what the opening inventory made (it is hedged elsewhere)."""
+        m = self.memory
+        book = m["book"]
+        price = (desks.fair(market) * convert)[book]
+        spot = np.asarray(market.books.kind)[book] == 1
+        value = np.where(spot, m["held"], 0.0) * price - m["home"] * price
+        # every row once, by its first station
+        once = np.unique(m["row"], return_index=True)[1]
+        value[once] += me.equity(m["row"][once]) * convert[book[once]]
+        return np.bincount(m["firm"], np.nan_to_num(value), len(m["limit"])).astype(np.float64)
+
+    def _limits(self, me: Me, market: Market, convert: Floats) -> None:
+        """Firms beyond their loss limit stop and dump; those whose time is over return."""
+        p, m = self.parameters, self.memory
+        state, until, now = m["state"], m["until"], market.time
+        wealth = self._wealth(me, market, convert)
+        hit = (state == QUOTING) & (wealth - m["start"] < -m["limit"])
+        done = (state == DUMPING) & (now >= until)
+        back = (state == AWAY) & (now >= until)
+        if hit.any():
+            state[hit], until[hit] = DUMPING, now + p.dump
+            mine = np.unique(m["row"][hit[m["firm"]]])
+            me.cancel_all(mine)
+            m["sent"][hit[m["firm"]]] = 0.0
+            for f in np.flatnonzero(hit).tolist():
+                me.emit("limit_hit", int(m["firm_row"][f]), float(wealth[f] - m["start"][f]))
+        if done.any():
+            drawn = me.uniform("return", m["firm_row"])
+            rest = p.return_least + drawn * max(p.return_most - p.return_least, 0.0)
+            state[done], until[done] = AWAY, now + rest[done]
+        if back.any():
+            state[back] = QUOTING
+            m["start"][back] = wealth[back]
+
+    def _dump(self, me: Me, market: Market) -> None:
+        """Market orders against the inventory, so that it is gone in the time for it."""
+        m = self.memory
+        here = np.flatnonzero(m["state"][m["firm"]] == DUMPING)
+        row, book = m["row"][here], m["book"][here]
+        perp = np.asarray(market.books.kind)[book] == 0
+        m["held"][here[perp]] = me.position(row[perp], book[perp])
+        excess = (m["held"] - m["home"])[here]
+        left = np.maximum(m["until"][m["firm"][here]] - market.time, market.dt)
+        quantity = np.abs(excess) * np.minimum(3.0 * market.dt / left, 1.0)
+        side = -np.sign(excess).astype(np.int64)
+        seen = np.where(side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book])
+        quantity = np.minimum(quantity, 0.3 * np.nan_to_num(seen))
+        go = (quantity >= np.asarray(market.books.lot)[book]) & ~np.asarray(market.halted)[book]
+        if go.any():
+            me.market_order(row[go], book[go], side[go], quantity[go])
+            coins = go & ~perp  # positions are read again in the next step, coins here
+            m["held"][here[coins]] += side[coins] * quantity[coins]
+
+
+def _first_rows(firm: Ints, row: Ints, firms: int) -> Ints:
+    """The first row of each firm: the one that draws and reports for it."""
+    first = np.full(firms, np.iinfo(np.int64).max)
+    np.minimum.at(first, firm, row)
+    return first

@@ -1,0 +1,325 @@
+"""Claims about makers, arbitrageurs, noise and value traders in markets made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents.arbitrageur import Arbitrageur
+from agents.market_maker import AWAY, DUMPING, QUOTING, MarketMaker
+from agents.noise import Noise
+from agents.value import Value
+from tests.hand_made_market import Pen, Record, run
+
+ONE = [("alpha", "BTC", "perp", "USDT")]
+TWO = [*ONE, ("beta", "BTC", "perp", "USDT")]
+THREE = [*TWO, ("beta", "BTC", "spot", "USDT")]
+SPOT = [("alpha", "BTC", "spot", "USDT")]
+
+
+def species(kind: Any, pen: Pen, record: Record, **parameters: Any) -> Any:
+    """A participant without a model around it: all that its rules need is in `memory`."""
+    one = kind.__new__(kind)
+    one.name, one.parameters, one.memory = "one", kind.Parameters(**parameters), {}
+    one.setup(pen, record)
+    return one
+
+
+def market(books: list[tuple[str, str, str, str]], owners: int = 4, depth: float = 1e8) -> tuple[Pen, Record]:
+    """Every owner has a row at every venue."""
+    record = Record(books, [100_000.0] * len(books), depth)
+    venues = len(record.books.venue_names)
+    pen = Pen(record, [o for o in range(owners) for _ in range(venues)], list(range(venues)) * owners)
+    return pen, record
+
+
+# ------------------------------------------------------------------ makers
+
+
+def maker(books: Any = ONE, **parameters: Any) -> tuple[Any, Pen, Record]:
+    pen, record = market(books)
+    return species(MarketMaker, pen, record, information=0.0, **parameters), pen, record
+
+
+def test_makers_quote_the_calm_depth_on_both_sides_with_a_tight_spread() -> None:
+    one, pen, record = maker()
+    run(one, pen, record, 4)
+    calm = 0.0029 * 1e10 / 0.5
+    for side in (1, -1):
+        assert pen.within(0, side, 0.01) == pytest.approx(calm, rel=0.2)
+        assert pen.within(0, side, 0.03) == pytest.approx(3.1 * calm, rel=0.2)
+    bid, ask = pen.resting(0, 1)[0][0], pen.resting(0, -1)[0][0]
+    assert bid < ask < bid * 1.0005
+
+
+def test_a_maker_that_is_long_quotes_lower_and_smaller_bids() -> None:
+    one, pen, record = maker()
+    run(one, pen, record, 4)
+    flat, flat_bids = pen.resting(0, -1)[0][0], pen.within(0, 1, 0.05)
+    pen.held[:, 0] += 0.5 * 5.0 * one.memory["depth"] / 100_000.0
+    run(one, pen, record, 4)
+    assert pen.resting(0, -1)[0][0] <= flat
+    assert pen.within(0, 1, 0.05) == pytest.approx(0.5 * flat_bids, rel=0.15)
+    assert pen.resting(0, 1)[0][-1] < 100_000 * 0.97
+
+
+def test_size_is_withdrawn_as_volatility_rises_but_not_by_makers_that_never_withdraw() -> None:
+    for withdraws, left in ((True, 16.0**-0.55), (False, 1.0)):
+        one, pen, record = maker(withdraws=withdraws)
+        run(one, pen, record, 4)
+        before = pen.within(0, 1, 0.05)
+        record.volatility = 16.0 * record.calm_volatility
+        run(one, pen, record, 4)
+        assert pen.within(0, 1, 0.05) / before == pytest.approx(left, rel=0.15)
+        record.volatility = 300.0 * record.calm_volatility
+        run(one, pen, record, 4)
+        assert pen.within(0, 1, 0.2) > 0.05 * before  # the floor
+
+
+def test_eaten_quotes_come_back_over_the_refill_time() -> None:
+    one, pen, record = maker(refill=60.0)
+    run(one, pen, record, 4)
+    whole = pen.within(0, 1, 0.02)
+    pen.slot_lots[pen.slot_side == 1] = 0
+    record.low = np.full(1, 90_000.0)
+    run(one, pen, record, 3)
+    record.low = np.full(1, np.nan)
+    soon = pen.within(0, 1, 0.02)
+    run(one, pen, record, 60)
+    later = pen.within(0, 1, 0.02)
+    run(one, pen, record, 240)
+    assert soon < 0.1 * whole < 0.5 * whole < later < 0.8 * whole < pen.within(0, 1, 0.02)
+
+
+def test_net_flow_moves_the_fair_price_by_the_permanent_share_of_its_impact() -> None:
+    one, pen, record = maker(anchor=1e9)
+    run(one, pen, record, 4)
+    depth = one.memory["target"][0]
+    before = one.memory["fair"][0]
+    record.volume, record.taker_buy = np.full(1, depth), np.zeros(1)  # sellers take what is bid within 1 %
+    record.last = np.full(1, 98_000.0)
+    run(one, pen, record, 1)
+    assert one.memory["fair"][0] - before == pytest.approx(-0.25 * 0.01, rel=0.01)
+
+
+def test_a_maker_beyond_its_loss_limit_pulls_dumps_stays_away_and_returns() -> None:
+    one, pen, record = maker()
+    run(one, pen, record, 6)
+    pen.held[0, 0] += 3.0
+    pen.loss[0] = 2.0 * one.memory["limit"].max()
+    sent = run(one, pen, record, 100, fill=True)
+    assert pen.events == ["limit_hit"]
+    assert one.memory["state"][0] == AWAY and (one.memory["state"][1:] == QUOTING).all()
+    assert {t["row"] for t in sent} == {0} and {t["side"] for t in sent} == {-1}
+    assert abs(pen.held[0, 0]) < 0.01
+    assert one.memory["limit"].max() / one.memory["limit"].min() > 1.1
+    run(one, pen, record, 1900)
+    assert one.memory["state"][0] == QUOTING
+    assert DUMPING not in one.memory["state"]
+
+
+def test_at_spot_a_maker_quotes_only_what_it_holds() -> None:
+    pen, record = market(SPOT)
+    pen.money[:, record.books.base[0]] = 1.0
+    pen.money[:, record.books.quote[0]] = 50_000.0
+    one = species(MarketMaker, pen, record, information=0.0, holding_depth=1.0)
+    run(one, pen, record, 4)
+    assert 0 < pen.resting(0, -1)[1].sum() <= 4.0
+    price, coins = pen.resting(0, 1)
+    assert 0 < (price * coins).sum() <= 4 * 50_000.0
+
+
+def test_a_late_or_halted_venue_gets_no_quotes() -> None:
+    one, pen, record = maker(TWO)
+    run(one, pen, record, 4)
+    record.gateway_delay[1] = 60.0
+    record.halted[0] = True
+    run(one, pen, record, 4)
+    assert pen.within(0, 1, 0.05) == pen.within(1, 1, 0.05) == 0.0
+
+
+def test_public_information_moves_all_books_of_a_coin_at_calm_volatility() -> None:
+    pen, record = market(TWO)
+    one = species(MarketMaker, pen, record, anchor=1e9)
+    path = []
+    for _ in range(2000):
+        run(one, pen, record, 1)
+        path.append(one.memory["fair"].copy())
+    steps = np.diff(np.array(path), axis=0)
+    assert steps.std(0) == pytest.approx(0.9 * record.calm_volatility, rel=0.1)
+    assert np.corrcoef(steps.T)[0, 1] > 0.99
+
+
+# ------------------------------------------------------------------ arbitrageurs
+
+
+def arbitrageur(books: Any = TWO, **parameters: Any) -> tuple[Any, Pen, Record]:
+    pen, record = market(books, owners=2)
+    one = species(Arbitrageur, pen, record, watch=0.0, **parameters)
+    return one, pen, record
+
+
+def test_arbitrage_buys_the_cheap_book_and_sells_the_dear_one() -> None:
+    one, pen, record = arbitrageur()
+    assert run(one, pen, record, 20) == []
+    record.set([100_000.0, 101_000.0])
+    sent = run(one, pen, record, 3)
+    assert sent and {(t["book"], t["side"]) for t in sent} == {(0, 1), (1, -1)}
+    assert {t["cause"] for t in sent} == {"arbitrage"} and {t["kind"] for t in sent} == {"ioc"}
+
+
+def test_a_gap_below_fees_and_risk_is_left_alone() -> None:
+    one, pen, record = arbitrageur(fees=1.0)
+    run(one, pen, record, 2)
+    record.set([100_000.0, 100_080.0])
+    assert run(one, pen, record, 20) == []
+
+
+def test_inventory_is_limited_and_unwound_when_the_gap_has_closed() -> None:
+    one, pen, record = arbitrageur()
+    run(one, pen, record, 2)
+    record.set([100_000.0, 103_000.0])
+    run(one, pen, record, 400, fill=True)
+    m = one.memory
+    assert (np.abs(pen.held[m["row"], m["book"]]) <= 1.02 * m["limit"]).all()
+    assert np.abs(pen.held.sum()) < 0.02 * np.abs(pen.held).max()
+    largest = np.abs(pen.held).max()
+    record.set([100_000.0, 100_000.0])
+    run(one, pen, record, 3000, fill=True)
+    assert np.abs(pen.held).max() < 0.8 * largest
+
+
+def test_a_leg_that_is_left_alone_is_evened_out() -> None:
+    one, pen, record = arbitrageur()
+    run(one, pen, record, 2)
+    pen.held[0, 0] += 50.0
+    run(one, pen, record, 60, fill=True)
+    assert abs(pen.held[0].sum()) <= 0.011 * one.memory["limit"].max()
+
+
+def test_a_venue_that_runs_dry_is_refilled_unless_withdrawals_are_stopped() -> None:
+    for open_ in (True, False):
+        pen, record = market([*SPOT, ("beta", "BTC", "spot", "USDT")], owners=1)
+        one = species(Arbitrageur, pen, record, watch=0.0)
+        run(one, pen, record, 2)
+        base = record.books.base[0]
+        pen.money[0, base] *= 0.1
+        pen.money[1, base] *= 1.9
+        record.withdrawals_open[1] = open_
+        run(one, pen, record, 31)
+        coins = [t for t in pen.sent if t[2] == base]
+        assert bool(coins) == open_
+        assert all(t[:2] == (1, 0) for t in coins)
+
+
+# ------------------------------------------------------------------ noise
+
+
+def test_noise_is_two_sided_and_sized_by_the_depth_it_sees() -> None:
+    volume = {}
+    for depth in (1e8, 1e7):
+        pen, record = market(ONE, depth=depth)
+        one = species(Noise, pen, record)
+        sent = run(one, pen, record, 1830)
+        sizes, sides = np.array([t["size"] for t in sent]), np.array([t["side"] for t in sent])
+        assert abs(sides.mean()) < 0.15
+        volume[depth] = sizes.sum() * 100_000.0 / 30.0
+        assert volume[depth] == pytest.approx(0.05 * depth, rel=0.3)
+
+
+def test_noise_is_more_active_in_volatile_times_but_less_than_in_proportion() -> None:
+    pen, record = market(ONE)
+    one = species(Noise, pen, record, rate=12.0)
+    run(one, pen, record, 31)
+    calm = len(run(one, pen, record, 1000))
+    record.volatility = 10.0 * record.calm_volatility
+    wild = len(run(one, pen, record, 1000))
+    assert 2.0 * calm < wild < 10.0 * calm
+
+
+def test_inventory_of_noise_comes_back() -> None:
+    pen, record = market(ONE)
+    one = species(Noise, pen, record)
+    run(one, pen, record, 31)
+    pen.held[:, 0] = 500.0
+    run(one, pen, record, 1500, fill=True)
+    assert pen.held[one.memory["row"], 0].mean() < 400.0
+
+
+# ------------------------------------------------------------------ value
+
+
+def value(books: Any = ONE, **parameters: Any) -> tuple[Any, Pen, Record]:
+    pen, record = market(books, owners=40)
+    one = species(Value, pen, record, watch=0.0, **parameters)
+    return one, pen, record
+
+
+def test_nobody_sells_before_having_heard_and_nobody_sells_more_than_the_capital() -> None:
+    one, pen, record = value(dippers=0, far=0)
+    assert run(one, pen, record, 300) == []
+    pen.learned[:20] = -0.04
+    sent = run(one, pen, record, 3000, fill=True)
+    assert {t["side"] for t in sent} == {-1} and {t["row"] for t in sent} <= set(range(20))
+    capital = one.memory["sell_capital"].sum()
+    assert capital == pytest.approx(0.06 * 1e10 / 100_000.0, rel=0.01)
+    sold = sum(t["size"] for t in sent)
+    assert 0.2 * capital < sold <= capital
+
+
+def test_dip_buyers_start_late_far_below_value_and_spend_once() -> None:
+    one, pen, record = value(sellers=0, far=0)
+    run(one, pen, record, 10)
+    record.set(98_500.0)
+    assert run(one, pen, record, 600) == []
+    record.set(91_000.0)
+    first = run(one, pen, record, 3600, fill=True)
+    assert {t["side"] for t in first} == {1}
+    assert first[0]["time"] > 611.0
+    bought = sum(t["size"] for t in first)
+    assert bought == pytest.approx(0.018 * 1e10 / 100_000.0, rel=0.05)
+    assert run(one, pen, record, 3600) == []
+
+
+def test_who_has_learned_bad_news_buys_the_dip_later() -> None:
+    one, pen, record = value(sellers=0, far=0)
+    run(one, pen, record, 2)
+    pen.learned[:] = -0.10
+    record.set(92_000.0)
+    assert run(one, pen, record, 1200) == []
+
+
+def test_far_orders_get_denser_with_distance_and_follow_the_news() -> None:
+    one, pen, record = value(sellers=0, dippers=0)
+    run(one, pen, record, 2)
+    assert pen.within(0, 1, 0.02) < 0.2 * pen.within(0, 1, 0.08)
+    assert pen.within(0, 1, 0.035) > 0
+    before = pen.resting(0, 1)[0].max()
+    pen.learned[:] = -0.05
+    run(one, pen, record, 1)
+    assert pen.resting(0, 1)[0].max() < before * 0.96
+    assert pen.resting(0, -1)[0].min() > record.bid[0]
+
+
+# ------------------------------------------------------------------ all
+
+
+@pytest.mark.parametrize("kind", [MarketMaker, Arbitrageur, Noise, Value])
+def test_a_species_survives_empty_books_and_a_market_without_its_rows(kind: Any) -> None:
+    pen, record = market(THREE)
+    one = species(kind, pen, record)
+    record.empty()
+    run(one, pen, record, 100)
+    nobody = Pen(record, [], [])
+    other = species(kind, nobody, record)
+    assert run(other, nobody, record, 100) == []
+
+
+@pytest.mark.parametrize("kind", [MarketMaker, Arbitrageur, Noise, Value])
+def test_every_parameter_says_what_it_is_and_where_it_comes_from(kind: Any) -> None:
+    for name, field in kind.Parameters.model_fields.items():
+        assert field.description, name
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict) and extra["source"], name
