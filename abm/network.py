@@ -506,6 +506,14 @@ class Network:
             delay[number] += min(0.0, rest - amount / float(edges["capacity"][number]))
         return delay
 
+    def published_delay(self, source: str, target: str, asset: int) -> float:
+        """Expected seconds of a direct transfer as published; inf if there is no edge or it is shut."""
+        if source not in self.node_names or target not in self.node_names:
+            return math.inf
+        ends = (self.edges["source"] == self.node(source)) & (self.edges["target"] == self.node(target))
+        mine = np.flatnonzero(ends & (self.edges["asset"] == asset))
+        return float(self.expected_delay()[mine].min()) if len(mine) else math.inf
+
     def under_way(self, owners: Any = None) -> Records:
         """Copies of the transfers under way (`TRANSFER` records by id), of all or of some owners."""
         if len(self._free) == len(self.transfers):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.causes import CAUSES, EVENT_KINDS
 from abm.columns import COLUMNS as COLUMNS
 from abm.columns import Column as Column
 
@@ -93,3 +94,184 @@ def _feed(total: Any, name: str, values: Values, names: Sequence[str] | None) ->
         total.update(np.ascontiguousarray(plain).data)
     else:
         total.update("\0".join(str(value) for value in values.ravel()).encode())
+
+
+class Recorder:
+    """Keeps what `[record]` asks for while a model steps, and hands it over as a `Recording`.
+
+    Args:
+        every: record every this many steps.
+        books: "all" or names of books.
+        accounts_at: "start", "end" or seconds at which all accounts are kept.
+    """
+
+    def __init__(self, every: int = 1, books: Any = "all", accounts_at: Sequence[Any] = ("start", "end")) -> None:
+        self.every = every
+        self.wanted = books
+        self.accounts_at = tuple(accounts_at)
+        self.steps: list[tuple[int, int]] = []
+        self._books: list[NDArray[Any]] = []
+        self._venues: list[NDArray[Any]] = []
+        self._network: list[NDArray[Any]] = []
+        self._events: list[NDArray[Any]] = []
+        self._counts: NDArray[Any] | None = None
+        self._accounts: dict[str, dict[str, Values]] = {}
+        self._positions: dict[str, dict[str, Values]] = {}
+
+    def attach(self, model: Any) -> None:
+        """Meet the model whose record this will be."""
+        self.model = model
+        names = model.books.name
+        self.kept = np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
+
+    def events(self, table: NDArray[Any]) -> None:
+        """Take over the events of a step."""
+        if len(table):
+            self._events.append(table)
+
+    def due(self, step: int) -> bool:
+        """Whether this step (counted from the start) is recorded."""
+        return step % self.every == 0
+
+    def step(self, step: int, now: int, public: NDArray[Any], venues: NDArray[Any], network: NDArray[Any]) -> None:
+        """Record the public record, the venues' counts and the network's edges; flows add up between records."""
+        flows = ("volume", "value", "taker_buy", "trades")
+        if self._counts is None:
+            self._counts = np.array(public[self.kept])
+        else:
+            mine, new = self._counts, public[self.kept]
+            for field_name in flows:
+                new[field_name] += mine[field_name]
+            low, high = mine["low"], mine["high"]
+            new["low"] = np.where((low > 0) & ((new["low"] == 0) | (low < new["low"])), low, new["low"])
+            new["high"] = np.maximum(high, new["high"])
+            self._counts = new
+        self._add_venues(venues)
+        if not self.due(step):
+            return
+        self.steps.append((step, now))
+        self._books.append(self._counts)
+        self._venues.append(self._flow)
+        self._network.append(network)
+        self._counts = None
+        self._flow = None
+
+    _flow: NDArray[Any] | None = None
+
+    def _add_venues(self, venues: NDArray[Any]) -> None:
+        if self._flow is not None:
+            for name in ("liquidated_long", "liquidated_short", "adl", "takeover", "messages", "rejected"):
+                venues[name] += self._flow[name]
+        self._flow = venues
+
+    def label(self, step: int, now: int, last: bool) -> str | None:
+        """Name under which the accounts of this moment are wanted, or None."""
+        seconds = now / 1000.0
+        for wanted in self.accounts_at:
+            if wanted == "start" and step == 0 and not last:
+                return "start"
+            if wanted == "end" and last:
+                return "end"
+            if isinstance(wanted, (int, float)) and abs(seconds - float(wanted)) < 1e-9:
+                return f"{float(wanted):g}"
+        return None
+
+    def accounts(self, label: str, accounts: dict[str, Values], positions: dict[str, Values]) -> None:
+        """Keep all accounts and positions of this moment."""
+        self._accounts[label] = accounts
+        self._positions[label] = positions
+
+    def finish(self) -> Recording:
+        """The finished record."""
+        model = self.model
+        info = model.books
+        kept = self.kept
+        books = np.array(self._books) if self._books else np.zeros((0, len(kept)), model.state.public.dtype)
+        tick, lot, scale, dollar = info.tick[kept], info.lot[kept], info.scale[kept], info.dollar[kept]
+
+        def price(name: str, fp: float = 1.0) -> Values:
+            ticks = books[name]
+            return np.where(ticks > 0, ticks * (tick / fp), np.nan)
+
+        bid, ask = price("bid"), price("ask")
+        mid = (bid + ask) / 2.0
+        mark = price("mark", 1024.0)
+        worth = np.where(np.isnan(mid), mark, mid) * dollar
+        table: dict[str, Values] = {
+            "last": price("last"),
+            "bid": bid,
+            "ask": ask,
+            "mid": mid,
+            "mark": mark,
+            "index": price("index", 1024.0),
+            "spread_bp": (ask - bid) / mid * 1e4,
+        }
+        for side in ("bid", "ask"):
+            for i, band in enumerate(("050", "100", "200", "500")):
+                table[f"depth_{side}_{band}"] = books[f"{side}{i}"] * lot * worth
+        table["volume"] = books["value"] / scale * dollar
+        table["taker_buy"] = books["taker_buy"] / scale * dollar
+        table["trades"] = books["trades"].astype(np.int32)
+        table["low"], table["high"] = price("low"), price("high")
+        table["open_interest"] = books["open_interest"] * lot
+        table["open_interest_usd"] = books["open_interest"] * lot * mark * dollar
+        table["funding_rate"] = books["funding"] / 1e8
+        steps = np.array(self.steps, np.int64).reshape(-1, 2)
+        edges = model.network.edge_names
+        network = np.array(self._network) if len(edges) and self._network else None
+        network_table: dict[str, Values] = {}
+        if network is not None:
+            network_table = {name: network[name] for name in network.dtype.names}
+        venues = np.array(self._venues)
+        venue_table = {name: venues[name] for name in venues.dtype.names} if len(venues) else {}
+        return Recording(
+            start=model.clock.start,
+            step=steps[:, 0].astype(np.int32),
+            time=steps[:, 1] / 1000.0,
+            book_names=[info.name[i] for i in kept],
+            venue_names=list(model.venue_names),
+            edge_names=list(edges),
+            books=table,
+            venues=venue_table,
+            network=network_table,
+            events=self._event_table(),
+            accounts=self._accounts,
+            positions=self._positions,
+            columns=COLUMNS,
+            vocabularies={
+                "kind": EVENT_KINDS,
+                "cause": CAUSES,
+                "participant": list(model.accounts.participants),
+                "owner_name": list(model.accounts.owner_names),
+            },
+        )
+
+    def _event_table(self) -> dict[str, Values]:
+        model, info = self.model, self.model.books
+        e = np.concatenate(self._events) if self._events else np.zeros(0, model.state.events.dtype)
+        b = np.maximum(e["book"], 0)
+        venue = e["venue"]
+        quote = np.where(e["book"] >= 0, info.quote[b], model.state.venues["settle"][np.maximum(venue, 0)])
+        quote = np.where(e["asset"] >= 0, e["asset"], quote)
+        scale = model.asset_scales[quote] / model.asset_values[quote]
+        tick = np.where(e["book"] >= 0, info.tick[b], np.nan)
+        owners = model.state.rows["owner"]
+        none = np.int32(-1)
+        return {
+            "id": e["id"],
+            "time": e["time"] / 1000.0,
+            "kind": e["kind"].astype(np.int16),
+            "parent": e["parent"],
+            "venue": np.where(venue < len(model.venue_names), venue, -1).astype(np.int16),
+            "book": e["book"].astype(np.int16),
+            "owner": np.where(e["row"] >= 0, owners[np.maximum(e["row"], 0)], none).astype(np.int32),
+            "row": e["row"],
+            "other_owner": np.where(e["other"] >= 0, owners[np.maximum(e["other"], 0)], none).astype(np.int32),
+            "side": e["side"],
+            "quantity": e["qty"] * np.where(e["book"] >= 0, info.lot[b], np.nan),
+            "price": np.where(e["price"] > 0, e["price"] / 1024.0 * tick, np.nan),
+            "mark": np.where(e["mark"] > 0, e["mark"] / 1024.0 * tick, np.nan),
+            "value": e["value"] / scale,
+            "amount": e["amount"] / scale,
+            "cause": e["cause"].astype(np.int16),
+        }

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, field_validator
 
+from abm.calendar import NewsDelay
 from abm.parameters import Frozen, parameter
 
 # where the rule defaults come from: short names of public pages
@@ -373,5 +374,6 @@ class News(Frozen):
         ..., "When it is out; people learn it after their own delay", unit="UTC time"
     )
     size: float = parameter(..., "Log change of the fundamental for beta 1", unit="log change", ge=-3, le=3)
+    delay: NewsDelay = parameter(NewsDelay(), "How long it takes to reach people")
 
     _time_is_utc = field_validator("time")(_utc)

@@ -1,0 +1,65 @@
+"""Auto-deleveraging = score x allocate x price: who is closed against a failed position, how much, at which price.
+
+Scores (higher = first; only profits count, losers come after all winners by smallest loss):
+
+- binance: max(0, PnL) / max(1, wallet balance) x maintenance / equity (Binance FAQ 360033525471);
+- bitmex: PnL % x effective leverage, effective leverage = value / (value - value at bankruptcy);
+- okx: PnL % / margin ratio, here PnL % x maintenance / equity;
+- hyperliquid: (mark / entry, for a short entry / mark) x notional / account value;
+- profit: PnL in money.
+"""
+
+from __future__ import annotations
+
+from abm.jit import inlined
+from abm.margin import equity_and_maintenance
+from abm.ranking import heapify
+from abm.units import at_price
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+BINANCE, BITMEX, OKX, HYPERLIQUID, PROFIT = range(5)
+QUEUE, PRO_RATA = range(2)
+AT_BANKRUPTCY, AT_MARK, AT_PREVIOUS_MARK = range(3)
+
+
+@inlined
+def score_of(s, rule, p):
+    """Rank score of one position; positive for a position in profit, negative for one at a loss."""
+    x = s.positions[p]
+    bk = s.books[x.book]
+    value = at_price(x.qty * bk.unit, bk.mark)
+    profit = float(value - x.entry)
+    if profit <= 0.0:
+        return profit - 1e-9
+    if rule == PROFIT:
+        return profit
+    equity, maintenance = equity_and_maintenance(s, x.row)
+    entry = float(x.entry if x.entry > 0 else -x.entry)
+    size = float(value if value > 0 else -value)
+    funds = float(equity) if equity > 1 else 1.0
+    percent = profit / (entry if entry > 1.0 else 1.0)
+    if rule == BINANCE:
+        wallet = float(equity) - profit
+        return profit / (wallet if wallet > 1.0 else 1.0) * float(maintenance) / funds
+    if rule == BITMEX:
+        return percent * size / funds
+    if rule == OKX:
+        return percent * float(maintenance) / funds
+    ratio = size / entry if x.qty > 0 else entry / (size if size > 1.0 else 1.0)
+    return ratio * size / funds
+
+
+@inlined
+def rank(s, b, sign, rule, spared):
+    """Make the heap of positions of one sign in a contract, but those of row `spared`. Returns how many."""
+    n = 0
+    for p in range(s.meta[0].positions):
+        x = s.positions[p]
+        if x.book == b and x.qty * sign > 0 and x.row != spared:
+            s.ranking[n] = p
+            s.scores[n] = score_of(s, rule, p)
+            s.sorted[n] = s.rows[x.row].key
+            n += 1
+    heapify(s, n)
+    return n

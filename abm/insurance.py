@@ -1,0 +1,68 @@
+"""When an insurance fund or a vault takes over a failed position, and when it no longer does.
+
+- notional_cap: its net notional, with the new position, stays within `cap` times its equity (Binance: 100 %);
+- drawdown: its equity is not down by `cap` or more from its peak (Bybit and OKX: 30 % of the 8 h peak);
+- vault: as long as its own equity at mark is positive (Hyperliquid's liquidator vault);
+- none: never.
+"""
+
+from __future__ import annotations
+
+from abm.jit import inlined
+from abm.margin import equity_and_maintenance
+from abm.state import NONE
+from abm.units import RATE, at_price, at_rate, mul_div
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+NOTIONAL_CAP, DRAWDOWN, VAULT, NO_FUND = range(4)
+
+
+@inlined
+def net_notional(s, fund, row):
+    """Sum over contracts of the absolute value of the fund's inventory after taking over a row's positions."""
+    total = 0
+    p = s.rows[fund].positions
+    while p != NONE:
+        x = s.positions[p]
+        lots = x.qty
+        q = s.rows[row].positions
+        while q != NONE:
+            if s.positions[q].book == x.book:
+                lots += s.positions[q].qty
+            q = s.positions[q].next
+        value = at_price(lots * s.books[x.book].unit, s.books[x.book].mark)
+        total += value if value > 0 else -value
+        p = x.next
+    q = s.rows[row].positions
+    while q != NONE:
+        y = s.positions[q]
+        found = False
+        p = s.rows[fund].positions
+        while p != NONE:
+            if s.positions[p].book == y.book:
+                found = True
+            p = s.positions[p].next
+        if not found:
+            value = at_price(y.qty * s.books[y.book].unit, s.books[y.book].mark)
+            total += value if value > 0 else -value
+        q = y.next
+    return total
+
+
+@inlined
+def accepts(s, venue, row):
+    """Whether the venue's fund takes over all positions of a row now."""
+    v = s.venues[venue]
+    if v.fund_rule == NO_FUND:
+        return False
+    equity, _ = equity_and_maintenance(s, v.fund)
+    loss, _ = equity_and_maintenance(s, row)
+    after = equity + (loss if loss < 0 else 0)
+    if after <= 0:
+        return False
+    if v.fund_rule == NOTIONAL_CAP:
+        return net_notional(s, v.fund, row) <= at_rate(after, v.fund_limit)
+    if v.fund_rule == DRAWDOWN:
+        return v.fund_peak - after < at_rate(v.fund_peak, v.fund_limit)
+    return True

@@ -1,0 +1,472 @@
+"""A participant's own side of the market: its accounts, its orders, its draws, and what it sends.
+
+Arguments are numpy arrays or single numbers and are broadcast; `index` counts the participant's own rows (0 .. n-1),
+so that other accounts cannot even be named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm import random
+from abm.accounts import holding, position
+from abm.book import slot_of
+from abm.causes import CAUSES, EVENT_KINDS
+from abm.jit import kernel
+from abm.margin import equity_and_maintenance, free_margin
+from abm.matching import (
+    AMEND,
+    CANCEL,
+    CANCEL_ALL,
+    FOK,
+    IOC,
+    LIMIT,
+    MARKET,
+    POST_ONLY,
+    QUOTE,
+    REDUCE_ONLY,
+)
+from abm.state import MESSAGE, NONE, SLOT_MASK, views
+
+if TYPE_CHECKING:
+    from abm.market import BookInfo
+    from abm.state import State
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_CAUSE = {name: i for i, name in enumerate(CAUSES)}
+_FLAGS = {"gtc": 0, "ioc": IOC, "fok": FOK}
+
+
+@kernel("void(i8,i4[::1],i4[::1],i8[::1])")
+def _lots(address, rows, books, out):  # type: ignore[no-untyped-def]
+    """Signed position lots of (row, book) pairs."""
+    s = views(address)
+    for i in range(len(rows)):
+        p = position(s, rows[i], books[i])
+        out[i] = s.positions[p].qty if p != NONE else 0
+
+
+@kernel("void(i8,i4[::1],i4[::1],i8[::1],i8[::1])")
+def _entries(address, rows, books, lots, out):  # type: ignore[no-untyped-def]
+    """Lots and signed entry values of (row, book) pairs."""
+    s = views(address)
+    for i in range(len(rows)):
+        p = position(s, rows[i], books[i])
+        lots[i] = s.positions[p].qty if p != NONE else 0
+        out[i] = s.positions[p].entry if p != NONE else 0
+
+
+@kernel("void(i8,i4[::1],i4[::1],i8[::1],i8[::1])")
+def _balances(address, rows, assets, amount, locked):  # type: ignore[no-untyped-def]
+    """Wallet balance (with entry values, in the settlement asset) and locked amount of (row, asset) pairs."""
+    s = views(address)
+    for i in range(len(rows)):
+        h = holding(s, rows[i], assets[i])
+        amount[i] = s.holdings[h].amount if h != NONE else 0
+        locked[i] = s.holdings[h].locked if h != NONE else 0
+        if s.venues[s.rows[rows[i]].venue].settle == assets[i]:
+            p = s.rows[rows[i]].positions
+            while p != NONE:
+                amount[i] += s.positions[p].entry
+                p = s.positions[p].next
+
+
+@kernel("void(i8,i4[::1],i8[::1],i8[::1],i8[::1])")
+def _margins(address, rows, equity, maintenance, free):  # type: ignore[no-untyped-def]
+    """Equity, maintenance and free margin of rows, in settlement units."""
+    s = views(address)
+    for i in range(len(rows)):
+        equity[i], maintenance[i] = equity_and_maintenance(s, rows[i])
+        free[i] = free_margin(s, rows[i])
+
+
+@kernel("void(i8,i8[::1],i8[::1],i8[::1])")
+def _named(address, slots, price, lots):  # type: ignore[no-untyped-def]
+    """Price and remaining lots of the live orders behind slots, 0 where there is none."""
+    s = views(address)
+    for i in range(len(slots)):
+        slot = slot_of(s, s.refs[slots[i]])
+        price[i] = 0
+        lots[i] = 0
+        if slot != NONE and s.orders[slot].ref == slots[i]:
+            price[i] = s.orders[slot].price
+            lots[i] = s.orders[slot].qty
+
+
+@kernel("i8(i8,i4,i8[::1])")
+def _orders_of(address, row, out):  # type: ignore[no-untyped-def]
+    """Order slots of a row, newest first. Returns how many."""
+    s = views(address)
+    n = 0
+    slot = s.rows[row].orders
+    while slot != NONE and n < len(out):
+        out[n] = slot
+        n += 1
+        slot = s.orders[slot].row_next
+    return n
+
+
+class Me:
+    """One participant's rows and pen. The model makes it; `decide` uses it.
+
+    Attributes:
+        rows: int32[n], own rows. owner, venue: int32[n]. isolated: bool[n]. key: int64[n], stable identities.
+        time: seconds since the start; step: steps since the start of the burn-in; dt: seconds.
+    """
+
+    def __init__(self, state: State, books: BookInfo, name: str, seed: int, rows: Any, latency_ms: float) -> None:
+        self._state = state
+        self._books = books
+        self.name = name
+        self._seed = seed
+        self.rows = np.ascontiguousarray(rows, np.int32)
+        table = state.rows[self.rows]
+        self.owner = np.array(table["owner"])
+        self.venue = np.array(table["venue"])
+        self.isolated = np.array(table["only"]) != NONE
+        self.key = np.array(table["key"])
+        self._own_key, self._order = np.unique(self.owner, return_inverse=True)
+        self._settle = np.array(state.venues["settle"])
+        self._scale = books.scale
+        self._latency_us = int(latency_ms * 1000)
+        self._streams: dict[str, int] = {}
+        self.outbox: list[NDArray[Any]] = []
+        self.requests: list[tuple[Any, ...]] = []
+        self.reports: list[tuple[str, int, float]] = []
+        self.suspensions: list[tuple[int, bool]] = []
+        self._heard = np.zeros(len(self.rows))
+        self._heard_at = np.full(len(self.rows), np.nan)
+        self._network: Any = None
+        self._sent = 0
+        self.time = 0.0
+        self.step = 0
+        self.dt = float(state.meta["step_ms"][0]) / 1000.0
+
+    # ---- looking at oneself
+
+    def _rows(self, index: Any) -> NDArray[np.int32]:
+        return self.rows if index is None else np.atleast_1d(self.rows[index])
+
+    def _pairs(self, index: Any, other: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        rows, others = np.broadcast_arrays(self._rows(index), np.asarray(other, np.int32))
+        return np.array(rows, np.int32), np.array(others, np.int32)
+
+    def lots(self, index: Any, book: Any) -> Ints:
+        """Signed position in lots of rows in books."""
+        rows, books = self._pairs(index, book)
+        out = np.zeros(rows.shape, np.int64).ravel()
+        _lots(self._state.address, rows.ravel(), books.ravel(), out)
+        return out.reshape(rows.shape)
+
+    def position(self, index: Any, book: Any) -> Floats:
+        """Signed position in coins of rows in books."""
+        result: Floats = self.lots(index, book) * self._books.lot[np.asarray(book)]
+        return result
+
+    def entry_price(self, index: Any, book: Any) -> Floats:
+        """Average entry price of positions; NaN where flat."""
+        rows, books = self._pairs(index, book)
+        lots, entry = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
+        _entries(self._state.address, rows.ravel(), books.ravel(), lots, entry)
+        coins = lots * self._books.lot[books.ravel()]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price = entry / self._books.scale[books.ravel()] / coins
+        return price.reshape(rows.shape)
+
+    def balance(self, index: Any, asset: Any) -> Floats:
+        """Wallet balance net of what orders lock, in the asset (name or id): what could be spent on spot."""
+        rows, assets = self._pairs(index, self._asset(asset))
+        amount, locked = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
+        _balances(self._state.address, rows.ravel(), assets.ravel(), amount, locked)
+        scale = self._asset_scale[assets.ravel()]
+        result: Floats = ((amount - locked) / scale).reshape(rows.shape)
+        return result
+
+    def margin(self, index: Any = None) -> tuple[Floats, Floats]:
+        """(equity, maintenance margin) at the venue's marks of now, in the settlement asset."""
+        rows, equity, maintenance, _ = self._margins(index)
+        scale = self._asset_scale[self._settle[self._state.rows["venue"][rows]]]
+        return equity / scale, maintenance / scale
+
+    def equity(self, index: Any = None) -> Floats:
+        """Balance plus positions at mark, in the settlement asset."""
+        return self.margin(index)[0]
+
+    def available(self, index: Any = None) -> Floats:
+        """Free margin for new orders, in the settlement asset."""
+        rows, _, _, free = self._margins(index)
+        result: Floats = free / self._asset_scale[self._settle[self._state.rows["venue"][rows]]]
+        return result
+
+    def _margins(self, index: Any) -> tuple[Any, Ints, Ints, Ints]:
+        rows = np.array(self._rows(index), np.int32)
+        out = [np.zeros(len(rows), np.int64) for _ in range(3)]
+        _margins(self._state.address, rows, *out)
+        return rows, out[0], out[1], out[2]
+
+    @property
+    def _asset_scale(self) -> Floats:
+        return self._scales
+
+    def set_assets(self, names: list[str], scales: Floats) -> None:
+        """Tell asset names and units (the model does)."""
+        self._asset_names = {name: i for i, name in enumerate(names)}
+        self._scales = scales
+
+    def _asset(self, asset: Any) -> Any:
+        return self._asset_names[asset] if isinstance(asset, str) else asset
+
+    def waiting(self, index: Any = None) -> Ints:
+        """Own messages that the gateways have not accepted yet, by row."""
+        result: Ints = self._state.rows["waiting"][self._rows(index)].astype(np.int64)
+        return result
+
+    def open_orders(self, index: Any = None) -> NDArray[Any]:
+        """Own resting orders: handle, index, book, side, price, lots, tag."""
+        kind = np.dtype(
+            [("handle", "i8"), ("index", "i4"), ("book", "i4"), ("side", "i1"), ("price", "f8"), ("lots", "i8"), ("tag", "i8")]
+        )  # fmt: skip
+        which = np.arange(len(self.rows)) if index is None else np.atleast_1d(np.arange(len(self.rows))[index])
+        busy = which[self._state.rows["open"][self.rows[which]] > 0]
+        found: list[NDArray[Any]] = []
+        for i in busy.tolist():
+            buffer = np.zeros(int(self._state.rows["open"][self.rows[i]]), np.int64)
+            n = _orders_of(self._state.address, self.rows[i], buffer)
+            orders = self._state.orders[buffer[:n]]
+            part = np.zeros(n, kind)
+            part["handle"] = (orders["gen"] << 24) | buffer[:n]
+            part["index"] = i
+            for field in ("book", "side", "tag"):
+                part[field] = orders[field]
+            part["lots"] = orders["qty"]
+            part["price"] = orders["price"] * self._books.tick[orders["book"]]
+            found.append(part)
+        return np.concatenate(found) if found else np.zeros(0, kind)
+
+    # ---- news and draws
+
+    def heard(self, index: Any = None) -> Floats:
+        """Sum of the log changes of the fundamental (for beta one) that each row's owner has learned of."""
+        return np.array(self._heard if index is None else np.atleast_1d(self._heard[index]))
+
+    def heard_at(self, index: Any = None) -> Floats:
+        """When each row's owner learned of the latest news, seconds since the start; NaN before."""
+        return np.array(self._heard_at if index is None else np.atleast_1d(self._heard_at[index]))
+
+    def learn(self, index: Ints, size: float, time: float) -> None:
+        """Deliver a piece of news to rows (the model does)."""
+        self._heard[index] += size
+        self._heard_at[index] = time
+
+    def _stream(self, purpose: str) -> int:
+        if purpose not in self._streams:
+            self._streams[purpose] = random.stream_of(self._seed, self.name, purpose)
+        return self._streams[purpose]
+
+    def _keys(self, index: Any) -> Ints:
+        return self.key if index is None else np.atleast_1d(self.key[index])
+
+    def uniform(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
+        """Draws in (0, 1), one a row, of this step or (`forever`) the same at all steps."""
+        return random.uniform(self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step)
+
+    def normal(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
+        """Standard normal draws, one a row."""
+        return random.normal(self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step)
+
+    def exponential(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
+        """Exponential draws with mean one, one a row."""
+        return random.exponential(self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step)
+
+    def poisson(self, purpose: str, mean: Any, index: Any = None) -> Ints:
+        """Poisson counts, one a row."""
+        return random.poisson(self._stream(purpose), self._keys(index), mean, self.step)
+
+    # ---- sending
+
+    def _ticks(self, book: Any, price: Any, side: Any, round: str) -> tuple[Ints, NDArray[np.bool_]]:
+        exact = np.asarray(price, float) / self._books.tick[np.asarray(book)]
+        bad = ~np.isfinite(exact)
+        exact = np.where(bad, 0.0, exact)
+        down = np.asarray(side) > 0
+        if round == "out":
+            down = ~down
+        ticks = np.where(down, np.floor(exact + 1e-9), np.ceil(exact - 1e-9))
+        return np.clip(ticks, 0, 1 << 31).astype(np.int64), bad
+
+    def _size(self, book: Any, quantity: Any) -> Ints:
+        lots = np.asarray(quantity, float) / self._books.lot[np.asarray(book)]
+        return np.where(np.isfinite(lots), np.floor(np.clip(lots, 0, 1e15) + 1e-6), 0).astype(np.int64)
+
+    def _send(self, op: int, index: Any, keep: Any = None, **fields: Any) -> None:
+        rows = self._rows(index)
+        columns = np.broadcast_arrays(rows, *(np.asarray(v) for v in fields.values()))
+        messages = np.zeros(columns[0].size, MESSAGE)
+        messages["ref"] = -1
+        messages["row"] = columns[0].ravel()
+        for name, column in zip(fields, columns[1:], strict=True):
+            messages[name] = column.ravel()
+        messages["op"] = op
+        if keep is not None:
+            messages = messages[np.broadcast_to(keep, columns[0].shape).ravel()]
+        if len(messages):
+            self.outbox.append(messages)
+
+    def limit(
+        self,
+        index: Any,
+        book: Any,
+        side: Any,
+        price: Any,
+        quantity: Any,
+        tif: str = "gtc",
+        post_only: bool = False,
+        reduce_only: bool = False,
+        expire: Any = None,
+        tag: Any = 0,
+        cause: str = "decision",
+        round: str = "in",
+    ) -> None:
+        """Limit orders: price in the quote asset, quantity in coins; entries below one lot or without a price are left out.
+
+        Args:
+            side: +1 buy, -1 sell. tif: "gtc", "ioc" or "fok". expire: seconds from now, None = never.
+            round: to the tick "in" (buy down, sell up: never worse than asked) or "out".
+        """
+        ticks, bad = self._ticks(book, price, side, round)
+        lots = self._size(book, quantity)
+        flags = _FLAGS[tif] | (POST_ONLY if post_only else 0) | (REDUCE_ONLY if reduce_only else 0)
+        end = 0 if expire is None else np.asarray((self.time + np.asarray(expire)) * 1000.0).astype(np.int64)
+        self._send(
+            LIMIT, index, (lots > 0) & ~bad & (ticks > 0), book=book, side=side, price=ticks, qty=lots, flags=flags,
+            expiry=end, tag=tag, kind=_CAUSE[cause],
+        )  # fmt: skip
+
+    def market_order(
+        self, index: Any, book: Any, side: Any, quantity: Any, reduce_only: bool = False, cause: str = "decision"
+    ) -> None:
+        """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
+        lots = self._size(book, quantity)
+        flags = IOC | (REDUCE_ONLY if reduce_only else 0)
+        self._send(MARKET, index, lots > 0, book=book, side=side, qty=lots, flags=flags, kind=_CAUSE[cause])
+
+    def quote(
+        self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"
+    ) -> None:
+        """Place or change the order named by a slot (post-only); quantity 0 takes it away."""
+        ticks, bad = self._ticks(book, price, side, "in")
+        lots = np.where(bad, 0, self._size(book, quantity))
+        ticks = np.maximum(ticks, 1)
+        self._send(
+            QUOTE, index, None, book=book, side=side, price=ticks, qty=lots, flags=POST_ONLY, ref=slot, kind=_CAUSE[cause]
+        )  # fmt: skip
+
+    def cancel(self, handles: Any) -> None:
+        """Cancel own orders by handle; a stale handle is refused without harm."""
+        handles = np.atleast_1d(np.asarray(handles, np.int64))
+        slots = handles & SLOT_MASK
+        owners = self._state.orders["row"][np.minimum(slots, len(self._state.orders) - 1)]
+        index = np.searchsorted(self.rows, owners)
+        index = np.minimum(index, len(self.rows) - 1)
+        mine = self.rows[index] == owners
+        self._send(CANCEL, index, mine, handle=handles, book=NONE)
+
+    def cancel_all(self, index: Any = None, book: Any = None) -> None:
+        """Cancel all orders of rows, in one book or in all."""
+        self._send(CANCEL_ALL, index, None, book=NONE if book is None else book)
+
+    def replace(self, handles: Any, price: Any, quantity: Any) -> None:
+        """Amend own orders: smaller at the same price keeps its place, anything else queues anew."""
+        handles = np.atleast_1d(np.asarray(handles, np.int64))
+        orders = self._state.orders[np.minimum(handles & SLOT_MASK, len(self._state.orders) - 1)]
+        index = np.minimum(np.searchsorted(self.rows, orders["row"]), len(self.rows) - 1)
+        mine = self.rows[index] == orders["row"]
+        ticks, bad = self._ticks(orders["book"], price, orders["side"], "in")
+        self._send(
+            AMEND, index, mine & ~bad, handle=handles, book=orders["book"], price=ticks, qty=self._size(orders["book"], quantity)
+        )  # fmt: skip
+
+    def slots(self, count: int) -> int:
+        """Reserve names for `count` orders; returns the first. Call in `setup`."""
+        first = int(self._state.meta["named"][0])
+        self._state.grow("refs", first + count)
+        self._state.refs[first : first + count] = NONE
+        self._state.meta["named"] = first + count
+        return first
+
+    def named(self, slots: Any) -> tuple[Floats, Ints]:
+        """(price, lots) of the own live orders behind slots; NaN and 0 where there is none."""
+        which = np.array(slots, np.int64).ravel()
+        price, lots = np.zeros(which.size, np.int64), np.zeros(which.size, np.int64)
+        _named(self._state.address, which, price, lots)
+        handles = self._state.refs[which] & SLOT_MASK
+        book = self._state.orders["book"][np.where(lots > 0, handles, 0)]
+        prices = np.where(lots > 0, price * self._books.tick[book], np.nan)
+        shape = np.shape(slots)
+        return prices.reshape(shape), lots.reshape(shape)
+
+    # ---- money on the move, reports
+
+    def transfer(self, index_from: Any, index_to: Any, asset: Any, amount: Any) -> None:
+        """Send amounts of an asset between own rows through the network; bounded by what may be withdrawn."""
+        source, target, amounts = np.broadcast_arrays(
+            self._rows(index_from), self._rows(index_to), np.asarray(amount, float)
+        )
+        self.requests.append((source.ravel(), target.ravel(), self._asset(asset), amounts.ravel()))
+
+    def attach(self, network: Any) -> None:
+        """Give access to what the network publishes and to own transfers (the model does)."""
+        self._network = network
+
+    def transfers(self) -> NDArray[Any]:
+        """Own transfers under way: id, from, to (own indices), asset, amount, sent, due (expected), in seconds."""
+        kind = np.dtype(
+            [("id", "i8"), ("from", "i4"), ("to", "i4"), ("asset", "i4"), ("amount", "f8"), ("sent", "f8"), ("due", "f8")]
+        )  # fmt: skip
+        if self._network is None or not self._network.in_transit.any():
+            return np.zeros(0, kind)
+        way = self._network.under_way(self._own_key)
+        way = way[np.isin(way["row_from"], self.rows)]
+        out = np.zeros(len(way), kind)
+        out["id"] = way["id"]
+        out["from"] = np.searchsorted(self.rows, way["row_from"])
+        out["to"] = np.searchsorted(self.rows, way["row_to"])
+        out["asset"] = way["asset"]
+        out["amount"] = way["amount"] / self._scales[way["asset"]]
+        out["sent"] = way["sent_ms"] / 1000.0
+        out["due"] = way["expected_ms"] / 1000.0
+        return out
+
+    def overdue(self, index: Any = None) -> Floats:
+        """Value-blind sum of own transfers past their expected time, by sending row, in asset units."""
+        total = np.zeros(len(self.rows))
+        for t in self.transfers():
+            if t["due"] < self.time:
+                total[t["from"]] += t["amount"]
+        return total if index is None else np.atleast_1d(total[index])
+
+    def delay(self, source: str, target: str, asset: Any) -> float:
+        """Published expected seconds of a direct transfer; inf if shut or not offered."""
+        if self._network is None:
+            return float("inf")
+        return float(self._network.published_delay(source, target, self._asset(asset)))
+
+    @property
+    def network(self) -> Me:
+        """`me.network.delay(...)`: the published state of the network."""
+        return self
+
+    def emit(self, kind: str, index: int, amount: float = 0.0) -> None:
+        """Report an own event (a kind of the event table, e.g. "limit_hit")."""
+        if kind not in EVENT_KINDS:
+            raise ValueError(f"event kind {kind!r}: one of {', '.join(EVENT_KINDS)} expected")
+        self.reports.append((kind, int(index), float(amount)))
+
+    def suspend(self, venue: int, stop: bool) -> None:
+        """Stop or reopen the own venue's withdrawals (the exchange only)."""
+        self.suspensions.append((int(venue), bool(stop)))

@@ -1,0 +1,570 @@
+"""The model: one step of all markets as a list of named phases.
+
+The same list is the order of the model's description (ODD) and of its tests. A step covers (t - dt, t]: people decide
+on what was public at t - dt, their messages reach the venues within the step, marks and liquidations follow at t.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from abm import funding, ledger, matching, oracle, publication, waterfall
+from abm.agent import Participant
+from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
+from abm.causes import CAUSES, EVENT_KINDS
+from abm.channels import EdgeSelector, NetworkParameters
+from abm.construction import RING, books_of, new_state
+from abm.market import Market
+from abm.me import Me
+from abm.network import ACCEPTED, Network
+from abm.random import bits, key_of, stream_of
+from abm.recorder import Recorder
+from abm.state import MESSAGE
+from abm.venue import Asset, Clock, Contract, News, VenueRules
+
+Ints = NDArray[np.int64]
+
+VOLATILITY_HALF_LIFE = 60.0  # seconds, of the published volatility
+
+
+class ConservationError(RuntimeError):
+    """The books of the economy do not balance: a fault of the engine, never of a scenario."""
+
+
+class CascadeModel(mesa.Model):  # type: ignore[misc]
+    """Venues, books, accounts, network and participants of one run.
+
+    Args:
+        clock, assets, contracts, venues, network, news: the parts of a scenario.
+        seed: of all draws.
+        recorder: keeps the run; None = nothing is kept.
+        check: verify conservation after every phase of every step.
+        brackets: bracket tables by symbol, as read by `abm.brackets.read`.
+
+    Use: `accounts.open`, `deposit`, `place`, `add` participants, `setup`, then `step` or `run`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        assets: Mapping[str, Asset],
+        contracts: Mapping[str, Contract],
+        venues: Mapping[str, VenueRules],
+        network: NetworkParameters,
+        news: Iterable[News],
+        seed: int,
+        recorder: Recorder | None = None,
+        check: bool = False,
+        brackets: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(rng=np.random.SeedSequence(seed))
+        self.clock = clock
+        self.seed_number = seed
+        self.rules = dict(venues)
+        self.news = sorted(news, key=lambda n: n.time)
+        self.check = check
+        self.recorder = recorder
+        self.asset_names, self.coin_names, self.venue_names = list(assets), list(contracts), list(venues)
+        self.asset_scales = np.array([10 ** a.decimals for a in assets.values()], np.float64)
+        self.asset_values = np.array([1.0 / a.value for a in assets.values()], np.float64)
+        self.network = Network(
+            network, self.venue_names, self.asset_names, [a.decimals for a in assets.values()], clock.start, seed
+        )
+        self.books = books_of(assets, contracts, venues)
+        self.state = new_state(
+            clock, assets, contracts, venues, self.network.node_names, self.books, seed, brackets
+        )
+        self.accounts = ledger.Accounts(
+            self.state, self.network.node_names, self.asset_names, self.asset_scales.astype(np.int64)
+        )
+        self.accounts.set_ticks(self.books.tick)
+        self.accounts.set_leverage([v.margin.leverage for v in venues.values()])
+        self.participants: list[Participant] = []
+        self.desks: dict[str, Me] = {}
+        self.step_number = 0
+        self._decay = 1.0 - 2.0 ** (-clock.step / VOLATILITY_HALF_LIFE)
+        self._gateway_delay = np.zeros((RING, len(self.venue_names)))
+        self._withdrawals = np.ones((RING, len(self.venue_names)), bool)
+        self._views: dict[int, Market] = {}
+        self._open_own_rows()
+        self.phases: list[tuple[str, Callable[[], None]]] = [
+            ("calendar", self.calendar),
+            ("network", self.move_money),
+            ("decide", self.decide),
+            ("gateway", self.queue_messages),
+            ("match", self.match),
+            ("prices", self.price),
+            ("liquidation", self.liquidate),
+            ("adl", self.deleverage),
+            ("record", self.record),
+        ]
+        if recorder is not None:
+            recorder.attach(self)
+
+    # ------------------------------------------------------------------ assembling
+
+    def _open_own_rows(self) -> None:
+        """Each venue's rows for fees, fund and last capital."""
+        for v, (name, rules) in enumerate(self.rules.items()):
+            rows = [
+                int(self.accounts.open(f"{name}/{what}", v, "exchange", exempt=True)[0])
+                for what in ("fees", "fund", "capital")
+            ]
+            for row in rows:
+                self.accounts.deposit([row], rules.quote, np.array([0], np.int64))
+            for field, row in zip(("fees", "fund", "capital"), rows, strict=True):
+                self.state.venues[field][v] = row
+            if rules.fund.rule != "none":
+                self.accounts.deposit([rows[1]], rules.quote, float(rules.fund.cash))
+
+    def book_id(self, name: str) -> int:
+        """Id of a book by name ("alpha:BTC-PERP"). Raises ValueError if there is none."""
+        return self.books.name.index(name)
+
+    def add(self, participant: Participant) -> None:
+        """Let a participant take part; the order of adding is the order of deciding."""
+        self.participants.append(participant)
+
+    def setup(self) -> None:
+        """After all accounts are open: marks, the margin index, the first public record, everybody's own view."""
+        s = self.state
+        publication.publish(s.address, self._decay)
+        rows = s.rows[: s.count("rows")]
+        funds = [int(f) for f in s.venues["fund"][: len(self.venue_names)]]
+        for participant in self.participants:
+            number = self.accounts.participant_id(participant.name)
+            own = np.array(funds) if participant.runs_venues else np.flatnonzero(rows["participant"] == number)
+            me = Me(s, self.books, participant.name, self.seed_number, own, participant.parameters.latency_ms)
+            me.set_assets(self.asset_names, self.asset_scales)
+            me.attach(self.network)
+            self.desks[participant.name] = me
+        self._schedule_news()
+        for b in np.flatnonzero(self.books.kind == 0):
+            waterfall.anchor(s.address, int(b))
+        for participant in self.participants:
+            me = self.desks[participant.name]
+            me.time, me.step = self.now / 1000.0, self.step_number
+            participant.setup(me, self.view(participant))
+        if self.check:
+            self._balance("setup")
+
+    def _schedule_news(self) -> None:
+        """When each row's owner learns each piece of news: one keyed law, the same for all rows of an owner."""
+        self._news: list[tuple[float, str, Deliveries]] = []
+        owner_keys = np.array([key_of(name) for name in self.accounts.owner_names], np.int64)
+        for k, news in enumerate(self.news):
+            out = milliseconds(self.clock.start, news.time)
+            delays = learning_delays(news.delay, owner_keys, self.seed_number, k)
+            for name, me in self.desks.items():
+                times = out + delays[me.owner] if len(me.owner) else np.zeros(0, np.int64)
+                self._news.append((news.size, name, Deliveries(times)))
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since the start at the end of the last step (negative in the burn-in)."""
+        return int(self.state.meta["now"][0])
+
+    @property
+    def steps_total(self) -> int:
+        """Steps of the whole run, burn-in included."""
+        return self.clock.steps
+
+    def step(self) -> None:
+        """One step: the phases in order."""
+        for name, phase in self.phases:
+            phase()
+            if self.check:
+                self._balance(name)
+
+    def run(self, steps: int | None = None) -> None:
+        """Run so many steps, or to the end of the clock."""
+        left = self.clock.steps - self.step_number
+        for _ in range(left if steps is None else min(steps, left)):
+            self.step()
+
+    # ------------------------------------------------------------------ the phases of a step
+
+    def calendar(self) -> None:
+        """1. What is due: orders whose life is over, news that reaches people."""
+        matching.expire(self.state.address)
+        now, step = self.now, self.clock.step_ms
+        for size, name, deliveries in self._news:
+            due = deliveries.due(now, step)
+            if len(due):
+                self.desks[name].learn(due, size, now / 1000.0)
+        for n in self.news:
+            if now - step < milliseconds(self.clock.start, n.time) <= now:
+                self._note("news", amount=0)
+
+    def move_money(self) -> None:
+        """2. Stations of the network work; what arrives is credited."""
+        arrived = self.network.step(self.now)
+        for gate in self.network.gates:
+            if gate.node < len(self.venue_names):
+                self._note("withdrawals_opened" if gate.open else "withdrawals_stopped", venue=gate.node)
+        if len(arrived):
+            self.state.grow("holdings", self.state.count("holdings") + len(arrived) + 4)
+            self._credit(arrived["row_to"], arrived["asset"], arrived["amount"])
+
+    def decide(self) -> None:
+        """3. Every participant looks and answers."""
+        self._views.clear()
+        for participant in self.participants:
+            me = self.desks[participant.name]
+            me.time, me.step = self.now / 1000.0, self.step_number
+            participant.decide(me, self.view(participant))
+            self._collect(me)
+
+    def queue_messages(self) -> None:
+        """4. New messages reach their venues' gateways, which accept them one by one."""
+        s = self.state
+        self.state.meta["now"] += self.clock.step_ms
+        n = s.count("inbox")
+        if n == 0:
+            return
+        start = (self.now - self.clock.step_ms) * 1000
+        inbox = s.inbox[:n]
+        key = ((inbox["arrive"] - start) << 20) | np.maximum(inbox["tie"], 0)
+        s.sorted[:n] = np.argsort(key, kind="stable")
+        matching.gateway(s.address, 0, start)
+        s.sorted[:n] = np.argsort(inbox["arrive"], kind="stable")
+
+    def match(self) -> None:
+        """5. Accepted messages are checked, matched and settled one by one."""
+        s = self.state
+        at = 0
+        while True:
+            at = matching.process(s.address, at, self.now * 1000)
+            if at < 0:
+                return
+            self._make_room()
+
+    def price(self) -> None:
+        """6. Index and mark prices from one snapshot; funding if it is due."""
+        s = self.state
+        oracle.price_all(s.address)
+        for v, rules in enumerate(self.rules.values()):
+            if funding_due(self.clock.start, self.now, self.clock.step_ms, rules.funding.interval):
+                for b in np.flatnonzero((self.books.venue == v) & (self.books.kind == 0)):
+                    funding.set_rate(s.address, int(b))
+                    paid = funding.pay(s.address, int(b))
+                    self._note("funding", venue=v, book=int(b), value=int(paid))
+
+    def liquidate(self) -> None:
+        """7. Whoever is under maintenance margin meets the venue's waterfall, most under water first."""
+        s = self.state
+        self._make_room()
+        if waterfall.find(s.address):
+            left = waterfall.line_up(s.address)
+            while left:
+                left = waterfall.liquidate(s.address, left)
+                if left:
+                    self._make_room()
+
+    def deleverage(self) -> None:
+        """8. What funds and vaults cannot carry is closed against the winners."""
+        s = self.state
+        waterfall.check_vaults(s.address)
+        if s.count("requests"):
+            while waterfall.deleverage(s.address):
+                self._make_room()
+
+    def record(self) -> None:
+        """9. The public record of the step; what the run keeps."""
+        s = self.state
+        s.meta["step"] = self.step_number
+        publication.publish(s.address, self._decay)
+        place = self.step_number % RING
+        venues = s.venues[: len(self.venue_names)]
+        self._gateway_delay[place] = venues["delay"] / 1e6
+        self._withdrawals[place] = self.network.withdrawals_open[: len(self.venue_names)]
+        number = self.step_number - self.clock.burn_in_steps
+        self.step_number += 1
+        if self.recorder is not None:
+            self._keep(number)
+        for field in ("liquidated_long", "liquidated_short", "adl", "takeover", "messages", "rejected", "delay"):
+            venues[field] = 0
+        s.flow[:] = 0
+        s.meta["events"] = 0
+        s.meta["fills"] = 0
+
+    # ------------------------------------------------------------------ parts of phases
+
+    def view(self, participant: Participant) -> Market:
+        """The public record as old as the participant's feed."""
+        late = math.ceil(participant.parameters.feed_delay / self.clock.step)
+        late = min(late, RING - 1, max(0, self.step_number - 1))
+        if late not in self._views:
+            step = max(0, self.step_number - 1 - late)
+            now = self.now - late * self.clock.step_ms
+            place = step % RING
+            self._views[late] = Market(
+                self.state, self.books, step, now, self._gateway_delay[place], self._withdrawals[place]
+            )
+        return self._views[late]
+
+    def _collect(self, me: Me) -> None:
+        """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
+        s = self.state
+        if me.outbox:
+            new = me.outbox[0] if len(me.outbox) == 1 else np.concatenate(me.outbox)
+            me.outbox.clear()
+            rows = new["row"]
+            own = s.rows["key"][rows]
+            nth = np.arange(len(new), dtype=np.int64)
+            tie = bits(stream_of(self.seed_number, me.name, "tie"), own + nth, self.step_number)
+            new["tie"] = (tie >> np.uint64(44)).astype(np.int64)
+            new["arrive"] = self.now * 1000 + me._latency_us + s.venues["latency"][s.rows["venue"][rows]]
+            n = s.count("inbox")
+            for table in ("inbox", "sorted"):
+                s.grow(table, n + len(new))
+            s.inbox[n : n + len(new)] = new
+            s.meta["inbox"] = n + len(new)
+            np.add.at(s.rows["waiting"], rows, 1)
+        for source, target, asset, amounts in me.requests:
+            self._transfer(source, target, asset, amounts)
+        me.requests.clear()
+        for kind, index, amount in me.reports:
+            self._note(kind, row=int(me.rows[index]), amount=round(amount * 1e6))
+        me.reports.clear()
+        for venue, stop in me.suspensions:
+            edges = self.network.select(EdgeSelector(source=self.venue_names[venue]))
+            self.network.set(edges, open=not stop)
+        me.suspensions.clear()
+
+    def _transfer(self, source: Any, target: Any, asset: Any, amounts: Any) -> None:
+        """Debit what may be withdrawn, hand it to the network, give back what it refuses."""
+        s = self.state
+        owners = s.rows["owner"]
+        same = (owners[source] == owners[target]) & (amounts > 0)
+        source, target = source[same], target[same]
+        ids = np.broadcast_to(np.asarray(asset, np.int32), same.shape)[same]
+        units = np.floor(amounts[same] * self.asset_scales[ids]).astype(np.int64)
+        source, ids = np.array(source, np.int32), np.array(ids, np.int32)
+        ledger.debit(s.address, source, ids, units)
+        for i in np.flatnonzero(units > 0).tolist():
+            event = self._note("transfer_sent", row=int(source[i]), asset=int(ids[i]), value=int(units[i]))
+            sent = self.network.request(
+                source[i], target[i], s.rows["venue"][source[i]], s.rows["venue"][target[i]], owners[source[i]],
+                ids[i], units[i], keys=self._owner_key(int(owners[source[i]])), events=event,
+            )  # fmt: skip
+            if sent.codes[0] != ACCEPTED:
+                self._credit(source[i : i + 1], ids[i : i + 1], units[i : i + 1])
+            elif sent.fees[0]:
+                venue = int(s.rows["venue"][source[i]])
+                fees = int(s.venues["fees"][venue]) if venue < len(self.venue_names) else int(s.venues["fees"][0])
+                self.state.grow("holdings", self.state.count("holdings") + 4)
+                self._credit(np.array([fees]), ids[i : i + 1], sent.fees[:1])
+
+    def _owner_key(self, owner: int) -> int:
+        return key_of(self.accounts.owner_names[owner])
+
+    def _credit(self, rows: Any, assets: Any, amounts: Any) -> None:
+        ledger.credit(
+            self.state.address,
+            np.array(rows, np.int32),
+            np.array(assets, np.int32),
+            np.array(amounts, np.int64),
+        )
+
+    def _note(
+        self, kind: str, row: int = -1, venue: int = -1, book: int = -1, asset: int = -1, value: int = 0, amount: int = 0
+    ) -> int:
+        """Add an event; returns its id."""
+        s = self.state
+        m = s.meta
+        i = int(m["events"][0])
+        s.grow("events", i + 2)
+        e = s.events[i : i + 1]
+        e["id"], e["parent"], e["time"] = m["next_event"][0], -1, self.now
+        e["kind"], e["cause"], e["row"], e["other"] = EVENT_KINDS.index(kind), 0, row, -1
+        e["book"], e["asset"], e["side"], e["price"], e["qty"] = book, asset, 0, 0, 0
+        e["venue"] = s.rows["venue"][row] if row >= 0 else venue
+        e["mark"] = s.books["mark"][book] if book >= 0 else 0
+        e["value"], e["amount"] = value, amount
+        m["events"] += 1
+        m["next_event"] += 1
+        return int(e["id"][0])
+
+    def _make_room(self) -> None:
+        """Grow whatever table may run full in the next batch."""
+        s = self.state
+        s.grow("orders", s.count("orders") + 4096)
+        s.grow("levels", s.count("levels") + 4096)
+        s.grow("positions", s.count("positions") + 4096)
+        s.grow("holdings", s.count("holdings") + 4096)
+        s.grow("events", s.count("events") + 4096)
+        s.grow("requests", s.count("requests") + 4096)
+        if s.meta["keep_fills"][0]:
+            s.grow("fills", s.count("fills") + 2 * s.count("live_orders") + 4096)
+        for table in ("ranking", "scores", "sorted"):
+            s.grow(table, len(s.positions) + s.count("rows") + 64)
+
+    def _keep(self, number: int) -> None:
+        """Hand the step to the recorder."""
+        recorder, s = self.recorder, self.state
+        assert recorder is not None
+        if number < 0:
+            return
+        events = np.array(s.events[: s.count("events")])
+        recorder.events(events)
+        n = len(self.books)
+        public = np.array(s.public[(int(s.meta["step"][0]) % RING) * n :][:n])
+        last = self.step_number == self.clock.steps
+        recorder.step(number, self.now, public, self._venue_record(), self._network_record())
+        label = recorder.label(number, self.now, last)
+        if label is not None:
+            recorder.accounts(label, *self.account_tables())
+
+    def _venue_record(self) -> NDArray[Any]:
+        """Flows and balances of the venues in dollars."""
+        s = self.state
+        names = (
+            "liquidated_long liquidated_short adl takeover fund_cash fund_inventory fund_equity capital gateway_delay"
+            " messages rejected"
+        ).split()
+        out = np.zeros(len(self.venue_names), [(name, "f8") for name in names])
+        v = s.venues[: len(self.venue_names)]
+        unit = self.asset_scales[v["settle"]] * self.asset_values[v["settle"]]
+        for name in ("liquidated_long", "liquidated_short", "adl", "takeover"):
+            out[name] = v[name] / unit
+        for i in range(len(v)):
+            out["fund_cash"][i], out["fund_inventory"][i], out["fund_equity"][i] = self._purse(int(v["fund"][i])) / unit[i]
+            out["capital"][i] = self._purse(int(v["capital"][i]))[2] / unit[i]
+        out["gateway_delay"] = v["delay"] / 1e6
+        out["messages"], out["rejected"] = v["messages"], v["rejected"]
+        return out
+
+    def _purse(self, row: int) -> NDArray[np.float64]:
+        """(cash, inventory at mark, equity) of a venue's own row in settlement units; cash is the wallet balance."""
+        s = self.state
+        cash, inventory, entry = 0.0, 0.0, 0.0
+        settle = int(s.venues["settle"][s.rows["venue"][row]])
+        h = int(s.rows["holdings"][row])
+        while h >= 0:
+            if s.holdings["asset"][h] == settle:
+                cash += float(s.holdings["amount"][h])
+            h = int(s.holdings["next"][h])
+        p = int(s.rows["positions"][row])
+        while p >= 0:
+            b = int(s.positions["book"][p])
+            inventory += float(s.positions["qty"][p]) * float(s.books["unit"][b]) * float(s.books["mark"][b]) / 1024.0
+            entry += float(s.positions["entry"][p])
+            p = int(s.positions["next"][p])
+        return np.array([cash + entry, inventory, cash + inventory])
+
+    def _network_record(self) -> NDArray[Any]:
+        """Queue, amount under way, state and flow of every edge."""
+        edges = self.network.edges
+        out = np.zeros(len(edges), [("queue", "i4"), ("in_transit", "f8"), ("open", "?"), ("moved", "f8")])
+        if len(edges):
+            scale = self.asset_scales[edges["asset"]]
+            out["queue"], out["open"] = edges["waiting"], edges["open"]
+            out["in_transit"], out["moved"] = edges["in_transit"] / scale, edges["moved"] / scale
+        return out
+
+    def account_tables(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All accounts and all open positions as columns (see `abm.columns`)."""
+        s, info = self.state, self.books
+        rows = s.rows[: s.count("rows")]
+        n = len(rows)
+        p = s.positions[: s.count("positions")]
+        p = p[p["qty"] != 0]
+        scale = self.asset_scales[s.venues["settle"][rows["venue"]]]
+        held = s.holdings[: s.count("holdings")]
+        settles = s.venues["settle"][rows["venue"][held["row"]]] == held["asset"]
+        cash, entry, value, gross, maintenance = (np.zeros(n) for _ in range(5))
+        np.add.at(cash, held["row"][settles], held["amount"][settles].astype(float))
+        book = p["book"]
+        worth = p["qty"] * (s.books["unit"][book] * (s.books["mark"][book] / 1024.0))
+        np.add.at(entry, p["row"], p["entry"].astype(float))
+        np.add.at(value, p["row"], worth)
+        np.add.at(gross, p["row"], np.abs(worth))
+        mmr = np.zeros(len(p))
+        for i in range(len(self.books)):
+            mine = np.flatnonzero(book == i)
+            first, count = int(s.books["bracket"][i]), int(s.books["brackets"][i])
+            table = s.brackets[first : first + count]
+            k = np.searchsorted(table["floor"], np.abs(worth[mine]), side="right") - 1
+            mmr[mine] = np.abs(worth[mine]) * (table["mmr"][k] / 1e8) - table["cum"][k]
+        np.add.at(maintenance, p["row"], mmr)
+        equity = cash + value
+        accounts = {
+            "row": np.arange(n, dtype=np.int32),
+            "owner": np.array(rows["owner"]),
+            "owner_name": np.array(rows["owner"]),
+            "participant": rows["participant"].astype(np.int16),
+            "venue": np.where(rows["venue"] < len(self.venue_names), rows["venue"], -1).astype(np.int16),
+            "isolated": rows["only"] >= 0,
+            "balance": (cash + entry) / scale,
+            "equity": equity / scale,
+            "maintenance": maintenance / scale,
+            "leverage": gross / np.where(equity > 0, equity, np.nan),
+            "notional": gross / scale,
+        }
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = mmr / np.abs(worth)
+            others = equity[p["row"]] - maintenance[p["row"]] + mmr
+            base = worth / np.where(worth != 0, p["qty"], 1)
+            fair = (worth - others) / (p["qty"] - np.abs(p["qty"]) * rate)
+            price = fair / base * (s.books["mark"][book] / 1024.0) * info.tick[book]
+        quote = info.scale[book]
+        positions = {
+            "row": np.array(p["row"]),
+            "book": book.astype(np.int16),
+            "quantity": p["qty"] * info.lot[book],
+            "entry_price": p["entry"] / quote / (p["qty"] * info.lot[book]),
+            "mark": s.books["mark"][book] / 1024.0 * info.tick[book],
+            "notional": worth / quote,
+            "liquidation_price": np.where(price > 0, price, np.nan),
+        }
+        return accounts, positions
+
+    def _balance(self, phase: str) -> None:
+        """Stop at once if anything was created or lost."""
+        faults = self.accounts.faults(self.network.in_transit) + self.network.check()
+        if faults:
+            raise ConservationError(f"after {phase} of step {self.step_number}: " + "; ".join(faults))
+
+    # ------------------------------------------------------------------ saving
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that a run needs to go on bit by bit: arrays and plain values."""
+        return {
+            "version": 1,
+            "tables": self.state.arrays(),
+            "minted": np.array(self.accounts.minted),
+            "step": self.step_number,
+            "delay": np.array(self._gateway_delay),
+            "withdrawals": np.array(self._withdrawals),
+            "network": self.network.snapshot(),
+            "memory": {p.name: p.state() for p in self.participants},
+            "heard": {name: (me.heard(), me.heard_at()) for name, me in self.desks.items()},
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over a snapshot of a model built from the same scenario and seed."""
+        if saved.get("version") != 1:
+            raise ValueError(f"snapshot version {saved.get('version')!r}, 1 expected")
+        self.state.load(saved["tables"])
+        self.accounts.minted = np.array(saved["minted"])
+        self.step_number = int(saved["step"])
+        self._gateway_delay = np.array(saved["delay"])
+        self._withdrawals = np.array(saved["withdrawals"])
+        self.network.restore(saved["network"])
+        for participant in self.participants:
+            participant.restore(saved["memory"][participant.name])
+        for name, me in self.desks.items():
+            me._heard, me._heard_at = (np.array(x) for x in saved["heard"][name])
+        self._views.clear()
+
+
+__all__ = ["CAUSES", "MESSAGE", "CascadeModel", "ConservationError"]

@@ -1,0 +1,175 @@
+"""Index and mark prices, in fixed-point ticks.
+
+The index of a perpetual is the weighted mean of its coin's spot mids, converted to its quote asset; a source more than
+5 % from the median gets weight zero, and if that happens to more than one the index is the median of all (Binance's
+outlier rule, binance.com/en/support/faq/360033525071). The mark is one of three rules:
+
+- median: the middle of index x (1 + funding still to pay), index + mean basis, and the last trade (Binance 30 s of
+  basis, Bybit 5 min);
+- index + mean basis (OKX);
+- median of index + slowly averaged basis, the own book's middle of (bid, ask, last), and the median of the other
+  venues' perpetual mids (Hyperliquid, trading/robust-price-indices).
+"""
+
+from __future__ import annotations
+
+from abm.accounts import PERP
+from abm.book import best_price
+from abm.jit import inlined, kernel
+from abm.state import NONE, views
+from abm.units import RATE, at_rate, mul_div
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+MEDIAN, INDEX_BASIS, MEDIAN_ORACLE = range(3)
+OUTLIER = RATE // 20
+MOST_SOURCES = 32
+
+
+@inlined
+def middle(a, b, c):
+    """Median of three."""
+    if a > b:
+        a, b = b, a
+    if b > c:
+        b = c
+    return a if a > b else b
+
+
+@inlined
+def mid_of(s, b):
+    """Mid of a book's best quotes in fixed point, 0 if a side is empty."""
+    bid = best_price(s, b, 1)
+    ask = best_price(s, b, -1)
+    if bid == 0 or ask == 0:
+        return 0
+    return (bid + ask) << 9
+
+
+@inlined
+def source_price(s, i):
+    """Mid of an index source in the quote asset of the contract it serves, 0 if there is none now."""
+    src = s.sources[i]
+    price = mid_of(s, src.book)
+    if price == 0 or src.convert == NONE:
+        return price
+    rate = mid_of(s, src.convert)
+    if rate == 0:
+        return 0
+    return mul_div(price, s.books[src.convert].par << 10, rate)
+
+
+@inlined
+def median_from(s, first, count, scratch):
+    """Median of the prices that `scratch` holds for sources `first` on, ignoring zeros; 0 if all are zero."""
+    n = 0
+    for i in range(count):
+        if s.sorted[scratch + i] != 0:
+            value = s.sorted[scratch + i]
+            j = n
+            while j > 0 and s.sorted[scratch + MOST_SOURCES + j - 1] > value:
+                s.sorted[scratch + MOST_SOURCES + j] = s.sorted[scratch + MOST_SOURCES + j - 1]
+                j -= 1
+            s.sorted[scratch + MOST_SOURCES + j] = value
+            n += 1
+    if n == 0:
+        return 0
+    base = scratch + MOST_SOURCES
+    return (s.sorted[base + (n - 1) // 2] + s.sorted[base + n // 2]) // 2
+
+
+@inlined
+def index_of(s, b):
+    """Index of a book's coin in its quote asset; what it was if no source has two sides."""
+    bk = s.books[b]
+    present = 0
+    for i in range(bk.sources):
+        s.sorted[i] = source_price(s, bk.source + i)
+        if s.sorted[i] != 0:
+            present += 1
+    if present == 0:
+        return bk.index
+    centre = median_from(s, bk.source, bk.sources, 0)
+    outliers = 0
+    weight = 0
+    total = 0
+    for i in range(bk.sources):
+        price = s.sorted[i]
+        if price == 0:
+            continue
+        gap = price - centre
+        if (gap if gap > 0 else -gap) > at_rate(centre, OUTLIER):
+            outliers += 1
+            continue
+        w = s.sources[bk.source + i].weight
+        weight += w
+        total += w * (price - centre)
+    if outliers > 1 or weight == 0:
+        return centre
+    return centre + total // weight
+
+
+@inlined
+def funding_to_come(s, b):
+    """The last funding rate times the share of its interval that is still to run, in 1e-8."""
+    bk = s.books[b]
+    if bk.interval_ms == 0:
+        return 0
+    left = bk.interval_ms - (s.meta[0].now + bk.phase_ms) % bk.interval_ms
+    return mul_div(bk.funding, left, bk.interval_ms)
+
+
+@inlined
+def mark_of(s, b, mid):
+    """Mark price by the venue's rule from the index, the averaged basis and the book."""
+    bk = s.books[b]
+    basis = bk.basis_sum // bk.basis_n if bk.basis_n > 0 else 0
+    last = bk.last << 10
+    if bk.mark_rule == INDEX_BASIS:
+        return bk.index + basis
+    if bk.mark_rule == MEDIAN:
+        first = bk.index + at_rate(bk.index, funding_to_come(s, b))
+        return middle(first, bk.index + basis, last if last > 0 else bk.index + basis)
+    for i in range(bk.peers):
+        s.sorted[i] = mid_of(s, s.sources[bk.peer + i].book)
+    others = median_from(s, bk.peer, bk.peers, 0)
+    slow = bk.index + bk.ema // 4096
+    own = slow
+    if mid != 0:
+        own = middle(best_price(s, b, 1) << 10, best_price(s, b, -1) << 10, last if last > 0 else mid)
+    return middle(slow, own, others if others != 0 else own)
+
+
+@kernel("i8(i8)")
+def price_all(address):
+    """New index, basis and mark of every book from one snapshot of all books."""
+    s = views(address)
+    for b in range(s.meta[0].books):
+        bk = s.books[b]
+        bk.index = index_of(s, b)
+    for b in range(s.meta[0].books):
+        bk = s.books[b]
+        mid = mid_of(s, b)
+        bk.previous_mark = bk.mark
+        if bk.kind != PERP:
+            if mid != 0:
+                bk.mark = mid
+            elif bk.last > 0:
+                bk.mark = bk.last << 10
+            continue
+        if mid != 0:
+            basis = mid - bk.index
+            place = b * (len(s.basis) // s.meta[0].books) + bk.basis_at
+            if bk.basis_n == bk.window:
+                bk.basis_sum -= s.basis[place]
+            else:
+                bk.basis_n += 1
+            s.basis[place] = basis
+            bk.basis_sum += basis
+            bk.basis_at = (bk.basis_at + 1) % bk.window
+            bk.ema += at_rate(basis * 4096 - bk.ema, bk.ema_rate)
+            bk.premium_sum += basis
+            bk.premium_n += 1
+        mark = mark_of(s, b, mid)
+        bk.mark = mark if mark > 1 else 1
+    return 0

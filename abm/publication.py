@@ -1,0 +1,93 @@
+"""What a venue makes public at the end of a step: quotes, depth, trades, open interest, prices; one record a book.
+
+Records live in a ring `public[step % ring, book]`, so that a reader with a feed delay sees an older one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from abm.book import best_level, best_price, depth_of, side_base
+from abm.jit import inlined, kernel
+from abm.state import LEVEL_BITS, LEVEL_MASK, views
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+DEPTHS = (50, 100, 200, 500)  # basis points from the mid
+
+
+@inlined
+def depth_within(s, b, side, reference, r):
+    """Add up the lots of a side within 0.5, 1, 2 and 5 % of a reference price (in half ticks) into record `r`."""
+    n = depth_of(s, b, side)
+    base = side_base(s, b, side)
+    d0 = d1 = d2 = d3 = 0
+    i = n - 1
+    while i >= 0:
+        key = s.keys[base + i]
+        away = side * reference - 2 * (key >> LEVEL_BITS)  # half ticks below (bids) or above (asks)
+        if away * 10000 > reference * 500:
+            break
+        lots = s.levels[key & LEVEL_MASK].qty
+        d3 += lots
+        if away * 10000 <= reference * 200:
+            d2 += lots
+            if away * 10000 <= reference * 100:
+                d1 += lots
+                if away * 10000 <= reference * 50:
+                    d0 += lots
+        i -= 1
+    if side > 0:
+        r.bid0, r.bid1, r.bid2, r.bid3 = d0, d1, d2, d3
+    else:
+        r.ask0, r.ask1, r.ask2, r.ask3 = d0, d1, d2, d3
+
+
+@kernel("i8(i8,f8)")
+def publish(address, decay):
+    """Write the public record of every book for the step that ends, and start the next step's counts.
+
+    `decay` is the weight of the new squared return in the variance estimate (1 - 2**(-step/half-life)).
+    """
+    s = views(address)
+    m = s.meta[0]
+    seconds = m.step_ms / 1000.0
+    place = (m.step % m.ring) * m.books
+    for b in range(m.books):
+        bk = s.books[b]
+        r = s.public[place + b]
+        bid = best_price(s, b, 1)
+        ask = best_price(s, b, -1)
+        r.bid = bid
+        r.ask = ask
+        r.bid_size = s.levels[best_level(s, b, 1)].qty if bid != 0 else 0
+        r.ask_size = s.levels[best_level(s, b, -1)].qty if ask != 0 else 0
+        r.last = bk.last
+        r.mark = bk.mark
+        r.index = bk.index
+        reference = bid + ask
+        if bid == 0 or ask == 0:
+            reference = (bk.mark >> 9) if bk.mark > 0 else 2 * bk.last
+        depth_within(s, b, 1, reference, r)
+        depth_within(s, b, -1, reference, r)
+        if bk.last_mid > 0 and reference > 0:
+            ret = (reference - bk.last_mid) / bk.last_mid
+            bk.volatility += decay * (ret * ret / seconds - bk.volatility)
+        bk.last_mid = reference
+        r.volatility = np.sqrt(bk.volatility)
+        r.volume = bk.volume
+        r.value = bk.value
+        r.taker_buy = bk.taker_buy
+        r.trades = bk.trades
+        r.low = bk.low
+        r.high = bk.high
+        r.open_interest = bk.open_interest
+        r.funding = bk.funding
+        r.halted = bk.halted
+        bk.volume = 0
+        bk.value = 0
+        bk.taker_buy = 0
+        bk.trades = 0
+        bk.low = 0
+        bk.high = 0
+    return 0

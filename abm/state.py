@@ -1,0 +1,244 @@
+"""The whole state of a market: a few tables of records, and the address table that kernels read them through.
+
+`SCHEMA` is the one list of what exists; arrays, kernel views, growth and snapshots are all made from it. Every kernel
+takes the address of the table as its only pointer and opens with `s = views(address)`.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from abm.jit import INTERPRETED, inlined, pointer, zeros
+
+
+def _record(**fields: str) -> np.dtype[Any]:
+    return np.dtype(list(fields.items()), align=True)
+
+
+META = _record(
+    seed="i8", step="i8", now="i8", step_ms="i8",
+    rows="i4", positions="i4", holdings="i4", books="i4", venues="i4", assets="i4",
+    orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
+    touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
+    events="i8", next_event="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+)  # fmt: skip
+
+BOOK = _record(
+    venue="i4", coin="i4", kind="i4", base="i4", quote="i4", cap="i4",
+    unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8", largest="i8",
+    n0="i4", n1="i4",  # live levels, bids and asks
+    bracket="i4", brackets="i4", source="i4", sources="i4", peer="i4", peers="i4", par="i8", mark_rule="i4", window="i4",
+    basis_at="i4", basis_n="i4", basis_sum="i8", ema="i8", ema_rate="i8", volatility="f8", last_mid="i8",
+    last="i8", mark="i8", previous_mark="i8", index="i8", anchor0="i8", anchor1="i8", high0="i4", low1="i4",
+    open_interest="i8", volume="i8", value="i8", taker_buy="i8", trades="i8", low="i8", high="i8",
+    premium_sum="i8", premium_n="i8", funding="i8", funding_cap="i8", interest="i8", clamp="i8", interval_ms="i8",
+    phase_ms="i8",
+    halted="i4", resting="i4",
+)  # fmt: skip
+
+LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
+
+ORDER = _record(
+    price="i8", qty="i8", expiry="i8", cause="i8", gen="i8", tag="i8",
+    row="i4", book="i4", level="i4", next="i4", prev="i4", row_next="i4", row_prev="i4",
+    wheel="i4", wheel_next="i4", wheel_prev="i4", position="i4", ref="i4", side="i1", flags="u1", kind="u1", live="u1",
+)  # fmt: skip
+
+ROW = _record(
+    key="i8", cooldown="i8", imr="i8", parent="i8",
+    owner="i4", venue="i4", participant="i4", only="i4",
+    positions="i4", holdings="i4", orders="i4", open="i4",
+    exempt="u1", stage="u1", touched="u1", queued="u1", waiting="i4",
+)  # fmt: skip
+
+POSITION = _record(
+    qty="i8", entry="i8", buys="i8", sells="i8",
+    row="i4", book="i4", next="i4", bucket="i4", b_next="i4", b_prev="i4",
+)  # fmt: skip
+
+HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
+
+VENUE = _record(
+    settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4", adl_price="i4",
+    stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
+    liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
+    latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
+    liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
+)  # fmt: skip
+
+BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
+SOURCE = _record(book="i4", convert="i4", weight="i8")
+
+MESSAGE = _record(
+    arrive="i8", tie="i8", price="i8", qty="i8", expiry="i8", cause="i8", handle="i8", tag="i8",
+    row="i4", book="i4", ref="i4", op="u1", side="i1", flags="u1", kind="u1",
+)  # fmt: skip
+
+EVENT = _record(
+    id="i8", parent="i8", time="i8", price="i8", mark="i8", qty="i8", value="i8", amount="i8",
+    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1",
+)  # fmt: skip
+
+FILL = _record(
+    time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1", maker_kind="u1"
+)  # fmt: skip
+
+REQUEST = _record(parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4")
+
+PUBLIC = _record(
+    bid="i8", ask="i8", bid_size="i8", ask_size="i8", last="i8", mark="i8", index="i8",
+    bid0="i8", bid1="i8", bid2="i8", bid3="i8", ask0="i8", ask1="i8", ask2="i8", ask3="i8",
+    volume="i8", value="i8", taker_buy="i8", trades="i8", low="i8", high="i8",
+    open_interest="i8", funding="i8", volatility="f8", halted="i8",
+)  # fmt: skip
+
+I4, I8, F8 = np.dtype("i4"), np.dtype("i8"), np.dtype("f8")
+
+SCHEMA: list[tuple[str, np.dtype[Any]]] = [
+    ("meta", META),
+    ("books", BOOK),
+    ("keys", I8),  # sorted live price levels of each book and side: rank << 24 | level, the best at the end
+    ("levels", LEVEL),
+    ("orders", ORDER),
+    ("rows", ROW),
+    ("positions", POSITION),
+    ("holdings", HOLDING),
+    ("venues", VENUE),
+    ("brackets", BRACKET),
+    ("sources", SOURCE),
+    ("basis", I8),  # ring of basis samples a book
+    ("buckets", I4),  # heads of the margin index: [book, direction, bucket]
+    ("wheel", I4),  # heads of orders by expiry second, modulo its length
+    ("touched", I4),  # rows whose balance or position changed since the margin check
+    ("queue", I4),  # rows found under maintenance
+    ("requests", REQUEST),  # contracts to be auto-deleveraged in this step
+    ("scores", F8),
+    ("ranking", I4),
+    ("inbox", MESSAGE),
+    ("sorted", I8),
+    ("refs", I8),  # handles of orders that their senders named
+    ("rejects", I8),  # counts by venue and code
+    ("flow", I8),  # signed taker lots by book and cause kind in this step
+    ("events", EVENT),
+    ("fills", FILL),
+    ("public", PUBLIC),  # ring of public records [step, book]
+]
+
+NAMES = [name for name, _ in SCHEMA]
+Views = namedtuple("Views", NAMES)  # type: ignore[misc]
+_DTYPES = dict(SCHEMA)
+
+LEVEL_BITS = 24
+LEVEL_MASK = (1 << LEVEL_BITS) - 1
+SLOT_BITS = 24
+SLOT_MASK = (1 << SLOT_BITS) - 1
+BUCKETS = 4096
+WHEEL = 1024
+NONE = -1
+
+_LIVE: dict[int, State] = {}  # states by address, for kernels that run as plain Python
+
+
+def _constructor() -> Any:
+    lines = ["def construct(address):", f"    t = carray(pointer(address), ({2 * len(NAMES)},), I8)", "    return Views("]
+    scope: dict[str, Any] = {"carray": carray, "pointer": pointer, "Views": Views, "I8": I8}
+    for i, (name, dtype) in enumerate(SCHEMA):
+        scope[f"D{i}"] = dtype
+        lines.append(f"        carray(pointer(t[{2 * i}]), (t[{2 * i + 1}],), D{i}),  # {name}")
+    lines.append("    )")
+    exec("\n".join(lines), scope)  # noqa: S102 - the only way to unroll a list of typed views for the compiler
+    return scope["construct"]
+
+
+if INTERPRETED:
+
+    def views(address: int) -> Any:
+        """The tables behind an address, as the arrays themselves."""
+        return _LIVE[address].views
+else:
+    views = inlined(_constructor())
+
+
+class State:
+    """Tables by name, growing by doubling. The owner never rebinds an array except through `grow`.
+
+    Attributes named as in `SCHEMA` are numpy arrays; `meta` is a one-record array whose fields hold the counts of the
+    used part of each table.
+    """
+
+    meta: np.ndarray[Any, Any]
+    books: np.ndarray[Any, Any]
+    keys: np.ndarray[Any, Any]
+    levels: np.ndarray[Any, Any]
+    orders: np.ndarray[Any, Any]
+    rows: np.ndarray[Any, Any]
+    positions: np.ndarray[Any, Any]
+    holdings: np.ndarray[Any, Any]
+    venues: np.ndarray[Any, Any]
+    brackets: np.ndarray[Any, Any]
+    sources: np.ndarray[Any, Any]
+    basis: np.ndarray[Any, Any]
+    buckets: np.ndarray[Any, Any]
+    wheel: np.ndarray[Any, Any]
+    touched: np.ndarray[Any, Any]
+    queue: np.ndarray[Any, Any]
+    requests: np.ndarray[Any, Any]
+    scores: np.ndarray[Any, Any]
+    ranking: np.ndarray[Any, Any]
+    inbox: np.ndarray[Any, Any]
+    sorted: np.ndarray[Any, Any]
+    refs: np.ndarray[Any, Any]
+    rejects: np.ndarray[Any, Any]
+    flow: np.ndarray[Any, Any]
+    events: np.ndarray[Any, Any]
+    fills: np.ndarray[Any, Any]
+    public: np.ndarray[Any, Any]
+
+    def __init__(self, **sizes: int) -> None:
+        self._table = np.zeros(2 * len(NAMES), np.int64)
+        for name, dtype in SCHEMA:
+            setattr(self, name, zeros(sizes.get(name, 1), dtype))
+        self.meta = zeros(1, META)
+        self.address = int(self._table.ctypes.data)
+        _LIVE[self.address] = self
+        self._rebuild()
+
+    def __del__(self) -> None:
+        _LIVE.pop(getattr(self, "address", 0), None)
+
+    def _rebuild(self) -> None:
+        for i, name in enumerate(NAMES):
+            array = getattr(self, name)
+            self._table[2 * i] = array.ctypes.data
+            self._table[2 * i + 1] = len(array)
+        self.views = Views(*(getattr(self, name) for name in NAMES))
+
+    def grow(self, name: str, needed: int) -> None:
+        """Make room for `needed` records in a table; what is there stays."""
+        old = getattr(self, name)
+        if needed <= len(old):
+            return
+        new = zeros(max(needed, 2 * len(old)), _DTYPES[name])
+        new[: len(old)] = old
+        setattr(self, name, new)
+        self._rebuild()
+
+    def count(self, name: str) -> int:
+        """Used records of a table that counts them."""
+        return int(self.meta[name][0])
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of all tables, for a snapshot."""
+        return {name: np.array(getattr(self, name)) for name in NAMES}
+
+    def load(self, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+        """Replace all tables by a snapshot's."""
+        for name in NAMES:
+            new = zeros(len(arrays[name]), _DTYPES[name])
+            new[:] = arrays[name]
+            setattr(self, name, new)
+        self._rebuild()
