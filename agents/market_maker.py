@@ -12,8 +12,8 @@ holds beyond what it opened with, stays away for a while, and comes back. What i
 elsewhere. It also steps back where a venue is late (its prices are stale) or lets no withdrawal out (inventory is
 stuck there), both of which the venue publishes.
 
-Depth of a book: calm depth within 1 % over open interest is proportional to 1 / volatility, which gives the three
-classes of the calibration at once (BTC 0.58 % at 50 % a year, ETH 0.39 % at 75 %, small coins 0.26 % at 110 %).
+Depth of a book: calm depth within 1 % over open interest falls as the square root of volatility, which gives the
+classes of the calibration at once (BTC 0.58 % at 40 % a year, ETH and small coins 0.38 % at 95 %).
 """
 
 from __future__ import annotations
@@ -41,8 +41,12 @@ class MarketMaker(Participant):
         """What a firm quotes, what it learns from, and when it stops."""
 
         depth: float = parameter(
-            0.0029, "Calm quotes within 1 % of all firms, one side, at a volatility of 1",
+            0.0037, "Calm quotes within 1 % of all firms, one side, at a volatility of 1",
             unit="share of open interest", source=f"{TAPE}: 175 M of about 450 M at all venues over 80 B", ge=0, le=1,
+        )  # fmt: skip
+        depth_power: float = parameter(
+            0.5, "Depth over open interest falls as volatility to this power", unit="1",
+            source="BTC 0.55-0.6 %, ETH 0.4 %, others 0.2-0.8 % of open interest", ge=0, le=2,
         )  # fmt: skip
         spot_depth: float = parameter(
             0.3, "The same at all spot venues of the coin", unit="share of the perpetuals' depth", ge=0, le=10
@@ -161,7 +165,7 @@ class MarketMaker(Participant):
         spot = np.asarray(books.kind)[book] == 1
         owned = np.where(spot, m["held"] * price[book], 0.0)
         # a coin's depth at perpetuals, then what spot books have of it by the coins that firms hold there
-        of_book = p.depth * interest / sigma
+        of_book = p.depth * interest / sigma**p.depth_power
         of_coin = desks.by_coin(books, of_book)
         holding = np.bincount(book, owned, len(books.name)).astype(np.float64)
         share = holding / np.maximum(desks.by_coin(books, holding), 1e-9)

@@ -46,7 +46,7 @@ def maker(books: Any = ONE, **parameters: Any) -> tuple[Any, Pen, Record]:
 def test_makers_quote_the_calm_depth_on_both_sides_with_a_tight_spread() -> None:
     one, pen, record = maker()
     run(one, pen, record, 4)
-    calm = 0.0029 * 1e10 / 0.5
+    calm = 0.0037 * 1e10 / 0.5**0.5
     for side in (1, -1):
         assert pen.within(0, side, 0.01) == pytest.approx(calm, rel=0.2)
         assert pen.within(0, side, 0.03) == pytest.approx(3.1 * calm, rel=0.2)
