@@ -156,7 +156,9 @@ def scenario_check(scenario: str, /, *, settings: Settings = (), seed: int = 1) 
         raise BadInput(str(error).splitlines()) from error
     print(f"{scenario}: no fault found")
     if len(opening.venue):
-        Console().print(report(opening))
+        console = Console()
+        console.width = max(console.width, 110)  # tables of numbers do not wrap well
+        console.print(report(opening))
     return DONE
 
 
@@ -312,13 +314,11 @@ def _card(opened: Sequence[Run], scenario: Scenario, name: str, folder: Path) ->
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:
-    """Every failed run one line on stderr; the exit code.
+    """The exit code; the runner has already said on stderr which runs failed and why.
 
     A scenario may turn out impossible only when its accounts are drawn: that is bad input too.
     """
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    for outcome in failed:
-        print(f"cascade: {outcome.job.label} failed: {outcome.reason}", file=sys.stderr)
     if failed and all(outcome.reason.startswith("ScenarioError:") for outcome in failed):
         return BAD_INPUT
     return FAILED if failed else DONE

@@ -72,7 +72,7 @@ def simulate(scenario: Any, seed: int, check: bool, report: Callable[[int, int],
     from experiments.build import build
 
     model = build(scenario, seed, check=check)
-    total = model.steps
+    total = model.steps_total
     done, piece = 0, 1
     while done < total:
         began = time.perf_counter()

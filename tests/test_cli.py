@@ -126,7 +126,7 @@ def test_a_failed_run_is_exit_1_and_the_others_are_kept(
     assert cli.answer(["run", "made_up", "--seeds", "3"]) == 1
     output, errors = capsys.readouterr()
     assert len(output.splitlines()) == 2
-    assert "cascade: made_up seed 3 failed: RuntimeError: books do not balance" in errors
+    assert "made_up seed 3: failed: RuntimeError: books do not balance" in errors.splitlines()
 
 
 def test_a_scenario_that_cannot_be_drawn_is_bad_input(
