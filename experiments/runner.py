@@ -217,7 +217,7 @@ def _apart(
     jobs: Sequence[Job], workers: int, store: Store, engine: Engine, board: Board
 ) -> Iterable[Outcome]:
     """The jobs in processes of their own, `workers` at a time."""
-    context = _context()
+    context = _context(["experiments.runner", *(["experiments.build"] if engine is simulate else [])])
     waiting: list[Job] = list(jobs)
     working: dict[Any, tuple[Job, Any]] = {}
     try:
@@ -265,12 +265,12 @@ def _death(process: Any) -> str:
     return f"its process ended with exit code {code}"
 
 
-def _context() -> Any:
+def _context(ready: list[str]) -> Any:
     """Workers fork from one clean server process that has everything imported and its kernels loaded."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["experiments.runner", "experiments.build"])
+    context.set_forkserver_preload(ready)
     return context
 
 
