@@ -15,15 +15,13 @@ One participant stands for all venues; the order of its rows is theirs. The rows
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-
-HELP_PAGE = "Binance help, liquidation protocols: the fund offloads slowly by a preset algorithm"
 
 
 class Exchange(Participant):
@@ -32,13 +30,6 @@ class Exchange(Participant):
     class Parameters(Participant.Parameters):
         """Speed and size of disposal; the rule for withdrawals."""
 
-        disposal: float = parameter(
-            0.002, "Share of the inventory sold where no venue says otherwise", unit="per second",
-            source=HELP_PAGE, ge=0, le=1,
-        )  # fmt: skip
-        disposals: dict[str, float] = parameter(
-            {}, "The same by venue (a venue's table: fund.disposal)", unit="per second", source=HELP_PAGE
-        )
         participation: float = parameter(
             0.05, "Largest sale in one order over the visible depth within 1 %", unit="share of depth", gt=0
         )
@@ -51,15 +42,16 @@ class Exchange(Participant):
         look: float = parameter(10.0, "Time between looks at the queue", unit="seconds", gt=0)
 
     parameters: Parameters
+    runs_venues: ClassVar[bool] = True
 
     def setup(self, me: Me, market: Market) -> None:
         """Every pair of a fund's row and a perpetual of its venue."""
         perps = np.asarray(market.perps, np.int64)
         row, which = np.nonzero(me.venue[:, None] == market.books.venue[perps][None, :])
         book = perps[which]
-        names = [market.books.name[b].partition(":")[0] for b in book]
-        p = self.parameters
-        rate = np.array([p.disposals.get(name, p.disposal) for name in names], np.float64)
+        # its own rule book: how fast this venue says that it sells
+        rules = [self.model.rules[self.venue_names[v]] for v in me.venue[row]]
+        rate = np.array([rule.fund.disposal for rule in rules], np.float64)
         self.memory.update(
             row=row, book=book, rate=rate, owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
@@ -117,11 +109,11 @@ class Exchange(Participant):
     @staticmethod
     def _wait(me: Me, market: Market, venue: int) -> float:
         """Longest published wait of an open way out of the venue, s; 0 if there is none."""
-        quotes = np.unique(market.books.quote)
+        names = market.books.venue_names
         waits = [
-            me.network.delay(venue, int(to), int(asset))
-            for to in np.unique(market.books.venue)
-            if to != venue
-            for asset in quotes
+            me.network.delay(names[venue], to, int(asset))
+            for to in names
+            if to != names[venue]
+            for asset in np.unique(market.books.quote)
         ]
         return max((wait for wait in waits if np.isfinite(wait)), default=0.0)
