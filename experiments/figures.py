@@ -58,8 +58,11 @@ def main_coin(run: Run) -> str:
 
 
 def _main_perp(run: Run, coin: str) -> str:
-    names = readings.books(run, "PERP", coin) or readings.books(run, "SPOT", coin)
-    return max(names, key=lambda name: float(np.nansum(run.column("volume", book=name))))
+    """The coin's perpetual with the most open interest; its spot book with the most volume if there is none."""
+    perps = readings.books(run, "PERP", coin)
+    column = "open_interest" if perps else "volume"
+    names = perps or readings.books(run, "SPOT", coin)
+    return max(names, key=lambda name: float(np.nansum(run.column(column, book=name))))
 
 
 def _prices(ax: Axes, run: Run, coin: str) -> None:
@@ -110,6 +113,8 @@ def _flows(ax: Axes, run: Run) -> None:
     width = drawing.bin_width(run, last - first)
     at = np.arange(first, last - 1e-6, width)
     series = {name: _venue_sums(run, name, first, last, width) for name in _FLOWS}
+    if not any(values.any() for values in series.values()):
+        raise Unmeasured("nothing was liquidated or auto-deleveraged")
     scale, unit = drawing.money(np.concatenate(list(series.values())))
     x, wide = drawing.place(run, at + width / 2), width / drawing.AXIS_UNIT
     ax.bar(x, series["liquidated_long"] / scale, wide, color=drawing.LONG, label="longs liquidated")
@@ -118,12 +123,14 @@ def _flows(ax: Axes, run: Run) -> None:
         x, series["adl"] / scale, where="mid", color=drawing.REAL, linewidth=1.0, label="auto-deleveraged"
     )
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    every = {1.0: "second", 60.0: "minute"}.get(
-        width, f"{width:g} s" if width < 60 else f"{width / 60:g} min"
-    )
-    ax.set_ylabel(f"liquidations,\n{unit} a {every}")
+    every = {1.0: "a second", 60.0: "a minute"}.get(width, f"per {_duration(width)}")
+    ax.set_ylabel(f"liquidations,\n{unit} {every}")
     drawing.magnitudes(ax)
     drawing.legend(ax)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
 
 
 _FLOWS = ("liquidated_long", "liquidated_short", "adl")
@@ -322,6 +329,9 @@ def _funds(ax: Axes, runs: Runs) -> None:
         equity = [readings.filled(each.column("fund_equity", venue=venue)) for each in runs]
         paths = [100.0 * (path / path[drawing.first_step(run)] - 1.0) for path in equity]
         drawing.band(ax, run, run.time, paths, drawing.venue_colour(run, venue), venue)
+    low, high = ax.get_ylim()
+    if high - low < 1.0:  # nothing moved: do not blow up the rounding
+        ax.set_ylim(-1.0, 1.0)
     ax.set_ylabel("fund against its\nstart, %")
     drawing.legend(ax, columns=2)
 

@@ -94,7 +94,8 @@ def test_no_news_no_usd_no_funds_no_ticks(tmp_path: Path) -> None:
     )
     run = event.write(empty, tmp_path / "run", news=[])
     said = [text.get_text() for ax in figures.overview(run).axes for text in ax.texts]
-    assert said == ["not drawn: no venue has a fund"]
+    nothing = "not drawn: nothing was liquidated or auto-deleveraged"
+    assert said == [nothing, "not drawn: no venue has a fund"]
     assert drawn(figures.gap, [run]).texts[0].get_text().startswith("not drawn: ")
     paths = figures.october([run, run], tmp_path / "figures")
     assert all(path.exists() for path in paths)
