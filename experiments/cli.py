@@ -157,7 +157,7 @@ def scenario_check(scenario: str, /, *, settings: Settings = (), seed: int = 1) 
     print(f"{scenario}: no fault found")
     if len(opening.venue):
         console = Console()
-        console.width = max(console.width, 110)  # tables of numbers do not wrap well
+        console.width = max(console.width, 150)  # tables of numbers do not wrap well
         console.print(report(opening))
     return DONE
 

@@ -36,6 +36,7 @@ _READERS = {
 }
 _READERS |= {"runner", "scorecard", "store", "validate"}
 _FAILED = ".failed.json"
+_HASH = 20  # hex digits of a content hash
 
 
 @functools.cache
@@ -54,14 +55,13 @@ def source_hash() -> str:
 def content_hash(config: Mapping[str, Any], files: Iterable[Path] = (), check: bool = False) -> str:
     """Name of what a run is made of, but for its seed: config, sources, user's files (20 hex digits).
 
-    A run that checks conservation at every step has a name of its own: it proves more than one that did not.
+    A run that checks conservation at every step gives the same values, but proves more: its name ends with "c".
     """
     total = hashlib.sha256(source_hash().encode())
     total.update(json.dumps(runs.plain(config), sort_keys=True, default=str).encode())
     for path in files:
         total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    total.update(b"check" if check else b"")
-    return total.hexdigest()[:20]
+    return total.hexdigest()[:_HASH] + ("c" if check else "")
 
 
 class Store:
@@ -121,7 +121,7 @@ def drop_others(folder: Path, content: str) -> None:
     runs.sweep_unfinished(folder)
     for place in folder.glob("seed-*"):
         made_of = place.resolve().name if place.is_symlink() else _content_of(place)
-        if made_of is not None and not made_of.startswith(content):
+        if made_of is not None and made_of[:_HASH] != content[:_HASH]:
             unlink(place)
 
 
