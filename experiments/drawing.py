@@ -29,6 +29,7 @@ GREY = "#666666"
 AXIS_UNIT = 60.0  # seconds: the time axis counts minutes of the run's first day
 WIDTH = 9.0  # inches
 DPI = 130
+POINTS = 750  # of one line in the overview of a run
 
 
 def panel(ax: Axes, draw: Draw, runs: Runs) -> None:
@@ -69,8 +70,11 @@ def band(
 
 
 def series(ax: Axes, run: Run, values: Floats, colour: str, label: str, line: str = "-") -> None:
-    """One value a step."""
-    ax.plot(place(run, run.time), values, color=colour, linewidth=1.0, linestyle=line, label=label)
+    """One value a step; of a long run every so many steps, so that a line stays a line."""
+    thin = slice(None, None, -(-len(run.time) // POINTS))
+    ax.plot(
+        place(run, run.time)[thin], values[thin], color=colour, linewidth=1.0, linestyle=line, label=label
+    )
 
 
 def legend(ax: Axes, columns: int = 1) -> None:

@@ -77,7 +77,7 @@ def _prices(ax: Axes, run: Run, coin: str) -> None:
                 line,
             )
     ax.set_ylabel(f"{coin} price")
-    drawing.legend(ax)
+    drawing.legend(ax, columns=2)
 
 
 def _gaps(ax: Axes, run: Run, coin: str) -> None:
@@ -221,21 +221,23 @@ def btc_path(ax: Axes, runs: Runs) -> None:
 
 def liquidations(ax: Axes, runs: Runs) -> None:
     """True liquidations by minute and venue: longs upwards, shorts downwards."""
-    _stacks(ax, runs, "liquidated_long", 1.0)
-    _stacks(ax, runs, "liquidated_short", -1.0)
+    scale, unit = _largest_minute(runs, ("liquidated_long", "liquidated_short"))
+    _stacks(ax, runs, "liquidated_long", scale)
+    _stacks(ax, runs, "liquidated_short", -scale)
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    ax.set_ylabel("liquidations, B$ a minute\nlongs up, shorts down")
+    ax.set_ylabel(f"liquidations, {unit} a minute\nlongs up, shorts down")
     drawing.magnitudes(ax)
     drawing.legend(ax, columns=2)
 
 
 def deleveraging(ax: Axes, runs: Runs) -> None:
     """Auto-deleveraged notional by minute and venue."""
-    _stacks(ax, runs, "adl", 1.0)
+    scale, unit = _largest_minute(runs, ("adl",))
+    _stacks(ax, runs, "adl", scale)
     if not ax.patches:
         raise Unmeasured("no position was auto-deleveraged")
     ax.set_ylim(bottom=0.0)
-    ax.set_ylabel("auto-deleveraged,\nB$ a minute")
+    ax.set_ylabel(f"auto-deleveraged,\n{unit} a minute")
     drawing.legend(ax, columns=2)
 
 
@@ -289,6 +291,8 @@ def gap(ax: Axes, runs: Runs) -> None:
     ax.axhline(
         3.2, color=drawing.REAL, linewidth=1.0, linestyle=":", label="real, largest minute close: 3.2 %"
     )
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.25 * (high - low))  # room for the legend above the line of the real gap
     ax.set_ylabel("BTC gap, %")
     drawing.legend(ax)
 
@@ -338,7 +342,11 @@ def _funds(ax: Axes, runs: Runs) -> None:
 
 def _funded(run: Run) -> list[str]:
     at = drawing.first_step(run)
-    found = [venue for venue in run.venues if run.column("fund_equity", venue=venue)[at] > 0]
+    found = [
+        venue
+        for venue in run.venues
+        if readings.books(run, "PERP", venue=venue) and run.column("fund_equity", venue=venue)[at] > 0
+    ]
     if not found:
         raise Unmeasured("no venue has a fund")
     return found
@@ -368,8 +376,18 @@ def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
     drawing.legend(ax)
 
 
-def _stacks(ax: Axes, runs: Runs, column: str, sign: float) -> None:
-    """Bars a minute stacked by venue (mean over runs); a line for the 5-95 % band of the sum."""
+def _largest_minute(runs: Runs, columns: Sequence[str]) -> tuple[float, str]:
+    """Scale and unit that show the largest minute of these venue columns."""
+    first, last = drawing.extent(runs[0])
+    every = [_venue_sums(run, name, first, last, readings.MINUTE) for run in runs for name in columns]
+    return drawing.money(np.concatenate(every))
+
+
+def _stacks(ax: Axes, runs: Runs, column: str, scale: float) -> None:
+    """Bars a minute stacked by venue (mean over runs) and a line for the 5-95 % band of their sum.
+
+    `scale` is dollars a unit; below zero the bars hang down.
+    """
     run = runs[0]
     first, last = drawing.extent(run)
     x = drawing.place(run, readings.minutes(run, first, last) - readings.MINUTE / 2)
@@ -380,18 +398,17 @@ def _stacks(ax: Axes, runs: Runs, column: str, sign: float) -> None:
         if not readings.books(run, "PERP", venue=venue):
             continue
         every = [readings.sums(each, each.column(column, venue=venue), first, last) for each in runs]
-        height = np.mean(every, axis=0) / 1e9  # the median of spikes in different minutes is nothing
+        height = np.mean(every, axis=0) / scale  # the median of spikes in different minutes is nothing
         if not height.any():
             continue
         label = venue if venue not in ax.get_legend_handles_labels()[1] else None
-        colour = drawing.venue_colour(run, venue)
-        ax.bar(x, sign * height, wide, bottom=sign * base, color=colour, label=label)
+        ax.bar(x, height, wide, bottom=base, color=drawing.venue_colour(run, venue), label=label)
         base += height
     if len(runs) > 1:
-        total = [_venue_sums(each, column, first, last, readings.MINUTE) / 1e9 for each in runs]
+        total = [_venue_sums(each, column, first, last, readings.MINUTE) / scale for each in runs]
         low, high = np.quantile(total, (0.05, 0.95), axis=0)
-        some = high > 0
-        ax.vlines(x[some], sign * low[some], sign * high[some], color=drawing.GREY, linewidth=0.7)
+        some = high != low
+        ax.vlines(x[some], low[some], high[some], color=drawing.GREY, linewidth=0.7)
 
 
 PANELS: dict[str, tuple[Draw, ...]] = {

@@ -69,10 +69,10 @@ def test_path_is_in_minutes_of_the_day(seeds: list[Run]) -> None:
 def test_bars_add_up(seeds: list[Run]) -> None:
     ax = drawn(figures.liquidations, seeds[:1])
     heights = np.array([bar.get_height() for bar in ax.patches])
-    assert heights[heights > 0].sum() == pytest.approx(10.0)  # billions: all venues, 20 % and 80 % of 1e10
-    assert heights[heights < 0].sum() == pytest.approx(-1.0)
+    assert heights[heights > 0].sum() == pytest.approx(10_000.0)  # millions: 20 % and 80 % of 1e10
+    assert heights[heights < 0].sum() == pytest.approx(-1000.0)
     adl = drawn(figures.deleveraging, seeds[:1])
-    assert sum(bar.get_height() for bar in adl.patches) == pytest.approx(2.1)
+    assert sum(bar.get_height() for bar in adl.patches) == pytest.approx(2100.0)  # millions
 
 
 def test_several_seeds_are_a_median_and_a_band(seeds: list[Run]) -> None:
