@@ -7,8 +7,8 @@ mark. The entry value is kept beside it for scores and display; wallet balance =
 
 from __future__ import annotations
 
-from abm.jit import inlined
-from abm.state import NONE
+from abm.jit import inlined, kernel
+from abm.state import NONE, views
 from abm.units import at_rate_up, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -94,9 +94,10 @@ def credit(s, row, asset, amount):
     s.holdings[holding(s, row, asset)].amount += amount
 
 
-@inlined
-def change_position(s, p, lots, value):
+@kernel("void(i8,i8,i8,i8)")
+def change_position_at(address, p, lots, value):
     """Add signed lots bought or sold for `value` (> 0); keeps the entry value and the book's open interest."""
+    s = views(address)
     x = s.positions[p]
     q = x.qty
     size = lots if lots > 0 else -lots
@@ -116,6 +117,12 @@ def change_position(s, p, lots, value):
 
 
 @inlined
+def change_position(s, p, lots, value):
+    """`change_position_at` from inside a kernel."""
+    return change_position_at(s.meta[0].address, p, lots, value)
+
+
+@inlined
 def settle_perp(s, b, taker, maker, tp, mp, side, price, lots):
     """One perpetual fill: value, fees and positions of both rows. Returns the value traded."""
     bk = s.books[b]
@@ -132,9 +139,10 @@ def settle_perp(s, b, taker, maker, tp, mp, side, price, lots):
     return value
 
 
-@inlined
-def settle_spot(s, b, taker, maker, side, price, lots):
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8)")
+def settle_spot_at(address, b, taker, maker, side, price, lots):
     """One spot fill: two assets and the fees in the quote asset. Returns the value traded."""
+    s = views(address)
     bk = s.books[b]
     value = price * lots * bk.unit
     coins = lots * bk.lot_base
@@ -148,6 +156,12 @@ def settle_spot(s, b, taker, maker, side, price, lots):
     touch(s, taker)
     touch(s, maker)
     return value
+
+
+@inlined
+def settle_spot(s, b, taker, maker, side, price, lots):
+    """`settle_spot_at` from inside a kernel."""
+    return settle_spot_at(s.meta[0].address, b, taker, maker, side, price, lots)
 
 
 @inlined

@@ -11,9 +11,10 @@ Scores (higher = first; only profits count, losers come after all winners by sma
 
 from __future__ import annotations
 
-from abm.jit import inlined
+from abm.jit import inlined, kernel
 from abm.margin import equity_and_maintenance
 from abm.ranking import heapify
+from abm.state import views
 from abm.units import at_price
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -23,9 +24,10 @@ QUEUE, PRO_RATA = range(2)
 AT_BANKRUPTCY, AT_MARK, AT_PREVIOUS_MARK = range(3)
 
 
-@inlined
-def score_of(s, rule, p):
+@kernel("f8(i8,i8,i8)")
+def score_of_at(address, rule, p):
     """Rank score of one position; positive for a position in profit, negative for one at a loss."""
+    s = views(address)
     x = s.positions[p]
     bk = s.books[x.book]
     value = at_price(x.qty * bk.unit, bk.mark)
@@ -48,6 +50,12 @@ def score_of(s, rule, p):
         return percent * float(maintenance) / funds
     ratio = size / entry if x.qty > 0 else entry / (size if size > 1.0 else 1.0)
     return ratio * size / funds
+
+
+@inlined
+def score_of(s, rule, p):
+    """`score_of_at` from inside a kernel."""
+    return score_of_at(s.meta[0].address, rule, p)
 
 
 @inlined

@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from abm.jit import inlined
+from abm.jit import inlined, kernel
 from abm.margin import equity_and_maintenance
-from abm.state import NONE
+from abm.state import NONE, views
 from abm.units import RATE, at_price, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -50,9 +50,10 @@ def net_notional(s, fund, row):
     return total
 
 
-@inlined
-def accepts(s, venue, row):
+@kernel("b1(i8,i8,i8)")
+def accepts_at(address, venue, row):
     """Whether the venue's fund takes over all positions of a row now."""
+    s = views(address)
     v = s.venues[venue]
     if v.fund_rule == NO_FUND:
         return False
@@ -66,3 +67,9 @@ def accepts(s, venue, row):
     if v.fund_rule == DRAWDOWN:
         return v.fund_peak - after < at_rate(v.fund_peak, v.fund_limit)
     return True
+
+
+@inlined
+def accepts(s, venue, row):
+    """`accepts_at` from inside a kernel."""
+    return accepts_at(s.meta[0].address, venue, row)

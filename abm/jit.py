@@ -4,15 +4,18 @@ A kernel takes one integer, the address of a table of addresses, and opens with 
 record arrays that LLVM reduces to the pointers really used. Arrays made so carry no reference count, which is what
 costs a numba kernel most when its state comes as array arguments (5-20 times, measured).
 
-The cache folder is named by a hash of all kernel sources, because numba stamps a cached kernel by its own file only
-and would go on using it when a kernel that it calls has changed in another module.
+The cache folder of a module's kernels is named by a hash of that module and of all that it imports from this project,
+because numba stamps a cached kernel by its own file only and would go on using it when a kernel that it calls has
+changed in another module.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +27,46 @@ from numba.extending import intrinsic
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
-_PACKAGES = ("abm", "agents")
+_ROOT = Path(__file__).resolve().parents[1]
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+((?:abm|agents)\.\w+)", re.MULTILINE)
 
 
-def source_hash() -> str:
-    """Hash of the sources that kernels are compiled from, and of the compiler's version."""
-    root = Path(__file__).resolve().parents[1]
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """A module of this project and all that it imports from the project, by name."""
+    found: set[str] = set()
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        path = _ROOT / (name.replace(".", "/") + ".py")
+        if name not in found and path.exists():
+            found.add(name)
+            todo += _IMPORT.findall(path.read_text(encoding="utf-8"))
+    return frozenset(found)
+
+
+@cache
+def source_hash(module: str) -> str:
+    """Hash of the sources that the kernels of a module are compiled from, and of the compiler's version."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for package in _PACKAGES:
-        for path in sorted((root / package).glob("*.py")):
-            text = path.read_bytes()
-            if b"@kernel" in text or b"@inlined" in text or path.name in ("jit.py", "state.py"):
-                digest.update(path.name.encode() + b"\0" + text)
+    for name in sorted(_imported(module)):
+        digest.update(name.encode() + b"\0" + (_ROOT / (name.replace(".", "/") + ".py")).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _cache_folder() -> str:
+def _cache_base() -> Path:
     chosen = os.environ.get("CASCADE_CACHE")
-    root = Path(__file__).resolve().parents[1]
     if chosen:
-        base = Path(chosen)
-    elif os.access(root, os.W_OK) and (root / "pyproject.toml").exists():
-        base = root / ".kernels"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cascadelab"
-    return str(base / source_hash())
+        return Path(chosen)
+    if os.access(_ROOT, os.W_OK) and (_ROOT / "pyproject.toml").exists():
+        return _ROOT / ".kernels"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cascadelab"
 
 
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = _cache_folder()  # type: ignore[attr-defined]
+def cache_folder(module: str) -> Path:
+    """Where the compiled kernels of a module of this version are kept."""
+    return _cache_base() / f"{module}-{source_hash(module)}"
+
 
 KERNELS: list[Any] = []
 
@@ -61,6 +75,7 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """A compiled function with an explicit signature, cached on disk, that releases the GIL."""
 
     def decorate(function: Callable[..., Any]) -> Any:
+        numba.config.CACHE_DIR = str(cache_folder(function.__module__))  # type: ignore[attr-defined]
         compiled = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
         KERNELS.append(compiled)
         return compiled
@@ -93,9 +108,8 @@ if not INTERPRETED:
 
 
 def cold() -> bool:
-    """Whether the next import of the kernels will have to compile them."""
-    folder = Path(str(numba.config.CACHE_DIR))  # type: ignore[attr-defined]
-    return not INTERPRETED and not any(folder.rglob("*.nbi"))
+    """Whether the kernels of the waterfall, the longest to compile, are not in the cache yet."""
+    return not INTERPRETED and not any(cache_folder("abm.waterfall").rglob("*.nbi"))
 
 
 def warm() -> int:

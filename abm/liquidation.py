@@ -8,9 +8,9 @@ which further orders are for the full size, backstop below 2/3 of maintenance).
 from __future__ import annotations
 
 from abm.accounts import position
-from abm.jit import inlined
+from abm.jit import inlined, kernel
 from abm.margin import bracket_of, equity_and_maintenance, maintenance_of
-from abm.state import NONE
+from abm.state import NONE, views
 from abm.units import RATE, at_price, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -50,13 +50,14 @@ def largest_position(s, row):
     return best
 
 
-@inlined
-def bankruptcy_amount(s, row, p):
+@kernel("i8(i8,i8,i8)")
+def bankruptcy_amount_at(address, row, p):
     """Quote units (signed like the position) at which closing position `p` costs its share of the row's equity.
 
     The row's equity is shared among its positions by their value at mark, so that closing all of them at these
     amounts leaves exactly zero (for one position: minus the balance).
     """
+    s = views(address)
     x = s.positions[p]
     value = at_price(x.qty * s.books[x.book].unit, s.books[x.book].mark)
     size = value if value > 0 else -value
@@ -65,6 +66,12 @@ def bankruptcy_amount(s, row, p):
     if gross == 0:
         return value
     return value - mul_div(equity, size, gross)
+
+
+@inlined
+def bankruptcy_amount(s, row, p):
+    """`bankruptcy_amount_at` from inside a kernel."""
+    return bankruptcy_amount_at(s.meta[0].address, row, p)
 
 
 @inlined
@@ -79,12 +86,13 @@ def bankruptcy_ticks(s, row, p):
     return ticks if ticks > 1 else 1
 
 
-@inlined
-def partial_lots(s, row, p):
+@kernel("i8(i8,i8,i8)")
+def partial_lots_at(address, row, p):
     """Lots to close so that the position fits the largest lower bracket that its equity can carry, all if none.
 
     The equity that counts for the position is the row's less the maintenance of its other positions.
     """
+    s = views(address)
     x = s.positions[p]
     bk = s.books[x.book]
     held = x.qty if x.qty > 0 else -x.qty
@@ -100,6 +108,12 @@ def partial_lots(s, row, p):
             return held - keep if keep > 0 else held
         k -= 1
     return held
+
+
+@inlined
+def partial_lots(s, row, p):
+    """`partial_lots_at` from inside a kernel."""
+    return partial_lots_at(s.meta[0].address, row, p)
 
 
 @inlined

@@ -13,8 +13,8 @@ looked at again, and a step looks at the buckets that marks have passed and at r
 from __future__ import annotations
 
 from abm.accounts import holding
-from abm.jit import inlined
-from abm.state import BUCKETS, NONE
+from abm.jit import inlined, kernel
+from abm.state import BUCKETS, NONE, views
 from abm.units import RATE, at_price, at_rate, at_rate_up, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -54,9 +54,10 @@ def settlement(s, row):
     return s.holdings[h].amount if h != NONE else 0
 
 
-@inlined
-def equity_and_maintenance(s, row):
+@kernel("UniTuple(i8,2)(i8,i8)")
+def equity_and_maintenance_at(address, row):
     """(equity, maintenance margin) at the marks of now, in settlement units."""
+    s = views(address)
     equity = settlement(s, row)
     maintenance = 0
     p = s.rows[row].positions
@@ -72,6 +73,12 @@ def equity_and_maintenance(s, row):
 
 
 @inlined
+def equity_and_maintenance(s, row):
+    """`equity_and_maintenance_at` from inside a kernel."""
+    return equity_and_maintenance_at(s.meta[0].address, row)
+
+
+@inlined
 def worst_exposure(x):
     """Lots at risk if all open orders of the worse side are filled."""
     up = x.qty + x.buys
@@ -79,9 +86,10 @@ def worst_exposure(x):
     return up if up > down else down
 
 
-@inlined
-def free_margin(s, row):
+@kernel("i8(i8,i8)")
+def free_margin_at(address, row):
     """Equity less the initial margin of positions with their open orders, less what spot orders lock."""
+    s = views(address)
     imr = s.rows[row].imr
     h = holding(s, row, s.venues[s.rows[row].venue].settle)
     free = 0
@@ -98,6 +106,12 @@ def free_margin(s, row):
             free -= initial_of(s, x.book, at_price(exposure * bk.unit, bk.mark), imr)
         p = x.next
     return free
+
+
+@inlined
+def free_margin(s, row):
+    """`free_margin_at` from inside a kernel."""
+    return free_margin_at(s.meta[0].address, row)
 
 
 @inlined
@@ -142,9 +156,10 @@ def put_in_bucket(s, p, k):
         bk.low1 = k
 
 
-@inlined
-def watch(s, row):
+@kernel("void(i8,i8)")
+def watch_at(address, row):
     """Look at one row: queue it if it is under maintenance, else enter it into the index at its distance."""
+    s = views(address)
     if s.rows[row].exempt != 0:
         return
     equity = settlement(s, row)
@@ -195,3 +210,9 @@ def watch(s, row):
                 price = bk.mark + at_rate(bk.mark, distance)
                 put_in_bucket(s, p, bucket_place(bk.anchor1, price))
         p = x.next
+
+
+@inlined
+def watch(s, row):
+    """`watch_at` from inside a kernel."""
+    return watch_at(s.meta[0].address, row)

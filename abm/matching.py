@@ -129,9 +129,10 @@ def reserve(s, slot):
         s.holdings[h].locked += spot_lock(s, o.book, o.side, o.price, o.qty)
 
 
-@inlined
-def remove(s, slot):
+@kernel("void(i8,i8)")
+def remove_at(address, slot):
     """End a resting order: out of its queue, its reserve freed, its handle stale."""
+    s = views(address)
     o = s.orders[slot]
     release(s, slot, o.qty)
     dequeue(s, slot)
@@ -147,6 +148,12 @@ def remove(s, slot):
     bk.resting -= 1
     s.venues[bk.venue].resting -= 1
     free_slot(s, slot)
+
+
+@inlined
+def remove(s, slot):
+    """`remove_at` from inside a kernel."""
+    return remove_at(s.meta[0].address, slot)
 
 
 @kernel("i8(i8,i8)")
@@ -239,9 +246,10 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
     return ACCEPTED
 
 
-@inlined
-def check_money(s, row, b, side, price, qty, flags):
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8)")
+def check_money_at(address, row, b, side, price, qty, flags):
     """Free margin (with open orders counted) or free balance for an order."""
+    s = views(address)
     bk = s.books[b]
     if s.rows[row].exempt != 0 or (flags & ENGINE) != 0:
         return ACCEPTED
@@ -291,6 +299,12 @@ def check_money(s, row, b, side, price, qty, flags):
 
 
 @inlined
+def check_money(s, row, b, side, price, qty, flags):
+    """`check_money_at` from inside a kernel."""
+    return check_money_at(s.meta[0].address, row, b, side, price, qty, flags)
+
+
+@inlined
 def affordable(s, row, b, price, fee_rate):
     """Lots that a row's free quote balance pays for at a price, fee included."""
     bk = s.books[b]
@@ -334,10 +348,11 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         m.fills += 1
 
 
-@inlined
-def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
+def take_at(address, row, b, p, side, price, qty, flags, stp, kind, cause):
     """Trade against the other side up to a limit price. Returns the lots left, or -1 - lots left if a self-trade
     ended the taker."""
+    s = views(address)
     bk = s.books[b]
     owner = s.rows[row].owner
     exempt = s.rows[row].exempt != 0
@@ -387,8 +402,15 @@ def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
 
 
 @inlined
-def fillable(s, row, b, side, price, qty, stp):
+def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
+    """`take_at` from inside a kernel."""
+    return take_at(s.meta[0].address, row, b, p, side, price, qty, flags, stp, kind, cause)
+
+
+@kernel("b1(i8,i8,i8,i8,i8,i8,i8)")
+def fillable_at(address, row, b, side, price, qty, stp):
     """Whether a fill-or-kill order can be filled whole without its owner's own orders."""
+    s = views(address)
     if available(s, b, side, price, qty) < qty:
         return False
     if stp == STP_OFF:
@@ -404,8 +426,15 @@ def fillable(s, row, b, side, price, qty, stp):
 
 
 @inlined
-def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
+def fillable(s, row, b, side, price, qty, stp):
+    """`fillable_at` from inside a kernel."""
+    return fillable_at(s.meta[0].address, row, b, side, price, qty, stp)
+
+
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
+def rest_at(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
     """Put what is left of an order into the book. Returns its handle."""
+    s = views(address)
     slot = new_slot(s)
     o = s.orders[slot]
     o.price = price
@@ -437,6 +466,12 @@ def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
     if ref >= 0:
         s.refs[ref] = handle
     return handle
+
+
+@inlined
+def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
+    """`rest_at` from inside a kernel."""
+    return rest_at(s.meta[0].address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause)
 
 
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")

@@ -20,6 +20,7 @@ def _record(**fields: str) -> np.dtype[Any]:
 
 
 META = _record(
+    address="i8",  # of the table itself, so that a piece of a kernel can call another kernel
     seed="i8", step="i8", now="i8", step_ms="i8",
     rows="i4", positions="i4", holdings="i4", books="i4", venues="i4", assets="i4",
     orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
@@ -215,6 +216,7 @@ class State:
             array = getattr(self, name)
             self._table[2 * i] = array.ctypes.data
             self._table[2 * i + 1] = len(array)
+        self.meta["address"] = self.address
         self.views = Views(*(getattr(self, name) for name in NAMES))
 
     def grow(self, name: str, needed: int) -> None:

@@ -33,14 +33,15 @@ from abm.margin import bucket_place, equity_and_maintenance, settlement, watch
 from abm.matching import ENGINE, IOC, MAX_PRICE, REDUCE_ONLY, cancel_all, place
 from abm.ranking import drop_first, heapify
 from abm.state import BUCKETS, NONE, views
-from abm.units import at_price, at_rate, mul_div
+from abm.units import at_price, at_rate, mul_div, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
 
-@inlined
-def new_event(s, kind, parent, row, b):
+@kernel("i8(i8,i8,i8,i8,i8)")
+def new_event_at(address, kind, parent, row, b):
     """Append an event and return its place in the table; `next_event` numbers events through the run."""
+    s = views(address)
     m = s.meta[0]
     i = m.events
     m.events = i + 1
@@ -63,6 +64,12 @@ def new_event(s, kind, parent, row, b):
     e.value = 0
     e.amount = 0
     return i
+
+
+@inlined
+def new_event(s, kind, parent, row, b):
+    """`new_event_at` from inside a kernel."""
+    return new_event_at(s.meta[0].address, kind, parent, row, b)
 
 
 @inlined
@@ -179,9 +186,10 @@ def count_closed(s, venue, was_long, value):
         s.venues[venue].liquidated_short += value
 
 
-@inlined
-def send(s, address, row, p, limit, lots, parent):
+@kernel("UniTuple(i8,2)(i8,i8,i8,i8,i8,i8)")
+def send(address, row, p, limit, lots, parent):
     """One liquidation order of the venue into the book. Returns (event place, lots filled)."""
+    s = views(address)
     x = s.positions[p]
     b = x.book
     was_long = x.qty > 0
@@ -212,9 +220,10 @@ def send(s, address, row, p, limit, lots, parent):
     return i, filled
 
 
-@inlined
-def take_over(s, row, parent):
+@kernel("void(i8,i8,i8)")
+def take_over_at(address, row, parent):
     """The fund takes all positions and the whole settlement balance: the account ends at exactly zero."""
+    s = views(address)
     venue = s.rows[row].venue
     v = s.venues[venue]
     equity, _ = equity_and_maintenance(s, row)
@@ -251,8 +260,15 @@ def take_over(s, row, parent):
 
 
 @inlined
-def ask_adl(s, row, parent):
+def take_over(s, row, parent):
+    """`take_over_at` from inside a kernel."""
+    return take_over_at(s.meta[0].address, row, parent)
+
+
+@kernel("void(i8,i8,i8)")
+def ask_adl_at(address, row, parent):
     """Request ADL of all positions of a row in this step."""
+    s = views(address)
     p = s.rows[row].positions
     while p != NONE:
         x = s.positions[p]
@@ -269,8 +285,15 @@ def ask_adl(s, row, parent):
 
 
 @inlined
-def cover(s, row, parent):
+def ask_adl(s, row, parent):
+    """`ask_adl_at` from inside a kernel."""
+    return ask_adl_at(s.meta[0].address, row, parent)
+
+
+@kernel("void(i8,i8,i8)")
+def cover_at(address, row, parent):
     """Bring a flat account below zero back to exactly zero: the fund pays as far as its equity goes, then the venue."""
+    s = views(address)
     if largest_position(s, row) != NONE:
         return
     v = s.venues[s.rows[row].venue]
@@ -291,6 +314,12 @@ def cover(s, row, parent):
 
 
 @inlined
+def cover(s, row, parent):
+    """`cover_at` from inside a kernel."""
+    return cover_at(s.meta[0].address, row, parent)
+
+
+@inlined
 def at_bankruptcy(s, address, row, venue):
     """Reduce by IOC orders at the bankruptcy price until healthy. Returns the last event's id, or -1."""
     parent = NONE
@@ -305,7 +334,7 @@ def at_bankruptcy(s, address, row, venue):
         lots = x.qty if x.qty > 0 else -x.qty
         if s.venues[venue].partial != 0:
             lots = partial_lots(s, row, p)
-        i, filled = send(s, address, row, p, bankruptcy_ticks(s, row, p), lots, parent)
+        i, filled = send(address, row, p, bankruptcy_ticks(s, row, p), lots, parent)
         parent = s.events[i].id
         if filled < lots:
             break
@@ -331,7 +360,7 @@ def into_book(s, address, row, venue):
         held = s.positions[p].qty if s.positions[p].qty > 0 else -s.positions[p].qty
         lots = slice_lots(s, venue, row, p)
         limit = 1 if s.positions[p].qty > 0 else MAX_PRICE - 1
-        i, filled = send(s, address, row, p, limit, lots, parent)
+        i, filled = send(address, row, p, limit, lots, parent)
         parent = s.events[i].id
         if lots < held:
             sliced = True
@@ -341,11 +370,12 @@ def into_book(s, address, row, venue):
     return parent
 
 
-@inlined
-def liquidate_row(s, address, row):
+@kernel("void(i8,i8)")
+def liquidate_row(address, row):
     """Walk one account down its venue's waterfall."""
+    s = views(address)
     s.rows[row].queued = 0
-    venue = wide_int(s.rows[row].venue)
+    venue = wide(s.rows[row].venue)
     v = s.venues[venue]
     cancel_all(address, row, NONE)
     equity, maintenance = equity_and_maintenance(s, row)
@@ -384,12 +414,6 @@ def liquidate_row(s, address, row):
     touch(s, row)
 
 
-@inlined
-def wide_int(x):
-    """A small integer field as a plain 64-bit one."""
-    return int(x)
-
-
 @kernel("i8(i8,i8)")
 def liquidate(address, n):
     """Liquidate the `n` lined-up rows in order. Returns how many are left when room ran out, 0 when done."""
@@ -398,7 +422,7 @@ def liquidate(address, n):
         if not room(s):
             return n
         n = drop_first(s, n)
-        liquidate_row(s, address, wide_int(s.ranking[n]))
+        liquidate_row(address, wide(s.ranking[n]))
     return 0
 
 
@@ -436,14 +460,15 @@ def adl_amount(s, venue, row, p, lots):
     return mul_div(amount, lots, held)
 
 
-@inlined
-def close_against(s, address, row, p, w, lots, amount, parent):
+@kernel("void(i8,i8,i8,i8,i8,i8,i8)")
+def close_against(address, row, p, w, lots, amount, parent):
     """Close `lots` of a failed position against one winner for `amount`; the winner's orders there are cancelled."""
+    s = views(address)
     x = s.positions[p]
     b = x.book
     sign = 1 if x.qty > 0 else -1
-    winner = wide_int(s.positions[w].row)
-    venue = wide_int(s.books[b].venue)
+    winner = wide(s.positions[w].row)
+    venue = wide(s.books[b].venue)
     settle = s.venues[venue].settle
     worth = amount if amount > 0 else -amount
     cancel_all(address, winner, b)
@@ -481,9 +506,9 @@ def profitable_lots(s, n):
 def serve(s, address, k, n):
     """Close request `k` against the heap of `n` winners. Returns the winners left, or -1 if room ran out."""
     r = s.requests[k]
-    row = wide_int(r.row)
-    p = wide_int(r.position)
-    venue = wide_int(s.rows[row].venue)
+    row = wide(r.row)
+    p = wide(r.position)
+    venue = wide(s.rows[row].venue)
     held = s.positions[p].qty if s.positions[p].qty > 0 else -s.positions[p].qty
     lots = r.qty if r.qty < held else held
     if lots == 0:
@@ -497,7 +522,7 @@ def serve(s, address, k, n):
         for i in range(n):
             if s.scores[i] <= 0.0:
                 continue
-            w = wide_int(s.ranking[i])
+            w = wide(s.ranking[i])
             q = s.positions[w].qty if s.positions[w].qty > 0 else -s.positions[w].qty
             seen += q
             part = mul_div(lots, seen, sum_profit) - done
@@ -509,7 +534,7 @@ def serve(s, address, k, n):
             done += part
             share = mul_div(amount, done, lots) - paid
             paid += share
-            close_against(s, address, row, p, w, part, share, r.parent)
+            close_against(address, row, p, w, part, share, r.parent)
         r.qty = 0
         return n
     done = 0
@@ -518,14 +543,14 @@ def serve(s, address, k, n):
         if s.meta[0].events + 4 >= len(s.events):
             r.qty = lots - done
             return -1
-        w = wide_int(s.ranking[0])
+        w = wide(s.ranking[0])
         q = s.positions[w].qty if s.positions[w].qty > 0 else -s.positions[w].qty
         part = q if q < lots - done else lots - done
         if part > 0:
             done += part
             share = mul_div(amount, done, lots) - paid
             paid += share
-            close_against(s, address, row, p, w, part, share, r.parent)
+            close_against(address, row, p, w, part, share, r.parent)
         if part == q:
             n = drop_first(s, n)
     r.qty = 0
@@ -540,10 +565,10 @@ def deleverage(address):
     for k in range(count):
         if s.requests[k].qty == 0:
             continue
-        b = wide_int(s.requests[k].book)
+        b = wide(s.requests[k].book)
         held = s.positions[s.requests[k].position].qty
         sign = 1 if held > 0 else -1
-        venue = wide_int(s.books[b].venue)
+        venue = wide(s.books[b].venue)
         once = s.venues[venue].allocate != PRO_RATA
         n = rank(s, b, -sign, s.venues[venue].score, NONE)
         for j in range(k, count):
@@ -557,6 +582,6 @@ def deleverage(address):
                 return 1
             if s.meta[0].events + 4 >= len(s.events):
                 return 1
-            cover(s, wide_int(r.row), r.parent)
+            cover(s, wide(r.row), r.parent)
     s.meta[0].requests = 0
     return 0
