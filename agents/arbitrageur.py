@@ -49,7 +49,7 @@ class Arbitrageur(Participant):
             1.75, "z: risk bar in standard deviations", unit="1", source="Hautsch, Scheuch and Voigt 2024", ge=0
         )
         execution: float = parameter(
-            1.0, "Time at risk until both legs are filled", unit="seconds", ge=0
+            0.25, "Time at risk until both legs are filled", unit="seconds", ge=0
         )
         settlement: float = parameter(
             600.0, "Time to undo a position without a transfer", unit="seconds", ge=0

@@ -63,7 +63,7 @@ class MarketMaker(Participant):
             1.03, "Depth within x grows as x to this power", unit="1", source=f"{TAPE}: 3.1 x at 3 %", gt=0
         )
         width: float = parameter(
-            0.5, "Added offset in standard deviations of one pace", unit="standard deviations", ge=0, le=10
+            0.25, "Added offset in standard deviations of one pace", unit="standard deviations", ge=0, le=10
         )
         widest: float = parameter(
             50.0, "Volatility that the width follows at most", unit="multiple of calm volatility", ge=1
