@@ -68,7 +68,10 @@ class Participant(mesa.Agent):  # type: ignore[misc]
 
     def state(self) -> dict[str, Any]:
         """A copy of the memory."""
-        return {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in self.memory.items()}
+        return {
+            name: np.array(value) if isinstance(value, np.ndarray) else value
+            for name, value in self.memory.items()
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over a memory from `state`."""

@@ -38,7 +38,9 @@ def rate(share: float) -> int:
 def _whole(value: float, what: str) -> int:
     nearest = round(value)
     if nearest < 1 or abs(value - nearest) > 1e-6 * max(1.0, nearest):
-        raise ValueError(f"{what}: {value} is not a whole number of ledger units, choose tick and lot accordingly")
+        raise ValueError(
+            f"{what}: {value} is not a whole number of ledger units, choose tick and lot accordingly"
+        )
     return nearest
 
 
@@ -75,7 +77,8 @@ def books_of(
                 columns[key].append(value)
     ints = ("venue", "coin", "kind", "base", "quote", "unit", "lot_base")
     arrays = {
-        k: v if k == "name" else np.array(v, np.int64 if k in ints else np.float64) for k, v in columns.items()
+        k: v if k == "name" else np.array(v, np.int64 if k in ints else np.float64)
+        for k, v in columns.items()
     }
     return describe(
         **arrays, coin_names=coin_names, venue_names=venue_names, asset_names=asset_names,
@@ -166,7 +169,12 @@ def _books(
             table = bracket_tables.table(terms.brackets, terms.class_, scale, tables, terms.stands_for)
             first[where] = (len(rows), len(table))
             rows += [
-                (int(table.floor[k]), int(table.mmr[k]), int(table.cum[k]), RATE // max(1, int(table.leverage[k])))
+                (
+                    int(table.floor[k]),
+                    int(table.mmr[k]),
+                    int(table.cum[k]),
+                    RATE // max(1, int(table.leverage[k])),
+                )
                 for k in range(len(table))
             ]
         record = state.books[b : b + 1]

@@ -67,5 +67,3 @@ def pay(address, b):
                 s.holdings[holding(s, x.row, bk.quote)].amount += step
                 missing -= step
     return paid
-
-

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abm.jit import inlined, kernel
 from abm.margin import equity_and_maintenance
 from abm.state import NONE, views
-from abm.units import RATE, at_price, at_rate, mul_div
+from abm.units import at_price, at_rate
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 

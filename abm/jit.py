@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-INTERPRETED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
+INTERPRETED = bool(numba.config.DISABLE_JIT)
 
 _ROOT = Path(__file__).resolve().parents[1]
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+((?:abm|agents)\.\w+)", re.MULTILINE)
@@ -75,7 +75,7 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """A compiled function with an explicit signature, cached on disk, that releases the GIL."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        numba.config.CACHE_DIR = str(cache_folder(function.__module__))  # type: ignore[attr-defined]
+        numba.config.CACHE_DIR = str(cache_folder(function.__module__))
         compiled = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
         KERNELS.append(compiled)
         return compiled
@@ -88,7 +88,7 @@ def inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(forceinline=True, error_model="numpy")(function)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _pointer(_context: Any, _address: Any) -> Any:
     """The pointer with this address (numba has no such cast of its own)."""
 

@@ -155,7 +155,10 @@ class Accounts:
         venues = np.broadcast_to(venues, n).astype(np.int32)
         owners = self._owners(owner, n)
         if key is None:
-            key = [key_of(f"{self.owner_names[o]}@{self.node_names[v]}") for o, v in zip(owners, venues, strict=True)]
+            key = [
+                key_of(f"{self.owner_names[o]}@{self.node_names[v]}")
+                for o, v in zip(owners, venues, strict=True)
+            ]
         chosen = np.full(n, np.nan) if leverage is None else np.broadcast_to(np.asarray(leverage, float), n)
         chosen = np.where(np.isfinite(chosen), chosen, self._leverage[venues])
         s = self.state
@@ -210,7 +213,9 @@ class Accounts:
         rows = np.array(np.atleast_1d(rows), np.int32)
         lots = np.array(np.broadcast_to(np.asarray(lots, np.int64), rows.shape))
         if int(lots.sum()) != 0:
-            raise ValueError(f"book {book}: longs and shorts differ by {int(lots.sum())} lots, a matched book expected")
+            raise ValueError(
+                f"book {book}: longs and shorts differ by {int(lots.sum())} lots, a matched book expected"
+            )
         tick_value = float(bk["unit"])
         prices = np.broadcast_to(np.asarray(entry_price, float), rows.shape)
         ticks = prices / self._ticks[book]
@@ -257,7 +262,9 @@ class Accounts:
             mine = perp[perp["side"] == side]
             np.add.at(open_lots, mine["position"], mine["qty"])
             for i in np.flatnonzero(open_lots != p[field])[:5]:
-                lines.append(f"row {p['row'][i]}: {field} {p[field][i]} lots, its orders sum to {open_lots[i]}")
+                lines.append(
+                    f"row {p['row'][i]}: {field} {p[field][i]} lots, its orders sum to {open_lots[i]}"
+                )
         if len(live) != s.count("live_orders"):
             lines.append(f"{len(live)} live orders, {s.count('live_orders')} counted")
         crossed = crossed_books(s.address)

@@ -7,11 +7,10 @@ which further orders are for the full size, backstop below 2/3 of maintenance).
 
 from __future__ import annotations
 
-from abm.accounts import position
 from abm.jit import inlined, kernel
 from abm.margin import bracket_of, equity_and_maintenance, maintenance_of
 from abm.state import NONE, views
-from abm.units import RATE, at_price, at_rate, mul_div
+from abm.units import at_price, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 

@@ -70,7 +70,13 @@ class Market:
     """
 
     def __init__(
-        self, state: State, books: BookInfo, step: int, now: int, gateways: Floats, withdrawals_open: NDArray[np.bool_]
+        self,
+        state: State,
+        books: BookInfo,
+        step: int,
+        now: int,
+        gateways: Floats,
+        withdrawals_open: NDArray[np.bool_],
     ) -> None:
         self.books = books
         self.step = step

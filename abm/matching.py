@@ -16,7 +16,6 @@ from abm.accounts import (
     settle_perp,
     settle_spot,
     spot_lock,
-    touch,
 )
 from abm.book import (
     available,
@@ -507,9 +506,8 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     stp = s.venues[vn].stp
     opposite = best_price(s, b, -side)
     crosses = opposite != 0 and side * opposite <= side * price
-    if crosses:
-        if (flags & POST_ONLY) != 0:
-            return reject(s, vn, WOULD_TRADE)
+    if crosses and (flags & POST_ONLY) != 0:
+        return reject(s, vn, WOULD_TRADE)
     if (flags & FOK) != 0 and not fillable(s, row, b, side, price, qty, stp):
         return reject(s, vn, NOT_WHOLE)
     waits = (flags & (IOC | FOK)) == 0
@@ -645,12 +643,14 @@ def process(address, first, end_us):
         op = m.op
         m.op = 255
         venue = s.rows[row].venue
-        if op == LIMIT or op == MARKET:
+        if op in (LIMIT, MARKET):
             price = m.price if op == LIMIT else 0
             if op == LIMIT and price < 1:
                 reject(s, venue, BAD_PRICE)
                 continue
-            place(address, row, m.book, m.side, price, m.qty, m.flags, m.expiry, m.tag, m.ref, m.kind, m.cause)
+            place(
+                address, row, m.book, m.side, price, m.qty, m.flags, m.expiry, m.tag, m.ref, m.kind, m.cause
+            )
         elif op == QUOTE:
             handle = s.refs[m.ref]
             slot = slot_of(s, handle)
@@ -659,11 +659,22 @@ def process(address, first, end_us):
             if slot == NONE:
                 if m.qty > 0:
                     place(
-                        address, row, m.book, m.side, m.price, m.qty, m.flags, m.expiry, m.tag, m.ref, m.kind, m.cause
+                        address,
+                        row,
+                        m.book,
+                        m.side,
+                        m.price,
+                        m.qty,
+                        m.flags,
+                        m.expiry,
+                        m.tag,
+                        m.ref,
+                        m.kind,
+                        m.cause,
                     )
             elif amend(address, handle, m.price, m.qty) != ACCEPTED:
                 cancel(address, handle)
-        elif op == CANCEL or op == AMEND:
+        elif op in (CANCEL, AMEND):
             slot = slot_of(s, m.handle)
             if slot == NONE or s.orders[slot].row != row:
                 reject(s, venue, UNKNOWN_ORDER)

@@ -119,7 +119,9 @@ class Me:
         time: seconds since the start; step: steps since the start of the burn-in; dt: seconds.
     """
 
-    def __init__(self, state: State, books: BookInfo, name: str, seed: int, rows: Any, latency_ms: float) -> None:
+    def __init__(
+        self, state: State, books: BookInfo, name: str, seed: int, rows: Any, latency_ms: float
+    ) -> None:
         self._state = state
         self._books = books
         self.name = name
@@ -229,9 +231,14 @@ class Me:
     def open_orders(self, index: Any = None) -> NDArray[Any]:
         """Own resting orders: handle, index, book, side, price, lots, tag."""
         kind = np.dtype(
-            [("handle", "i8"), ("index", "i4"), ("book", "i4"), ("side", "i1"), ("price", "f8"), ("lots", "i8"), ("tag", "i8")]
+            [
+                ("handle", "i8"), ("index", "i4"), ("book", "i4"), ("side", "i1"), ("price", "f8"), ("lots", "i8"),
+                ("tag", "i8"),
+            ]
         )  # fmt: skip
-        which = np.arange(len(self.rows)) if index is None else np.atleast_1d(np.arange(len(self.rows))[index])
+        which = (
+            np.arange(len(self.rows)) if index is None else np.atleast_1d(np.arange(len(self.rows))[index])
+        )
         busy = which[self._state.rows["open"][self.rows[which]] > 0]
         found: list[NDArray[Any]] = []
         for i in busy.tolist():
@@ -273,15 +280,21 @@ class Me:
 
     def uniform(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Draws in (0, 1), one a row, of this step or (`forever`) the same at all steps."""
-        return random.uniform(self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step)
+        return random.uniform(
+            self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step
+        )
 
     def normal(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Standard normal draws, one a row."""
-        return random.normal(self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step)
+        return random.normal(
+            self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step
+        )
 
     def exponential(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Exponential draws with mean one, one a row."""
-        return random.exponential(self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step)
+        return random.exponential(
+            self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step
+        )
 
     def poisson(self, purpose: str, mean: Any, index: Any = None) -> Ints:
         """Poisson counts, one a row."""
@@ -332,7 +345,7 @@ class Me:
         cause: str = "decision",
         round: str = "in",
     ) -> None:
-        """Limit orders: price in the quote asset, quantity in coins; entries below one lot or without a price are left out.
+        """Limit orders: price in the quote asset, quantity in coins; what is below a lot or has no price is left out.
 
         Args:
             side: +1 buy, -1 sell. tif: "gtc", "ioc" or "fok". expire: seconds from now, None = never.
@@ -348,7 +361,13 @@ class Me:
         )  # fmt: skip
 
     def market_order(
-        self, index: Any, book: Any, side: Any, quantity: Any, reduce_only: bool = False, cause: str = "decision"
+        self,
+        index: Any,
+        book: Any,
+        side: Any,
+        quantity: Any,
+        reduce_only: bool = False,
+        cause: str = "decision",
     ) -> None:
         """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
         lots = self._size(book, quantity)
@@ -363,7 +382,8 @@ class Me:
         lots = np.where(bad, 0, self._size(book, quantity))
         ticks = np.maximum(ticks, 1)
         self._send(
-            QUOTE, index, None, book=book, side=side, price=ticks, qty=lots, flags=POST_ONLY, ref=slot, kind=_CAUSE[cause]
+            QUOTE, index, None, book=book, side=side, price=ticks, qty=lots, flags=POST_ONLY, ref=slot,
+            kind=_CAUSE[cause],
         )  # fmt: skip
 
     def cancel(self, handles: Any) -> None:
@@ -388,7 +408,8 @@ class Me:
         mine = self.rows[index] == orders["row"]
         ticks, bad = self._ticks(orders["book"], price, orders["side"], "in")
         self._send(
-            AMEND, index, mine & ~bad, handle=handles, book=orders["book"], price=ticks, qty=self._size(orders["book"], quantity)
+            AMEND, index, mine & ~bad, handle=handles, book=orders["book"], price=ticks,
+            qty=self._size(orders["book"], quantity),
         )  # fmt: skip
 
     def slots(self, count: int) -> int:
@@ -426,7 +447,10 @@ class Me:
     def transfers(self) -> NDArray[Any]:
         """Own transfers under way: id, from, to (own indices), asset, amount, sent, due (expected), in seconds."""
         kind = np.dtype(
-            [("id", "i8"), ("from", "i4"), ("to", "i4"), ("asset", "i4"), ("amount", "f8"), ("sent", "f8"), ("due", "f8")]
+            [
+                ("id", "i8"), ("from", "i4"), ("to", "i4"), ("asset", "i4"), ("amount", "f8"), ("sent", "f8"),
+                ("due", "f8"),
+            ]
         )  # fmt: skip
         if self._network is None or not self._network.in_transit.any():
             return np.zeros(0, kind)

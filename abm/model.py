@@ -71,10 +71,15 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.check = check
         self.recorder = recorder
         self.asset_names, self.coin_names, self.venue_names = list(assets), list(contracts), list(venues)
-        self.asset_scales = np.array([10 ** a.decimals for a in assets.values()], np.float64)
+        self.asset_scales = np.array([10**a.decimals for a in assets.values()], np.float64)
         self.asset_values = np.array([1.0 / a.value for a in assets.values()], np.float64)
         self.network = Network(
-            network, self.venue_names, self.asset_names, [a.decimals for a in assets.values()], clock.start, seed
+            network,
+            self.venue_names,
+            self.asset_names,
+            [a.decimals for a in assets.values()],
+            clock.start,
+            seed,
         )
         self.books = books_of(assets, contracts, venues)
         self.state = new_state(
@@ -139,7 +144,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         funds = [int(f) for f in s.venues["fund"][: len(self.venue_names)]]
         for participant in self.participants:
             number = self.accounts.participant_id(participant.name)
-            own = np.array(funds) if participant.runs_venues else np.flatnonzero(rows["participant"] == number)
+            own = (
+                np.array(funds) if participant.runs_venues else np.flatnonzero(rows["participant"] == number)
+            )
             me = Me(s, self.books, participant.name, self.seed_number, own, participant.parameters.latency_ms)
             me.set_assets(self.asset_names, self.asset_scales)
             me.attach(self.network)
@@ -290,7 +297,15 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.step_number += 1
         if self.recorder is not None:
             self._keep(number)
-        for field in ("liquidated_long", "liquidated_short", "adl", "takeover", "messages", "rejected", "delay"):
+        for field in (
+            "liquidated_long",
+            "liquidated_short",
+            "adl",
+            "takeover",
+            "messages",
+            "rejected",
+            "delay",
+        ):
             venues[field] = 0
         s.flow[:] = 0
         s.meta["events"] = 0
@@ -360,7 +375,11 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 self._credit(source[i : i + 1], ids[i : i + 1], units[i : i + 1])
             elif sent.fees[0]:
                 venue = int(s.rows["venue"][source[i]])
-                fees = int(s.venues["fees"][venue]) if venue < len(self.venue_names) else int(s.venues["fees"][0])
+                fees = (
+                    int(s.venues["fees"][venue])
+                    if venue < len(self.venue_names)
+                    else int(s.venues["fees"][0])
+                )
                 self.state.grow("holdings", self.state.count("holdings") + 4)
                 self._credit(np.array([fees]), ids[i : i + 1], sent.fees[:1])
 
@@ -376,7 +395,14 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         )
 
     def _note(
-        self, kind: str, row: int = -1, venue: int = -1, book: int = -1, asset: int = -1, value: int = 0, amount: int = 0
+        self,
+        kind: str,
+        row: int = -1,
+        venue: int = -1,
+        book: int = -1,
+        asset: int = -1,
+        value: int = 0,
+        amount: int = 0,
     ) -> int:
         """Add an event; returns its id."""
         s = self.state
@@ -437,7 +463,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         for name in ("liquidated_long", "liquidated_short", "adl", "takeover"):
             out[name] = v[name] / unit
         for i in range(len(v)):
-            out["fund_cash"][i], out["fund_inventory"][i], out["fund_equity"][i] = self._purse(int(v["fund"][i])) / unit[i]
+            out["fund_cash"][i], out["fund_inventory"][i], out["fund_equity"][i] = (
+                self._purse(int(v["fund"][i])) / unit[i]
+            )
             out["capital"][i] = self._purse(int(v["capital"][i]))[2] / unit[i]
         out["gateway_delay"] = v["delay"] / 1e6
         out["messages"], out["rejected"] = v["messages"], v["rejected"]
@@ -456,7 +484,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         p = int(s.rows["positions"][row])
         while p >= 0:
             b = int(s.positions["book"][p])
-            inventory += float(s.positions["qty"][p]) * float(s.books["unit"][b]) * float(s.books["mark"][b]) / 1024.0
+            inventory += (
+                float(s.positions["qty"][p]) * float(s.books["unit"][b]) * float(s.books["mark"][b]) / 1024.0
+            )
             entry += float(s.positions["entry"][p])
             p = int(s.positions["next"][p])
         return np.array([cash + entry, inventory, cash + inventory])

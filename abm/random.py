@@ -90,5 +90,7 @@ def exponential(stream: int, keys: NDArray[np.int64], step: int = FOREVER) -> ND
 
 def poisson(stream: int, keys: NDArray[np.int64], mean: Any, step: int = FOREVER) -> NDArray[np.int64]:
     """Poisson counts with the given means, by inversion."""
-    counts: NDArray[np.int64] = np.ceil(np.maximum(pdtrik(uniform(stream, keys, step), mean), 0.0)).astype(np.int64)
+    counts: NDArray[np.int64] = np.ceil(np.maximum(pdtrik(uniform(stream, keys, step), mean), 0.0)).astype(
+        np.int64
+    )
     return counts

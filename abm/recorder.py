@@ -105,7 +105,9 @@ class Recorder:
         accounts_at: "start", "end" or seconds at which all accounts are kept.
     """
 
-    def __init__(self, every: int = 1, books: Any = "all", accounts_at: Sequence[Any] = ("start", "end")) -> None:
+    def __init__(
+        self, every: int = 1, books: Any = "all", accounts_at: Sequence[Any] = ("start", "end")
+    ) -> None:
         self.every = every
         self.wanted = books
         self.accounts_at = tuple(accounts_at)
@@ -122,7 +124,9 @@ class Recorder:
         """Meet the model whose record this will be."""
         self.model = model
         names = model.books.name
-        self.kept = np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
+        self.kept = (
+            np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
+        )
 
     def events(self, table: NDArray[Any]) -> None:
         """Take over the events of a step."""
@@ -133,7 +137,9 @@ class Recorder:
         """Whether this step (counted from the start) is recorded."""
         return step % self.every == 0
 
-    def step(self, step: int, now: int, public: NDArray[Any], venues: NDArray[Any], network: NDArray[Any]) -> None:
+    def step(
+        self, step: int, now: int, public: NDArray[Any], venues: NDArray[Any], network: NDArray[Any]
+    ) -> None:
         """Record the public record, the venues' counts and the network's edges; flows add up between records."""
         flows = ("volume", "value", "taker_buy", "trades")
         if self._counts is None:
@@ -151,7 +157,7 @@ class Recorder:
             return
         self.steps.append((step, now))
         self._books.append(self._counts)
-        self._venues.append(self._flow)
+        self._venues.append(venues)
         self._network.append(network)
         self._counts = None
         self._flow = None
@@ -221,9 +227,9 @@ class Recorder:
         network = np.array(self._network) if len(edges) and self._network else None
         network_table: dict[str, Values] = {}
         if network is not None:
-            network_table = {name: network[name] for name in network.dtype.names}
+            network_table = {name: network[name] for name in network.dtype.names or ()}
         venues = np.array(self._venues)
-        venue_table = {name: venues[name] for name in venues.dtype.names} if len(venues) else {}
+        venue_table = {name: venues[name] for name in venues.dtype.names or ()} if len(venues) else {}
         return Recording(
             start=model.clock.start,
             step=steps[:, 0].astype(np.int32),
@@ -266,7 +272,9 @@ class Recorder:
             "book": e["book"].astype(np.int16),
             "owner": np.where(e["row"] >= 0, owners[np.maximum(e["row"], 0)], none).astype(np.int32),
             "row": e["row"],
-            "other_owner": np.where(e["other"] >= 0, owners[np.maximum(e["other"], 0)], none).astype(np.int32),
+            "other_owner": np.where(e["other"] >= 0, owners[np.maximum(e["other"], 0)], none).astype(
+                np.int32
+            ),
             "side": e["side"],
             "quantity": e["qty"] * np.where(e["book"] >= 0, info.lot[b], np.nan),
             "price": np.where(e["price"] > 0, e["price"] / 1024.0 * tick, np.nan),

@@ -32,7 +32,8 @@ BOOK = _record(
     venue="i4", coin="i4", kind="i4", base="i4", quote="i4", cap="i4",
     unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8", largest="i8",
     n0="i4", n1="i4",  # live levels, bids and asks
-    bracket="i4", brackets="i4", source="i4", sources="i4", peer="i4", peers="i4", par="i8", mark_rule="i4", window="i4",
+    bracket="i4", brackets="i4", source="i4", sources="i4", peer="i4", peers="i4", par="i8",
+    mark_rule="i4", window="i4",
     basis_at="i4", basis_n="i4", basis_sum="i8", ema="i8", ema_rate="i8", volatility="f8", last_mid="i8",
     last="i8", mark="i8", previous_mark="i8", index="i8", anchor0="i8", anchor1="i8", high0="i4", low1="i4",
     open_interest="i8", volume="i8", value="i8", taker_buy="i8", trades="i8", low="i8", high="i8",
@@ -64,7 +65,8 @@ POSITION = _record(
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
 
 VENUE = _record(
-    settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4", adl_price="i4",
+    settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4",
+    adl_price="i4",
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
@@ -85,7 +87,8 @@ EVENT = _record(
 )  # fmt: skip
 
 FILL = _record(
-    time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1", maker_kind="u1"
+    time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1",
+    maker_kind="u1",
 )  # fmt: skip
 
 REQUEST = _record(parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4")
@@ -145,13 +148,17 @@ _LIVE: dict[int, State] = {}  # states by address, for kernels that run as plain
 
 
 def _constructor() -> Any:
-    lines = ["def construct(address):", f"    t = carray(pointer(address), ({2 * len(NAMES)},), I8)", "    return Views("]
+    lines = [
+        "def construct(address):",
+        f"    t = carray(pointer(address), ({2 * len(NAMES)},), I8)",
+        "    return Views(",
+    ]
     scope: dict[str, Any] = {"carray": carray, "pointer": pointer, "Views": Views, "I8": I8}
     for i, (name, dtype) in enumerate(SCHEMA):
         scope[f"D{i}"] = dtype
         lines.append(f"        carray(pointer(t[{2 * i}]), (t[{2 * i + 1}],), D{i}),  # {name}")
     lines.append("    )")
-    exec("\n".join(lines), scope)  # noqa: S102 - the only way to unroll a list of typed views for the compiler
+    exec("\n".join(lines), scope)
     return scope["construct"]
 
 

@@ -106,14 +106,19 @@ class Contract(Frozen):
         "generic", 'Table of maintenance margin by position size: a Binance symbol, or "generic" by class'
     )
     open_interest: float = parameter(
-        0.0, "Open interest of all venues at the start, one side; each venue has its share of it",
-        unit="USD", ge=0, le=1e13,
+        0.0,
+        "Open interest of all venues at the start, one side; each venue has its share of it",
+        unit="USD",
+        ge=0,
+        le=1e13,
     )
     stands_for: float = parameter(
         1.0,
         "Number of real contracts this one stands for: its open interest is theirs together, so the bounds of"
         " its brackets are this many times those of the one it is named after",
-        unit="contracts", ge=1, le=1000,
+        unit="contracts",
+        ge=1,
+        le=1000,
     )
     class_: Literal["major", "large", "small"] = parameter(
         "major", "Size class of the coin: display, weights and the generic bracket table", alias="class"
