@@ -251,8 +251,7 @@ class Hedger(Participant):
         """Sum of the legs of every hedge, coins (negative: short)."""
         memory = self.memory
         legs = me.position(memory["row"], memory["book"])
-        total: NDArray[np.float64] = np.bincount(memory["hedge"], legs, len(memory["main"]))
-        return total
+        return np.bincount(memory["hedge"], legs, len(memory["main"])).astype(np.float64)
 
     def _coins_held(self, me: Me, hedges: Entries) -> NDArray[np.float64]:
         """Coins of the hedges, 0 where there are none."""
