@@ -172,9 +172,10 @@ class Arbitrageur(Participant):
         """One pair of orders for each firm and coin whose values leave a profit; or one order that evens legs."""
         p, m, books = self.parameters, self.memory, market.books
         row, book, table = m["row"], m["book"], m["table"]
+        price_of = np.nan_to_num(desks.fair(market)) * convert
         used = ((m["held"] - m["home"]) / m["limit"]).clip(-2.0, 2.0)
         calm = np.nan_to_num(np.asarray(market.calm_volatility))
-        sigma = np.maximum(np.nan_to_num(np.asarray(market.volatility)), calm)
+        sigma = calm * desks.stress(m, market, convert, m["calm"] * price_of)
         # value of a coin at this station: lower where the firm is long, higher where it is short
         value = -p.bar * calm[book] * np.sqrt(m["delay"]) * used
         fee = p.fees * np.asarray(books.taker_fee)[book] + 0.5 * p.bar * sigma[book] * np.sqrt(p.execution)

@@ -108,6 +108,44 @@ def majors(books: Any) -> NDArray[np.bool_]:
     return result
 
 
+SAMPLE, HALF_LIFE = 5.0, 60.0  # s, of the volatility of a coin: returns over the first, averaged over the second
+QUIET = 3e-5  # least calm volatility reckoned with, per square root of a second: the bounce of one tick or order
+
+
+def calm(market: Any) -> Floats:
+    """float64[books]: calm volatility, per square root of a second."""
+    result: Floats = np.maximum(np.nan_to_num(np.asarray(market.calm_volatility)), QUIET)
+    return result
+
+
+def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats) -> Floats:
+    """float64[books], at least 1: volatility of the coin's mean mid over its calm value.
+
+    The mean over all books of the coin, weighted and in common dollars: a single book whose touch was eaten swings
+    without anything having happened to the coin. Kept in `memory` under stress_*; looks every `SAMPLE` seconds.
+    """
+    if "stress" not in memory:
+        memory["stress"] = np.ones(len(weight))
+        memory["stress_log"] = np.full(len(weight), np.nan)
+        memory["stress_time"] = np.array(-np.inf)
+    if market.time - memory["stress_time"] < SAMPLE - 1e-9:
+        known: Floats = np.maximum(memory["stress"], 1.0)
+        return known
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log = np.log(np.asarray(market.mid) * convert)
+    change = log - memory["stress_log"]
+    seen = np.where(np.isfinite(change), np.maximum(weight, 1e-12), 0.0)
+    moved = by_coin(market.books, seen * np.nan_to_num(change)) / np.maximum(by_coin(market.books, seen), 1e-12)
+    since = market.time - memory["stress_time"]
+    if np.isfinite(since):
+        new, old = moved**2 / since / calm(market) ** 2, memory["stress"] ** 2
+        memory["stress"] = np.sqrt(old + (1.0 - 2.0 ** (-since / HALF_LIFE)) * (new - old))
+    memory["stress_log"] = log
+    memory["stress_time"] = np.array(market.time)
+    known = np.maximum(memory["stress"], 1.0)
+    return known
+
+
 def annual(market: Any) -> Floats:
     """float64[books]: calm volatility per square root of a year."""
     sigma: Floats = np.nan_to_num(np.asarray(market.calm_volatility)) * np.sqrt(YEAR)

@@ -55,10 +55,12 @@ class MarketMaker(Participant):
             0.2, "The same for a coin without open interest", unit="share of own balance", ge=0, le=1
         )
         levels: int = parameter(7, "Prices a side", unit="levels", ge=1, le=30)
-        near: float = parameter(
-            0.00005, "Offset of the nearest level at a volatility of 0.5, in proportion", unit="share of price", gt=0
-        )
+        near: float = parameter(0.00005, "Offset of the nearest level", unit="share of price", gt=0)
         far: float = parameter(0.03, "Offset of the last level", unit="share of price", source=TAPE, gt=0, le=0.5)
+        far_daily: float = parameter(
+            1.4, "The last level is no farther than this, and all nearer ones in proportion (a dollar-like coin)",
+            unit="daily standard deviations", gt=0,
+        )  # fmt: skip
         profile: float = parameter(
             1.03, "Depth within x grows as x to this power", unit="1", source=f"{TAPE}: 3.1 x at 3 %", gt=0
         )
@@ -100,6 +102,9 @@ class MarketMaker(Participant):
         )
         refill: float = parameter(
             60.0, "Time in which eaten size comes back", unit="seconds", source="30-120 in a reduced model", gt=0
+        )
+        refill_near: float = parameter(
+            0.005, "Levels nearer than this come back faster, as the root of their offset", unit="share of price", gt=0
         )
         pace: float = parameter(3.0, "Time between looks at a book that has not moved", unit="seconds", gt=0)
         patience: float = parameter(
@@ -145,7 +150,8 @@ class MarketMaker(Participant):
             seen=np.full(n, -np.inf), quoted=np.zeros(n),
             home=np.zeros(n), held=np.zeros(n), depth=np.zeros(n), shape=np.zeros((n, k)), offset=np.zeros((n, k)),
             extreme=np.full((max(int(round(p.pace / me.dt)), 1) + 1, 2, books), np.nan),
-            fair=np.zeros(books), calm=np.ones(books), target=np.zeros(books),
+            fair=np.zeros(books), calm=np.ones(books), unit=np.full(books, 0.01), left=np.ones(books),
+            target=np.zeros(books),
             state=np.zeros(len(firms), np.int64), until=np.zeros(len(firms)), limit=np.full(len(firms), np.inf),
             start=np.zeros(len(firms)), looked=np.array(-np.inf), firm_row=_first_rows(firm, row, len(firms)),
         )  # fmt: skip
@@ -159,7 +165,7 @@ class MarketMaker(Participant):
         sigma = desks.annual(market)
         interest = desks.interest(market, convert)
         m["fair"][:] = np.log(desks.fair(market))
-        m["calm"][:] = sigma / np.sqrt(desks.YEAR)
+        m["calm"][:] = desks.calm(market)
         m["held"][:] = m["home"][:] = self._inventory(me, market)
         wealth = np.maximum(me.equity(row), 0.0) * convert[book]
         spot = np.asarray(books.kind)[book] == 1
@@ -176,13 +182,16 @@ class MarketMaker(Participant):
         m["depth"][:] = calm[book] * part
         m["target"][:] = np.maximum(calm, 1e-9)
         # levels: geometric, each firm's shifted by its own draw so that the sum is a smooth profile
-        near = np.minimum(p.near * sigma[book] / 0.5, p.far / 2)[:, None]
-        ratio = (p.far / near) ** (1.0 / max(p.levels - 1, 1))
+        reach = np.minimum(p.far, p.far_daily * sigma * np.sqrt(1 / 365))
+        m["unit"][:] = reach * 0.01 / p.far
+        near = (p.near * reach / p.far)[book, None]
+        ratio = (reach[book, None] / near) ** (1.0 / max(p.levels - 1, 1))
         jitter = desks.spread(me.uniform("levels", row, forever=True), book, "levels")[:, None] - 0.5
         offset = near * ratio ** (np.arange(p.levels)[None, :] + jitter)
         inner = np.where(np.arange(p.levels) == 0, 0.0, offset / np.sqrt(ratio))
         m["offset"][:] = offset
-        m["shape"][:] = ((offset * np.sqrt(ratio)) / 0.01) ** p.profile - (inner / 0.01) ** p.profile
+        m["shape"][:] = (offset * np.sqrt(ratio)) ** p.profile - inner**p.profile
+        m["shape"][:] /= m["unit"][book, None] ** p.profile
         firms = len(m["limit"])
         if firms:
             size = np.bincount(m["firm"], m["depth"], firms)
@@ -223,11 +232,12 @@ class MarketMaker(Participant):
         p, m = self.parameters, self.memory
         fair, books, dt = m["fair"], market.books, market.dt
         flow = np.nan_to_num(2.0 * np.asarray(market.taker_buy) - np.asarray(market.volume)) * convert
-        depth = m["target"] * self._withdrawn(market)
+        self._withdraw(market, convert)
+        depth = m["target"] * m["left"]
         with np.errstate(invalid="ignore", divide="ignore"):
             last, mid = np.log(market.last) - fair, np.log(market.mid) - fair
         reached = np.where(np.isfinite(last), np.abs(last), 0.0)  # flow that others absorbed teaches less
-        step = p.permanent * np.sign(flow) * np.minimum(0.01 * np.abs(flow) / depth, reached)
+        step = p.permanent * np.sign(flow) * np.minimum(m["unit"] * np.abs(flow) / depth, reached)
         weight = m["target"]
         total = desks.by_coin(books, weight)
         fair += p.blend * desks.by_coin(books, weight * step) / total + (1.0 - p.blend) * step
@@ -247,14 +257,13 @@ class MarketMaker(Participant):
         shock: Floats = common * drawn + np.sqrt(np.maximum(calm**2 - common**2, 0.0)) * own
         return shock
 
-    def _withdrawn(self, market: Market) -> Floats:
-        """float64[books]: what is left of calm depth at today's volatility."""
-        p = self.parameters
-        if not p.withdraws:
-            return np.ones(len(self.memory["calm"]))
-        stress = np.maximum(np.nan_to_num(np.asarray(market.volatility)) / self.memory["calm"], 1.0)
-        result: Floats = np.maximum(stress**-p.withdrawal, p.floor)
-        return np.where(np.asarray(market.withdrawals_open)[market.books.venue], result, result * p.stuck)
+    def _withdraw(self, market: Market, convert: Floats) -> None:
+        """What is left of calm depth at today's volatility of the coin, by book."""
+        p, m = self.parameters, self.memory
+        stress = desks.stress(m, market, convert, m["target"])
+        if p.withdraws:
+            left = np.maximum(stress**-p.withdrawal, p.floor)
+            m["left"][:] = np.where(np.asarray(market.withdrawals_open)[market.books.venue], left, left * p.stuck)
 
     def _due(self, me: Me, market: Market) -> Ints:
         """Stations to be looked at: by turns, and at once where the fair price has left the quotes."""
@@ -275,15 +284,13 @@ class MarketMaker(Participant):
         fair, price = m["fair"][book], np.exp(m["fair"][book])
         bound = p.inventory * m["depth"] / (np.exp(m["fair"]) * convert)[m["book"]]
         used = self._used(m["held"] - m["home"], bound, market)[:, due]
-        calm, sigma = m["calm"][book], np.nan_to_num(np.asarray(market.volatility)[book])
-        stress = np.maximum(sigma / calm, 1.0)
-        if not p.withdraws:
-            stress = np.ones_like(stress)
+        calm = m["calm"][book]
+        stress = np.maximum(m["stress"][book], 1.0) if p.withdraws else np.ones(len(book))
         carried = p.own_book * used[0] + (1.0 - p.own_book) * used[1]
         shift = -p.skew * carried.clip(-1.0, 1.0) * calm * np.sqrt(p.unwinding) * np.minimum(stress, p.skew_stress)
         offset = m["offset"][due] + (p.width * calm * np.minimum(stress, p.widest) * np.sqrt(p.pace))[:, None]
         # sizes: calm size x withdrawal, less on the side that adds to the inventory
-        size = m["depth"][due] * self._withdrawn(market)[book] / (price * convert[book])
+        size = m["depth"][due] * m["left"][book] / (price * convert[book])
         late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
         size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
         room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1).clip(0.0, 1.0)
@@ -308,13 +315,14 @@ class MarketMaker(Participant):
         sent, full = m["sent"][due], m["full"][due]
         full = np.where(self._eaten(due, stands, lot), full * stands / np.maximum(sent, 1e-300), full)
         since = np.minimum(market.time - m["seen"][due], 1e9)
-        full = full + (1.0 - full) * (1.0 - np.exp(-since / p.refill))[:, None, None]
+        takes = p.refill * np.minimum(np.sqrt(m["offset"][due] / p.refill_near), 1.0)
+        full = full + (1.0 - full) * (1.0 - np.exp(-since[:, None] / takes))[:, None, :]
         want = self._affordable(me, market, due, want * full, stands, live)
         want = np.floor(want / lot * (1 + 1e-12)) * lot
         let_be = np.maximum(p.patience * offset * price[:, None], 1.5 * tick[:, None])[:, None, :]
         with np.errstate(invalid="ignore"):
             moved = np.abs(live - level) > let_be
-        differs = (want < 0.75 * stands) | (stands < 0.85 * want)
+        differs = (want < 0.9 * stands) | (stands < 0.85 * want)
         send = np.where(stands > 0, moved | differs, want > 0)
         i, s, j = np.nonzero(send)
         if len(i):
@@ -349,7 +357,7 @@ class MarketMaker(Participant):
         m["held"][due[here]] = coins
         cash = free_cash / places + np.nansum(stands[here, 0] * live[here, 0], 1)
         price = np.exp(m["fair"][book])
-        most = np.stack([0.9 * cash / price, 0.95 * coins], 1)
+        most = np.stack([0.85 * cash / price, 0.85 * coins], 1)
         want = want.copy()
         want[here] *= np.minimum(1.0, np.maximum(most, 0.0) / np.maximum(want[here].sum(2), 1e-300))[:, :, None]
         return want

@@ -76,11 +76,12 @@ class Noise(Participant):
         """A few rows for each book."""
         row, book = desks.chosen(me, market.books, self.parameters.each, "noise")
         books = len(market.books.name)
+        via, power = desks.conversion(market.books)
         self.memory.update(
             row=row, book=book, served=np.maximum(np.bincount(book, minlength=books), 1)[book],
             mood=np.zeros(len(row)), calm=np.zeros(books), looks=np.array(0), home=np.zeros(len(row)),
             ready=np.array(False), held=np.zeros(len(row)),
-            rate=np.zeros(len(row)),
+            rate=np.zeros(len(row)), via=via, power=power, price=np.ones(books),
         )  # fmt: skip
 
     def _watch(self, me: Me, market: Market) -> bool:
@@ -95,6 +96,7 @@ class Noise(Participant):
         value = m["calm"] * np.nan_to_num(desks.fair(market))
         relative = (value / max(float(value.max()), 1e-300)) ** p.scale
         m["rate"][:] = (np.maximum(p.rate * relative, p.least) / 60.0)[m["book"]]
+        m["price"][:] = np.nan_to_num(desks.fair(market))
         m["ready"][...] = True
         return True
 
@@ -115,8 +117,8 @@ class Noise(Participant):
             return
         row, book = m["row"], m["book"]
         # activity: Poisson, faster in volatile times; the trades of one step go as one order
-        calm = np.asarray(market.calm_volatility)
-        stress = (np.nan_to_num(np.asarray(market.volatility)) / np.maximum(calm, 1e-300)).clip(1.0, p.stress)
+        convert = desks.rates(market, m["via"], m["power"])
+        stress = desks.stress(m, market, convert, m["calm"] * m["price"]).clip(1.0, p.stress)
         drawn = me.uniform("arrival", row)
         expected = m["rate"] * market.dt * (stress**p.activity)[book] / m["served"]
         arrival = desks.spread(drawn, book, "arrival")

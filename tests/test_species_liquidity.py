@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents import desks
 from agents.arbitrageur import Arbitrageur
 from agents.market_maker import AWAY, DUMPING, QUOTING, MarketMaker
 from agents.noise import Noise
@@ -25,6 +26,27 @@ def species(kind: Any, pen: Pen, record: Record, **parameters: Any) -> Any:
     one.name, one.parameters, one.memory = "one", kind.Parameters(**parameters), {}
     one.setup(pen, record)
     return one
+
+
+def wild(one: Any, times: float) -> None:
+    """What a species believes from now on: volatility is so many times the calm one."""
+    one.memory["stress"][:] = times
+    one.memory["stress_time"] = np.array(1e12)
+
+
+def test_volatility_is_that_of_the_coin_and_not_of_one_book_with_an_empty_touch() -> None:
+    believed = {}
+    for books, name in ((slice(0, 1), "one book"), (slice(0, 3), "all")):
+        _, record = market(THREE)
+        memory: dict[str, Any] = {}
+        for t in range(300):
+            record.time = float(t)
+            move = np.zeros(3)
+            move[books] = 0.001 * (-1) ** (t // 5)
+            record.set(100_000.0 * np.exp(move))
+            believed[name] = desks.stress(memory, record, np.ones(3), np.ones(3)).max()
+    assert believed["all"] == pytest.approx(3.0 * believed["one book"], rel=0.02)
+    assert believed["all"] == pytest.approx(0.002 / np.sqrt(5.0) / desks.calm(record)[0], rel=0.1)
 
 
 def market(books: list[tuple[str, str, str, str]], owners: int = 4, depth: float = 1e8) -> tuple[Pen, Record]:
@@ -70,10 +92,10 @@ def test_size_is_withdrawn_as_volatility_rises_but_not_by_makers_that_never_with
         one, pen, record = maker(withdraws=withdraws)
         run(one, pen, record, 4)
         before = pen.within(0, 1, 0.05)
-        record.volatility = 16.0 * record.calm_volatility
+        wild(one, 16.0)
         run(one, pen, record, 4)
         assert pen.within(0, 1, 0.05) / before == pytest.approx(left, rel=0.15)
-        record.volatility = 300.0 * record.calm_volatility
+        wild(one, 300.0)
         run(one, pen, record, 4)
         assert pen.within(0, 1, 0.2) > 0.05 * before  # the floor
 
@@ -234,9 +256,9 @@ def test_noise_is_more_active_in_volatile_times_but_less_than_in_proportion() ->
     one = species(Noise, pen, record, rate=12.0)
     run(one, pen, record, 31)
     calm = len(run(one, pen, record, 1000))
-    record.volatility = 10.0 * record.calm_volatility
-    wild = len(run(one, pen, record, 1000))
-    assert 2.0 * calm < wild < 10.0 * calm
+    wild(one, 10.0)
+    many = len(run(one, pen, record, 1000))
+    assert 2.0 * calm < many < 10.0 * calm
 
 
 def test_inventory_of_noise_comes_back() -> None:
