@@ -118,6 +118,7 @@ def new_state(
         record["fees"] = record["fund"] = record["capital"] = NONE
         record["settle"] = asset_names.index(venues[node].quote) if node in venues else 0
         record["service"] = 1
+        record["busy_until"] = -(1 << 62)  # free since ever: the burn-in runs at negative times
         record["queue_cap"] = 1 << 40
         record["capacity"] = record["max_orders"] = 1 << 30
     for i, (name, rules) in enumerate(venues.items()):

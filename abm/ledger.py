@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from abm.accounts import change_position, ensure_holding, ensure_position, holding, touch
 from abm.book import best_price
 from abm.jit import kernel
-from abm.margin import free_margin
+from abm.margin import spendable
 from abm.random import key_of
 from abm.state import NONE, State, views
 from abm.units import RATE
@@ -45,15 +45,7 @@ def debit(address, rows, assets, amounts):  # type: ignore[no-untyped-def]
         if h == NONE:
             amounts[i] = 0
             continue
-        most = s.holdings[h].amount - s.holdings[h].locked
-        if s.venues[s.rows[row].venue].settle == assets[i]:
-            p = s.rows[row].positions
-            while p != NONE:
-                most += s.positions[p].entry
-                p = s.positions[p].next
-            free = free_margin(s, row)
-            if free < most:
-                most = free
+        most = spendable(s, row, assets[i])
         if amounts[i] > most:
             amounts[i] = most if most > 0 else 0
         s.holdings[h].amount -= amounts[i]

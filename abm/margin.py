@@ -114,6 +114,32 @@ def free_margin(s, row):
     return free_margin_at(s.meta[0].address, row)
 
 
+@kernel("i8(i8,i8,i8)")
+def spendable_at(address, row, asset):
+    """What a row may give away of an asset: what no order locks; of the settlement asset no unrealised profit and no
+    more than the free margin."""
+    s = views(address)
+    h = holding(s, row, asset)
+    if h == NONE:
+        return 0
+    most = s.holdings[h].amount - s.holdings[h].locked
+    if s.venues[s.rows[row].venue].settle == asset and s.rows[row].positions != NONE:
+        p = s.rows[row].positions
+        while p != NONE:
+            most += s.positions[p].entry
+            p = s.positions[p].next
+        free = free_margin(s, row)
+        if free < most:
+            most = free
+    return most
+
+
+@inlined
+def spendable(s, row, asset):
+    """`spendable_at` from inside a kernel."""
+    return spendable_at(s.meta[0].address, row, asset)
+
+
 @inlined
 def unbucket(s, p):
     """Take a position out of the margin index."""

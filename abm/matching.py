@@ -29,12 +29,13 @@ from abm.book import (
     has_room,
     link_expiry,
     new_slot,
+    side_base,
     slot_of,
     unlink_expiry,
 )
 from abm.jit import inlined, kernel
-from abm.margin import free_margin, initial_of, worst_exposure
-from abm.state import NONE, WHEEL, views
+from abm.margin import free_margin, initial_of, spendable, worst_exposure
+from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, WHEEL, views
 from abm.units import at_price, at_rate, at_rate_up, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -218,7 +219,8 @@ def limit_of_market(s, b, side):
         return MAX_PRICE - 1 if side > 0 else 1
     if side > 0:
         return (bk.mark + at_rate(bk.mark, bk.reach)) >> 10
-    return max(1, (bk.mark - at_rate(bk.mark, bk.reach)) >> 10)
+    edge = bk.mark - at_rate(bk.mark, bk.reach)
+    return max(1, -(-edge >> 10))  # up to a whole tick: down would be outside the band
 
 
 @inlined
@@ -228,7 +230,7 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
     rw = s.rows[row]
     if rw.venue != bk.venue:
         return WRONG_VENUE
-    if rw.only != NONE and rw.only != b and (flags & ENGINE) == 0:
+    if rw.only >= 0 and rw.only != b and (flags & ENGINE) == 0:
         return WRONG_CONTRACT
     if bk.halted != 0 and (flags & ENGINE) == 0:
         return HALTED
@@ -258,8 +260,11 @@ def check_money_at(address, row, b, side, price, qty, flags):
             if h == NONE or s.holdings[h].amount - s.holdings[h].locked < qty * bk.lot_base:
                 return NO_BALANCE
         elif (flags & (IOC | FOK)) == 0:
-            h = holding(s, row, bk.quote)
-            if h == NONE or s.holdings[h].amount - s.holdings[h].locked < spot_lock(s, b, side, price, qty):
+            need = spot_lock(s, b, side, price, qty)
+            if bk.taker_fee > bk.maker_fee:
+                value = price * qty * bk.unit
+                need = value + at_rate_up(value, bk.taker_fee)  # it may trade at once
+            if spendable(s, row, bk.quote) < need:
                 return NO_BALANCE
         return ACCEPTED
     if (flags & REDUCE_ONLY) != 0:
@@ -307,8 +312,7 @@ def check_money(s, row, b, side, price, qty, flags):
 def affordable(s, row, b, price, fee_rate):
     """Lots that a row's free quote balance pays for at a price, fee included."""
     bk = s.books[b]
-    h = holding(s, row, bk.quote)
-    free = s.holdings[h].amount - s.holdings[h].locked
+    free = spendable(s, row, bk.quote)
     each = price * bk.unit
     each += at_rate_up(each, fee_rate) + 1
     return free // each if free > 0 else 0
@@ -406,22 +410,67 @@ def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
     return take_at(s.meta[0].address, row, b, p, side, price, qty, flags, stp, kind, cause)
 
 
+@inlined
+def reducible(s, slot):
+    """Lots that a resting reduce-only order can still close once all that comes before it has been filled."""
+    o = s.orders[slot]
+    held = -o.side * s.positions[o.position].qty
+    other = s.rows[o.row].orders
+    while other != NONE:
+        x = s.orders[other]
+        if x.book == o.book and x.side == o.side and x.price != o.price and o.side * x.price > o.side * o.price:
+            held -= x.qty
+        other = x.row_next
+    other = o.prev
+    while other != NONE:
+        if s.orders[other].row == o.row:
+            held -= s.orders[other].qty
+        other = s.orders[other].prev
+    if held > o.qty:
+        return o.qty
+    return held if held > 0 else 0
+
+
 @kernel("b1(i8,i8,i8,i8,i8,i8,i8)")
 def fillable_at(address, row, b, side, price, qty, stp):
-    """Whether a fill-or-kill order can be filled whole without its owner's own orders."""
+    """Whether a fill-or-kill order can be filled whole, order by order: what is over, what a reduce-only order no
+    longer has, and the owner's own orders do not count, and a spot buyer must be able to pay."""
     s = views(address)
+    bk = s.books[b]
     if available(s, b, side, price, qty) < qty:
         return False
-    if stp == STP_OFF:
-        return True
-    own = 0
-    slot = s.rows[row].orders
-    while slot != NONE:
-        o = s.orders[slot]
-        if o.book == b and o.side == -side and side * o.price <= side * price:
-            own += o.qty
-        slot = o.row_next
-    return own == 0 or available(s, b, side, price, qty + own) >= qty + own
+    exempt = s.rows[row].exempt != 0
+    purse = spendable(s, row, bk.quote) if bk.kind == SPOT else 0
+    base = side_base(s, b, -side)
+    i = depth_of(s, b, -side) - 1
+    left = qty
+    while i >= 0 and left > 0:
+        level_price = -side * (s.keys[base + i] >> LEVEL_BITS)
+        if side * level_price > side * price:
+            return False
+        slot = s.levels[s.keys[base + i] & LEVEL_MASK].head
+        while slot != NONE and left > 0:
+            o = s.orders[slot]
+            following = o.next
+            if o.expiry == 0 or o.expiry > s.meta[0].now:
+                if stp != STP_OFF and s.rows[o.row].owner == s.rows[row].owner:
+                    if stp != STP_RESTING:
+                        return False
+                else:
+                    lots = reducible(s, slot) if (o.flags & REDUCE_ONLY) != 0 else wide(o.qty)
+                    if lots > left:
+                        lots = left
+                    left -= lots
+                    if bk.kind == SPOT and side > 0 and not exempt:
+                        value = level_price * lots * bk.unit
+                        each = level_price * bk.unit
+                        each += at_rate_up(each, bk.taker_fee) + 1
+                        if lots * each > purse:
+                            return False
+                        purse -= value + at_rate_up(value, bk.taker_fee)
+            slot = following
+        i -= 1
+    return left == 0
 
 
 @inlined
@@ -519,6 +568,8 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     if bk.kind == PERP:
         p = ensure_position(s, row, b)
         ensure_holding(s, row, bk.quote)
+        if s.rows[row].only < NONE:
+            s.rows[row].only = b  # an isolated account belongs to its first contract
     else:
         ensure_holding(s, row, bk.quote)
         ensure_holding(s, row, bk.base)
@@ -569,6 +620,8 @@ def amend(address, handle, price, qty):
         code = WOULD_TRADE
     if code == ACCEPTED and not has_room(s, b, side, price):
         code = NO_ROOM
+    if code == ACCEPTED and (flags & REDUCE_ONLY) != 0 and -side * s.positions[o.position].qty <= 0:
+        code = NOTHING_TO_REDUCE
     reserve(s, slot)
     if code != ACCEPTED:
         return reject(s, s.books[b].venue, code)
