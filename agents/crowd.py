@@ -75,21 +75,21 @@ def _purses(me: Me, row: Entries, purses: Entries) -> Entries:
 
 
 def bearable(
-    market: Market,
-    book: Entries,
-    side: Any,
-    quantity: NDArray[np.float64],
-    participation: float,
-    careless: float,
+    market: Market, book: Entries, side: Any, quantity: NDArray[np.float64], participation: Any, least: Any
 ) -> NDArray[np.float64]:
-    """What of `quantity` (coins) the books bear at once.
+    """What of `quantity` (coins) to send at once.
 
     At most `participation` times what stands within 1 % on the side that an order of `side` (any sign) takes
-    from; orders of up to `careless` quote units do not look.
+    from, but `least` coins (an array like `quantity`) in any case: small orders do not look at depth.
     """
     depth = np.where(np.asarray(side) > 0, market.depth_ask[1, book], market.depth_bid[1, book])
+    most: NDArray[np.float64] = np.maximum(participation * np.nan_to_num(depth), np.nan_to_num(least))
+    return np.minimum(quantity, most)
+
+
+def in_coins(market: Market, book: Entries, amount: float) -> NDArray[np.float64]:
+    """An amount of the quote asset in coins at the mid, or the last price where a side is empty; 0 if unknown."""
     mid = market.mid[book]
     price = np.where(np.isfinite(mid), mid, market.last[book])
-    least = np.nan_to_num(careless / np.where(price > 0, price, np.nan))
-    most: NDArray[np.float64] = np.maximum(participation * np.nan_to_num(depth), least)
-    return np.minimum(quantity, most)
+    coins: NDArray[np.float64] = np.nan_to_num(amount / np.where(price > 0, price, np.nan))
+    return coins

@@ -24,7 +24,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents.alarms import Entries, appoint, due, open_diary
-from agents.crowd import bearable
+from agents.crowd import bearable, in_coins
 
 MEND, LEAVE = range(2)  # appointments
 BASIS, FEAR = range(2)  # why it leaves
@@ -50,11 +50,15 @@ class Hedger(Participant):
         cover: float = parameter(
             0.2, "Least equity over the short leg at which it is sold again", unit="1 / leverage", gt=0
         )
-        basis: float = parameter(
-            0.02, "Mean of the negative basis at which an owner leaves", unit="share of price", gt=0
+        basis_least: float = parameter(
+            0.004,
+            "Negative basis at which nobody leaves yet: fees and spreads of two legs",
+            unit="share of price",
+            ge=0,
         )
+        basis: float = parameter(0.02, "Mean of what it must be beyond that", unit="share of price", gt=0)
         fear: float = parameter(
-            0.03,
+            0.01,
             "Owners that leave for each per cent of bad news",
             unit="share of owners per 1 %",
             ge=0,
@@ -68,6 +72,7 @@ class Hedger(Participant):
         careless: float = parameter(
             10_000.0, "Orders up to this do not look at depth", unit="quote units", ge=0
         )
+        parts: int = parameter(50, "Parts that a leg is traded in at most", unit="orders", ge=1)
         slices: float = parameter(5.0, "Time between slices of what is larger", unit="seconds", gt=0)
 
     parameters: Parameters
@@ -107,9 +112,8 @@ class Hedger(Participant):
             quantity = me.position(row, book)
             largest = np.lexsort((quantity, hedge))  # within a hedge the most negative first
             memory["main"] = largest[np.searchsorted(hedge[largest], held)]
-            memory["bound"] = self.parameters.basis * me.exponential(
-                "basis", row[memory["main"]], forever=True
-            )
+            more = me.exponential("basis", row[memory["main"]], forever=True)
+            memory["bound"] = self.parameters.basis_least + self.parameters.basis * more
 
     @staticmethod
     def _coins(me: Me, market: Market, owner: Entries, coin: Entries) -> tuple[Entries, Entries, Entries]:
@@ -190,7 +194,7 @@ class Hedger(Participant):
         too_long = free & (naked > 0)
         self._sell_coins(me, market, hedges[too_long & sells], naked[too_long & sells], "hedge")
         again = too_long & ~sells & covered
-        quantity = self._bearable(market, book[again], -1, naked[again])
+        quantity = self._bearable(market, hedges[again], book[again], -1, naked[again])
         me.market_order(row[again], book[again], -1, quantity, cause="hedge")
         too_short = free & (naked < 0)
         self._buy_back(me, market, hedges[too_short], -naked[too_short], "hedge")
@@ -210,8 +214,8 @@ class Hedger(Participant):
         main = memory["main"][hedges]
         free = (me.waiting(memory["row"][main]) == 0) & (me.waiting(memory["place"][hedges]) == 0)
         hedges, short, coins, main = hedges[free], short[free], coins[free], main[free]
-        quantity = self._bearable(market, memory["book"][main], 1, np.minimum(short, coins))
-        quantity = self._bearable(market, memory["spot"][hedges], -1, quantity)
+        quantity = self._bearable(market, hedges, memory["book"][main], 1, np.minimum(short, coins))
+        quantity = self._bearable(market, hedges, memory["spot"][hedges], -1, quantity)
         for number, cause in enumerate(CAUSES):
             now = memory["why"][hedges] == number
             if now.any():
@@ -225,7 +229,9 @@ class Hedger(Participant):
     ) -> None:
         if len(hedges):
             spot = self.memory["spot"][hedges]
-            quantity = np.minimum(self._bearable(market, spot, -1, quantity), self._coins_held(me, hedges))
+            quantity = np.minimum(
+                self._bearable(market, hedges, spot, -1, quantity), self._coins_held(me, hedges)
+            )
             me.market_order(self.memory["place"][hedges], spot, -1, quantity, cause=cause)
 
     def _buy_back(
@@ -242,7 +248,7 @@ class Hedger(Participant):
         short = np.maximum(-me.position(row, book), 0.0)
         whole = np.bincount(memory["hedge"][legs], short, len(wanted))[memory["hedge"][legs]]
         part = np.divide(short, whole, out=np.zeros_like(short), where=whole > 0)
-        amount = self._bearable(market, book, 1, wanted[memory["hedge"][legs]] * part)
+        amount = self._bearable(market, memory["hedge"][legs], book, 1, wanted[memory["hedge"][legs]] * part)
         me.market_order(row, book, 1, np.minimum(amount, short), reduce_only=True, cause=cause)
 
     # ------------------------------------------------------------------ what it sees
@@ -274,6 +280,8 @@ class Hedger(Participant):
         return basis
 
     def _bearable(
-        self, market: Market, book: Entries, side: int, quantity: NDArray[np.float64]
+        self, market: Market, hedges: Entries, book: Entries, side: int, quantity: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        return bearable(market, book, side, quantity, self.parameters.participation, self.parameters.careless)
+        p = self.parameters
+        least = np.maximum(in_coins(market, book, p.careless), self.memory["size"][hedges] / p.parts)
+        return bearable(market, book, side, quantity, p.participation, least)

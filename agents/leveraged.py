@@ -27,11 +27,12 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents.alarms import Entries, appoint, due, forget, open_diary, open_levels, reached, unwatch, watch
-from agents.crowd import bearable, register
+from agents.crowd import bearable, in_coins, register
 
 ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
 
-CLOSE, OPEN, PLAN, ADD = range(4)  # appointments
+CLOSE, OPEN, BUILD, ADD = range(4)  # appointments
+TRIES = 400  # orders after which an opening is left as it is
 STOP, CALL, PROFIT = range(3)  # price levels
 FALLING = np.array([[1.0], [1.0], [-1.0]])  # a stop and a call wait for the price to go against the position
 LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
@@ -104,7 +105,7 @@ class Leveraged(Participant):
             ge=0,
         )
         slow_spread: float = parameter(1.0, "Standard deviation of its log", unit="log seconds", ge=0, le=3)
-        hold: float = parameter(12.0, "Mean time a position is held in calm", unit="hours", gt=0)
+        hold: float = parameter(48.0, "Mean time a position is held in calm", unit="hours", gt=0)
         idle: float = parameter(
             0.25, "Mean time from a routine close to the next opening", unit="hours", gt=0
         )
@@ -122,11 +123,17 @@ class Leveraged(Participant):
         )  # fmt: skip
         trend: float = parameter(300.0, "Memory of that trend", unit="seconds", gt=0)
         leverage: float = parameter(5.0, "Leverage of an account that starts flat", unit="1", gt=0, le=125)
-        participation: float = parameter(
-            0.25, "Largest order over the visible depth within 1 %", unit="share of depth", gt=0
+        haste: float = parameter(
+            0.25, "Largest order of who must out, over visible depth within 1 %", unit="share of depth", gt=0
+        )
+        patience: float = parameter(
+            0.02, "Largest order of who has time, over visible depth within 1 %", unit="share of depth", gt=0
         )
         careless: float = parameter(
             10_000.0, "Orders up to this do not look at depth", unit="quote units", ge=0
+        )
+        parts: int = parameter(
+            20, "Parts that a position is closed in at most, when in haste", unit="orders", ge=1
         )
         retry: float = parameter(
             5.0, "Time until a close that was not filled is sent again", unit="seconds", gt=0
@@ -162,7 +169,8 @@ class Leveraged(Participant):
             group_book=kinds // 2, group_side=np.where(kinds % 2, 1.0, -1.0),
             slow=np.full(len(kinds), np.nan),
             purse=purse, held=np.zeros(n, np.bool_), why=np.zeros(n, np.int8),
-            usual=np.zeros(n), leverage=np.full(n, self.parameters.leverage), stake=np.zeros(n),
+            usual=np.zeros(n), goal=np.zeros(n),
+            tries=np.zeros(n, np.int64), leverage=np.full(n, self.parameters.leverage), stake=np.zeros(n),
             heard=np.zeros(n), asked=np.zeros(n, np.bool_),
             looked=np.array([-np.inf]), begun=np.zeros(1, np.bool_),
         )  # fmt: skip
@@ -194,7 +202,7 @@ class Leveraged(Participant):
             memory["looked"][0] = me.time
             self._look(me)
         for kind, entries in due(memory, me.time):
-            (self._close, self._open, self._plan, self._add)[kind](me, market, entries)
+            (self._close, self._open, self._build, self._add)[kind](me, market, entries)
 
     def _begin(self, me: Me, market: Market) -> None:
         """First prices are there: plan for what is held, stagger what is not."""
@@ -210,12 +218,6 @@ class Leveraged(Participant):
         memory, p = self.memory, self.parameters
         row, book = memory["row"][entries], memory["book"][entries]
         quantity = me.position(row, book)
-        missed = quantity * memory["side"][entries] <= 0
-        if missed.any():  # the opening waits at the venue's gateway, or was not filled
-            late = missed & (me.waiting(row) > 0)
-            appoint(memory, PLAN, entries[late], me.time + p.retry)
-            self._come_back(me, entries[missed & ~late], p.idle)
-            entries, row, book, quantity = (x[~missed] for x in (entries, row, book, quantity))
         if len(entries) == 0:
             return
         side, mark = memory["side"][entries], market.mark[book]
@@ -271,7 +273,13 @@ class Leveraged(Participant):
         memory["why"][ready[memory["why"][ready] == LOST]] = ROUTINE
         row, book = memory["row"][ready], memory["book"][ready]
         position = me.position(row, book)
-        quantity = bearable(market, book, -position, np.abs(position), p.participation, p.careless)
+        hasty = CAUSE[memory["why"][ready]] > 0
+        least = np.maximum(
+            in_coins(market, book, p.careless),
+            memory["usual"][ready] / np.where(hasty, p.parts, 10 * p.parts),
+        )
+        share = np.where(hasty, p.haste, p.patience)
+        quantity = bearable(market, book, -position, np.abs(position), share, least)
         for number, cause in enumerate(CAUSES):
             now = CAUSE[memory["why"][ready]] == number
             if now.any():
@@ -307,23 +315,33 @@ class Leveraged(Participant):
         willing = me.uniform("open", row) < 0.25 * np.exp(np.clip(np.nan_to_num(pull), -5.0, 1.386))
         self._come_back(me, entries[~willing], p.idle)
         entries, row = entries[willing], row[willing]
-        flat = me.lots(row, memory["book"][entries]) == 0
-        appoint(memory, PLAN, entries[~flat], me.time + p.retry)  # an opening that came late after all
-        entries, row = entries[flat], row[flat]
-        if len(entries) == 0:
-            return
         equity = me.equity(row)
         poor = equity < 0.1 * memory["stake"][entries]
         self._refill(me, market, entries[poor & (memory["purse"][entries] >= 0)])
         able = ~poor & (equity > 0)
         entries, row, equity = entries[able], row[able], equity[able]
-        book, side = memory["book"][entries], memory["side"][entries]
+        book = memory["book"][entries]
         quantity = equity * memory["leverage"][entries] / market.mark[book]
         usual = memory["usual"][entries]
         quantity = np.where(usual > 0, np.minimum(quantity, usual), quantity)
-        quantity = bearable(market, book, side, np.nan_to_num(quantity), p.participation, p.careless)
+        memory["goal"][entries], memory["tries"][entries] = np.nan_to_num(quantity), 0
+        self._build(me, market, entries)
+
+    def _build(self, me: Me, market: Market, entries: Entries) -> None:
+        """Buy (or sell) towards the wanted size, as the book bears; then plan for what has become of it."""
+        memory, p = self.memory, self.parameters
+        row, book, side = memory["row"][entries], memory["book"][entries], memory["side"][entries]
+        goal, has = memory["goal"][entries], me.position(row, book) * side
+        memory["tries"][entries] += 1
+        done = (has >= 0.95 * goal) | (memory["tries"][entries] > TRIES)
+        self._plan(me, market, entries[done & (has > 0)])
+        self._come_back(me, entries[done & (has <= 0)], p.idle)
+        appoint(memory, BUILD, entries[~done], me.time + p.retry)
+        sends = ~done & (me.waiting(row) == 0)
+        row, book, side, goal, has = (x[sends] for x in (row, book, side, goal, has))
+        least = np.maximum(in_coins(market, book, p.careless), goal / (10 * p.parts))
+        quantity = bearable(market, book, side, goal - has, p.patience, least)
         me.market_order(row, book, side, quantity, cause="decision")
-        appoint(memory, PLAN, entries, me.time + p.retry)
 
     def _add(self, me: Me, market: Market, entries: Entries) -> None:
         """Answer the margin call: send money from the purse. It helps if it arrives in time."""

@@ -310,7 +310,14 @@ def test_shorts_take_profit_in_a_fall_and_longs_of_the_same_plan_do_not() -> Non
 def test_large_positions_leave_in_parts_that_the_book_bears() -> None:
     model = market(fund=1e9)
     heard = Hearsay(model, "crowd")
-    settings = {**QUIET, "stop_share": 1.0, "stop_far": 0.31, "careless": 10.0, "participation": 0.25}
+    settings = {
+        **QUIET,
+        "stop_share": 1.0,
+        "stop_far": 0.31,
+        "careless": 10.0,
+        "haste": 0.25,
+        "parts": 10_000,
+    }
     longs = crowd(model, LeveragedLong, 3, 5.0, **settings)
     go(model, Desk(model, falling(0.10), depth=8.0), longs, steps=400)
     assert max(lots for *_, lots in heard.of("stop")) <= 0.25 * 8.0 / LOT + 1
