@@ -415,17 +415,20 @@ def reducible(s, slot):
     """Lots that a resting reduce-only order can still close once all that comes before it has been filled."""
     o = s.orders[slot]
     held = -o.side * s.positions[o.position].qty
+    now = s.meta[0].now
     other = s.rows[o.row].orders
     while other != NONE:
         x = s.orders[other]
-        if x.book == o.book and x.side == o.side and x.price != o.price and o.side * x.price > o.side * o.price:
-            held -= x.qty
+        if x.book == o.book and x.side == o.side and o.side * x.price > o.side * o.price:
+            if x.expiry == 0 or x.expiry > now:
+                held -= x.qty
         other = x.row_next
     other = o.prev
     while other != NONE:
-        if s.orders[other].row == o.row:
-            held -= s.orders[other].qty
-        other = s.orders[other].prev
+        x = s.orders[other]
+        if x.row == o.row and (x.expiry == 0 or x.expiry > now):
+            held -= x.qty
+        other = x.prev
     if held > o.qty:
         return o.qty
     return held if held > 0 else 0
