@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -81,8 +82,8 @@ def simulate(scenario: Any, seed: int, check: bool, report: Callable[[int, int],
         report(done, total)
         spent = time.perf_counter() - began
         piece = max(1, min(2 * piece, int(piece * _REPORT_EVERY / max(spent, 1e-6))))
-    recording: Recording = model.recorder.finish()
-    return recording
+    assert model.recorder is not None  # build makes one unless told otherwise
+    return model.recorder.finish()
 
 
 def run_many(
@@ -271,6 +272,14 @@ def _context(ready: list[str]) -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(ready)
+    # The server would die of a Ctrl-C while it still imports. A blocked signal stays blocked in it from birth, and
+    # waits for us here; the tracker comes first because its start would lift the block.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
