@@ -56,7 +56,14 @@ def measure(run: Run, target: Target) -> Measure:
 
 def fall_largest_perp(run: Run, target: Target) -> Measure:
     book = readings.largest_perp(run)
-    return Measure(readings.fall(run, book, readings.covered(run, target["window"])[1]), book)
+    fall = readings.fall(run, book, readings.covered(run, target["window"])[1])
+    return Measure(fall, f"{book}; {_drift(run, book):+.1f} % before the news")
+
+
+def _drift(run: Run, book: str) -> float:
+    """Move of a book's last price from the run's start to the news, %: a fall that came before is no answer."""
+    first = readings.filled(run.column("last", book=book))[run.time > 0][0]
+    return 100.0 * (readings.opening_price(run, book) / float(first) - 1.0)
 
 
 def fall_usd_spot(run: Run, target: Target) -> Measure:

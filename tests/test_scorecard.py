@@ -97,6 +97,7 @@ def test_reference_files_load() -> None:
 
 def test_the_real_path_gives_the_sheets_numbers(run: Run) -> None:
     assert value(run, "1") == pytest.approx(13.11, abs=0.01)
+    assert estimators.measure(run, TARGETS["1"]).note == "binance:BTC-PERP; +0.0 % before the news"
     assert value(run, "3") == pytest.approx(30, abs=1)
     assert value(run, "4") == pytest.approx(3.5, abs=0.05)
     assert value(run, "6") == pytest.approx(11.2, abs=0.7)
