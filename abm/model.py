@@ -33,6 +33,26 @@ Ints = NDArray[np.int64]
 VOLATILITY_HALF_LIFE = 60.0  # seconds, of the published volatility
 
 
+def seconds(model: CascadeModel) -> float:
+    """Seconds since the start."""
+    return model.now / 1000.0
+
+
+def open_interest(model: CascadeModel) -> float:
+    """Open interest of all contracts, dollars at mark."""
+    b = model.state.books
+    value = b["open_interest"] * (b["unit"] * (b["mark"] / 1024.0)) / model.books.scale * model.books.dollar
+    return float(value.sum())
+
+
+def liquidated(model: CascadeModel) -> float:
+    """Positions liquidated in the last step, dollars."""
+    return float(model.liquidated)
+
+
+REPORTERS = {"seconds": seconds, "open_interest": open_interest, "liquidated": liquidated}
+
+
 class ConservationError(RuntimeError):
     """The books of the economy do not balance: a fault of the engine, never of a scenario."""
 
@@ -93,6 +113,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.participants: list[Participant] = []
         self.desks: dict[str, Me] = {}
         self.step_number = 0
+        self.liquidated = 0.0
         self._decay = 1.0 - 2.0 ** (-clock.step / VOLATILITY_HALF_LIFE)
         self._gateway_delay = np.zeros((RING, len(self.venue_names)))
         self._withdrawals = np.ones((RING, len(self.venue_names)), bool)
@@ -109,6 +130,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             ("adl", self.deleverage),
             ("record", self.record),
         ]
+        self.datacollector = mesa.DataCollector(model_reporters=REPORTERS)
         if recorder is not None:
             recorder.attach(self)
 
@@ -151,6 +173,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             me.set_assets(self.asset_names, self.asset_scales)
             me.attach(self.network)
             self.desks[participant.name] = me
+        self._tie_streams = {name: stream_of(self.seed_number, name, "tie") for name in self.desks}
         self._schedule_news()
         for b in np.flatnonzero(self.books.kind == 0):
             waterfall.anchor(s.address, int(b))
@@ -220,6 +243,11 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if len(arrived):
             self.state.grow("holdings", self.state.count("holdings") + len(arrived) + 4)
             self._credit(arrived["row_to"], arrived["asset"], arrived["amount"])
+            for t in arrived:
+                row, asset = int(t["row_to"]), int(t["asset"])
+                self._note(
+                    "transfer_arrived", row=row, asset=asset, value=int(t["amount"]), parent=int(t["event"])
+                )
 
     def decide(self) -> None:
         """3. Every participant looks and answers."""
@@ -291,6 +319,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
         venues = s.venues[: len(self.venue_names)]
+        unit = self.asset_scales[venues["settle"]] * self.asset_values[venues["settle"]]
+        self.liquidated = ((venues["liquidated_long"] + venues["liquidated_short"]) / unit).sum()
+        self.datacollector.collect(self)
         self._gateway_delay[place] = venues["delay"] / 1e6
         self._withdrawals[place] = self.network.withdrawals_open[: len(self.venue_names)]
         number = self.step_number - self.clock.burn_in_steps
@@ -333,9 +364,11 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             new = me.outbox[0] if len(me.outbox) == 1 else np.concatenate(me.outbox)
             me.outbox.clear()
             rows = new["row"]
-            own = s.rows["key"][rows]
-            nth = np.arange(len(new), dtype=np.int64)
-            tie = bits(stream_of(self.seed_number, me.name, "tie"), own + nth, self.step_number)
+            # by what the message is, not by how many came before it: another row's absence changes nothing
+            own = (
+                s.rows["key"][rows] + 8191 * new["book"].astype(np.int64) + 131071 * new["ref"] + new["side"]
+            )
+            tie = bits(self._tie_streams[me.name], own, self.step_number)
             new["tie"] = (tie >> np.uint64(44)).astype(np.int64)
             new["arrive"] = self.now * 1000 + me._latency_us + s.venues["latency"][s.rows["venue"][rows]]
             n = s.count("inbox")
@@ -403,6 +436,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         asset: int = -1,
         value: int = 0,
         amount: int = 0,
+        parent: int = -1,
     ) -> int:
         """Add an event; returns its id."""
         s = self.state
@@ -410,7 +444,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         i = int(m["events"][0])
         s.grow("events", i + 2)
         e = s.events[i : i + 1]
-        e["id"], e["parent"], e["time"] = m["next_event"][0], -1, self.now
+        e["id"], e["parent"], e["time"] = m["next_event"][0], parent, self.now
         e["kind"], e["cause"], e["row"], e["other"] = EVENT_KINDS.index(kind), 0, row, -1
         e["book"], e["asset"], e["side"], e["price"], e["qty"] = book, asset, 0, 0, 0
         e["venue"] = s.rows["venue"][row] if row >= 0 else venue
