@@ -101,6 +101,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("accounts", "maintenance", "settlement asset", "maintenance margin"),
     Column("accounts", "leverage", "", "notional over equity"),
     Column("accounts", "notional", "settlement asset", "open positions at the mark, both sides added"),
+    Column(
+        "accounts", "coins", "USD", "coins and other assets owned beside the settlement asset, at spot prices"
+    ),
     Column("positions", "row", "", "account"),
     Column("positions", "book", "", "book"),
     Column("positions", "quantity", "coins", "signed size"),

@@ -92,7 +92,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.recorder = recorder
         self.asset_names, self.coin_names, self.venue_names = list(assets), list(contracts), list(venues)
         self.asset_scales = np.array([10**a.decimals for a in assets.values()], np.float64)
-        self.asset_values = np.array([1.0 / a.value for a in assets.values()], np.float64)
+        self.asset_values = np.array([a.value for a in assets.values()], np.float64)
         self.network = Network(
             network,
             self.venue_names,
@@ -319,7 +319,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
         venues = s.venues[: len(self.venue_names)]
-        unit = self.asset_scales[venues["settle"]] * self.asset_values[venues["settle"]]
+        unit = self.asset_scales[venues["settle"]] / self.asset_values[venues["settle"]]
         self.liquidated = ((venues["liquidated_long"] + venues["liquidated_short"]) / unit).sum()
         self.datacollector.collect(self)
         self._gateway_delay[place] = venues["delay"] / 1e6
@@ -493,7 +493,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         ).split()
         out = np.zeros(len(self.venue_names), [(name, "f8") for name in names])
         v = s.venues[: len(self.venue_names)]
-        unit = self.asset_scales[v["settle"]] * self.asset_values[v["settle"]]
+        unit = self.asset_scales[v["settle"]] / self.asset_values[v["settle"]]
         for name in ("liquidated_long", "liquidated_short", "adl", "takeover"):
             out[name] = v[name] / unit
         for i in range(len(v)):
@@ -561,6 +561,13 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             mmr[mine] = np.abs(worth[mine]) * (table["mmr"][k] / 1e8) - table["cum"][k]
         np.add.at(maintenance, p["row"], mmr)
         equity = cash + value
+        coins = np.zeros(n)
+        other = held[~settles]
+        np.add.at(
+            coins,
+            other["row"],
+            other["amount"] / self.asset_scales[other["asset"]] * self._worths()[other["asset"]],
+        )
         accounts = {
             "row": np.arange(n, dtype=np.int32),
             "owner": np.array(rows["owner"]),
@@ -573,6 +580,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             "maintenance": maintenance / scale,
             "leverage": gross / np.where(equity > 0, equity, np.nan),
             "notional": gross / scale,
+            "coins": coins,
         }
         with np.errstate(divide="ignore", invalid="ignore"):
             rate = mmr / np.abs(worth)
@@ -591,6 +599,17 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             "liquidation_price": np.where(price > 0, price, np.nan),
         }
         return accounts, positions
+
+    def _worths(self) -> NDArray[np.float64]:
+        """Dollars that one of each asset is worth now: the mean mid of its spot books, else its value at the start."""
+        s, info = self.state, self.books
+        worth = np.array(self.asset_values)
+        price = s.books["mark"] / 1024.0 * info.tick * info.dollar
+        for a in range(len(worth)):
+            mine = (info.kind == 1) & (info.base == a)
+            if mine.any():
+                worth[a] = price[mine].mean()
+        return worth
 
     def _balance(self, phase: str) -> None:
         """Stop at once if anything was created or lost."""
