@@ -105,3 +105,22 @@ def test_without_news_nobody_is_liquidated() -> None:
     assert run.venues["liquidated_long"].sum() + run.venues["liquidated_short"].sum() < 1e5  # USD
     assert np.nanmin(run.books["low"]) > 0.98 * 116605.1
     assert (run.books["spread_bp"].mean(axis=0) < 5).all()
+
+
+def test_the_same_news_without_leverage_liquidates_nobody_and_falls_less() -> None:
+    one = "[[1.0, 1.0, 1.0]]"
+    run = recorded(
+        ("population.longs.opening.distance", "{}"),
+        ("population.shorts.opening.distance", "{}"),
+        *((f"population.{name}.opening.leverage", one) for name in ("longs", "holders", "shorts")),
+    )
+    assert run.venues["liquidated_long"].sum() == 0
+    assert run.venues["adl"].sum() == 0
+    with_leverage = np.nanmin(recorded().books["low"], axis=0)
+    assert (np.nanmin(run.books["low"], axis=0) > with_leverage * 1.01).all()
+
+
+def test_every_parameter_of_the_built_in_parts_says_what_it_is_and_where_its_default_comes_from() -> None:
+    table = config.parameter_table()
+    assert len(table) > 200
+    assert [row.path for row in table if not (row.description and row.source)] == []
