@@ -93,6 +93,9 @@ CODES = (
 
 MAX_PRICE = 1 << 31
 MAX_LOTS = 1 << 46
+MAX_VALUE = (
+    1 << 55
+)  # of one order in quote units ($36 billion): what is computed from it stays far inside 63 bits
 
 
 @inlined
@@ -238,6 +241,12 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
         return BAD_PRICE
     if qty < 1 or qty > MAX_LOTS or (bk.largest > 0 and qty > bk.largest and (flags & ENGINE) == 0):
         return BAD_SIZE
+    if (flags & ENGINE) == 0:
+        ticks = (bk.mark >> 10) + 1
+        if price > ticks and (flags & (IOC | FOK)) == 0:
+            ticks = price
+        if qty > MAX_VALUE // (ticks * bk.unit) or qty > (1 << 62) // bk.lot_base:
+            return BAD_SIZE
     if expiry != 0 and expiry <= s.meta[0].now:
         return EXPIRED
     if bk.band > 0 and bk.mark > 0 and (flags & ENGINE) == 0:
@@ -296,6 +305,8 @@ def check_money_at(address, row, b, side, price, qty, flags):
             paid = touched
         worse = side * ((paid << 10) - bk.mark)
         if worse > 0:
+            if (after - before) * bk.unit > (1 << 62) // ((worse >> 10) + 1):
+                return NO_MARGIN
             need += at_price((after - before) * bk.unit, worse)
     if free_margin(s, row) < need:
         return NO_MARGIN

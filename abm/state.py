@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numba import carray
@@ -144,7 +145,9 @@ BUCKETS = 4096
 WHEEL = 1024
 NONE = -1
 
-_LIVE: dict[int, State] = {}  # states by address, for kernels that run as plain Python
+_LIVE: WeakValueDictionary[int, State] = (
+    WeakValueDictionary()
+)  # by address, for kernels that run as plain Python
 
 
 def _constructor() -> Any:
@@ -214,9 +217,6 @@ class State:
         self.address = int(self._table.ctypes.data)
         _LIVE[self.address] = self
         self._rebuild()
-
-    def __del__(self) -> None:
-        _LIVE.pop(getattr(self, "address", 0), None)
 
     def _rebuild(self) -> None:
         for i, name in enumerate(NAMES):

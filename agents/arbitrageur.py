@@ -40,17 +40,23 @@ class Arbitrageur(Participant):
             source="8-15 in a reduced model", gt=0,
         )  # fmt: skip
         limit_minor: float = parameter(
-            2.0, "The same for other coins", unit="multiple of its calm depth within 1 %", source="1.5-3", gt=0
+            2.0,
+            "The same for other coins",
+            unit="multiple of its calm depth within 1 %",
+            source="1.5-3",
+            gt=0,
         )
         limit_spot: float = parameter(
             0.25, "Limit at a spot book over that at perpetuals", unit="share", source="0.1-0.3", ge=0, le=10
         )
         bar: float = parameter(
-            1.75, "z: risk bar in standard deviations", unit="1", source="Hautsch, Scheuch and Voigt 2024", ge=0
+            1.75,
+            "z: risk bar in standard deviations",
+            unit="1",
+            source="Hautsch, Scheuch and Voigt 2024",
+            ge=0,
         )
-        execution: float = parameter(
-            0.25, "Time at risk until both legs are filled", unit="seconds", ge=0
-        )
+        execution: float = parameter(0.25, "Time at risk until both legs are filled", unit="seconds", ge=0)
         settlement: float = parameter(
             600.0, "Time to undo a position without a transfer", unit="seconds", ge=0
         )
@@ -181,7 +187,10 @@ class Arbitrageur(Participant):
         fee = p.fees * np.asarray(books.taker_fee)[book] + 0.5 * p.bar * sigma[book] * np.sqrt(p.execution)
         shut = np.asarray(market.halted)[book] | (me.waiting(row) > 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            bid, ask = np.log(np.asarray(market.bid) * convert)[book], np.log(np.asarray(market.ask) * convert)[book]
+            bid, ask = (
+                np.log(np.asarray(market.bid) * convert)[book],
+                np.log(np.asarray(market.ask) * convert)[book],
+            )
         spot = np.asarray(books.kind)[book] == 1
         net = np.bincount(m["cell"], m["held"] - m["home"], len(table))
         sellable = np.isfinite(bid) & ~shut & ~(spot & (m["held"] <= 0)) & (used > -1.0)
@@ -194,7 +203,9 @@ class Arbitrageur(Participant):
         every = np.arange(len(table))
         a, b = table[every, cheap], table[every, dear]  # stations to buy at, to sell at
         profit = sell[b] - buy[a]
-        largest = np.maximum.reduceat(m["limit"], np.searchsorted(m["cell"], every)) if len(every) else np.zeros(0)
+        largest = (
+            np.maximum.reduceat(m["limit"], np.searchsorted(m["cell"], every)) if len(every) else np.zeros(0)
+        )
         naked = np.abs(net) > p.even * largest
         go = (profit > 0) & (a != b)
         if not (go | naked).any():
@@ -203,7 +214,9 @@ class Arbitrageur(Participant):
         seen_bid = np.nan_to_num(np.asarray(market.depth_bid)[0])
         price = np.exp(np.where(np.isfinite(ask), ask, bid)) / convert[book]
         most_buy = np.minimum((1.0 - used) * m["limit"], p.depth_part * seen_ask[book])
-        most_buy = np.minimum(most_buy, np.where(spot, 0.95 * cash / np.maximum(price, 1e-300), np.inf)).clip(0.0)
+        most_buy = np.minimum(most_buy, np.where(spot, 0.95 * cash / np.maximum(price, 1e-300), np.inf)).clip(
+            0.0
+        )
         most_sell = np.minimum((1.0 + used) * m["limit"], p.depth_part * seen_bid[book])
         most_sell = np.minimum(most_sell, np.where(spot, m["held"], np.inf)).clip(0.0)
         # the displayed depth within 0.5 % as a slope: the gap closes by `take` when both sides are eaten so far

@@ -83,13 +83,12 @@ def bearable(
     from, but `least` coins (an array like `quantity`) in any case: small orders do not look at depth.
     """
     depth = np.where(np.asarray(side) > 0, market.depth_ask[1, book], market.depth_bid[1, book])
-    most: NDArray[np.float64] = np.maximum(participation * np.nan_to_num(depth), np.nan_to_num(least))
+    most: NDArray[np.float64] = np.fmax(participation * depth, least)
     return np.minimum(quantity, most)
 
 
 def in_coins(market: Market, book: Entries, amount: float) -> NDArray[np.float64]:
     """An amount of the quote asset in coins at the mid, or the last price where a side is empty; 0 if unknown."""
     mid = market.mid[book]
-    price = np.where(np.isfinite(mid), mid, market.last[book])
-    coins: NDArray[np.float64] = np.nan_to_num(amount / np.where(price > 0, price, np.nan))
+    coins: NDArray[np.float64] = np.fmax(amount / np.where(mid > 0, mid, market.last[book]), 0.0)
     return coins

@@ -108,8 +108,13 @@ def majors(books: Any) -> NDArray[np.bool_]:
     return result
 
 
-SAMPLE, HALF_LIFE = 5.0, 60.0  # s, of the volatility of a coin: returns over the first, averaged over the second
-QUIET = 3e-5  # least calm volatility reckoned with, per square root of a second: the bounce of one tick or order
+SAMPLE, HALF_LIFE = (
+    5.0,
+    60.0,
+)  # s, of the volatility of a coin: returns over the first, averaged over the second
+QUIET = (
+    3e-5  # least calm volatility reckoned with, per square root of a second: the bounce of one tick or order
+)
 
 
 def calm(market: Any) -> Floats:
@@ -135,7 +140,9 @@ def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats)
         log = np.log(np.asarray(market.mid) * convert)
     change = log - memory["stress_log"]
     seen = np.where(np.isfinite(change), np.maximum(weight, 1e-12), 0.0)
-    moved = by_coin(market.books, seen * np.nan_to_num(change)) / np.maximum(by_coin(market.books, seen), 1e-12)
+    moved = by_coin(market.books, seen * np.nan_to_num(change)) / np.maximum(
+        by_coin(market.books, seen), 1e-12
+    )
     since = market.time - memory["stress_time"]
     if np.isfinite(since):
         new, old = moved**2 / since / calm(market) ** 2, memory["stress"] ** 2

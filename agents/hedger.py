@@ -72,8 +72,8 @@ class Hedger(Participant):
         careless: float = parameter(
             10_000.0, "Orders up to this do not look at depth", unit="quote units", ge=0
         )
-        parts: int = parameter(50, "Parts that a leg is traded in at most", unit="orders", ge=1)
-        slices: float = parameter(5.0, "Time between slices of what is larger", unit="seconds", gt=0)
+        parts: int = parameter(20, "Parts that a leg is traded in at most", unit="orders", ge=1)
+        slices: float = parameter(10.0, "Time between slices of what is larger", unit="seconds", gt=0)
 
     parameters: Parameters
 
@@ -161,7 +161,7 @@ class Hedger(Participant):
         appoint(memory, MEND, loose, me.time + lag)
 
         able = (memory["spot"] >= 0) & (short < 0) & ~np.isfinite(memory["when"][LEAVE])
-        pays = everyone[able & (self._basis(market) < -memory["bound"])]
+        pays = everyone[able & (self._basis(market, everyone) < -memory["bound"])]
         memory["why"][pays] = BASIS
         appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[pays]))
         heard = me.heard(row)
@@ -204,7 +204,7 @@ class Hedger(Participant):
         memory, p = self.memory, self.parameters
         short, coins = -self._short(me)[hedges], self._coins_held(me, hedges)
         pays = (memory["why"][hedges] == FEAR) | (
-            self._basis(market)[hedges] < -0.25 * memory["bound"][hedges]
+            self._basis(market, hedges) < -0.25 * memory["bound"][hedges]
         )
         goes_on = pays & (np.minimum(short, coins) > 1e-6 * memory["size"][hedges])
         hedges, short, coins = hedges[goes_on], short[goes_on], coins[goes_on]
@@ -262,18 +262,15 @@ class Hedger(Participant):
     def _coins_held(self, me: Me, hedges: Entries) -> NDArray[np.float64]:
         """Coins of the hedges, 0 where there are none."""
         memory = self.memory
-        held = np.zeros(len(hedges))
-        assets = memory["asset"][hedges]
-        for asset in np.unique(assets[assets >= 0]):
-            mine = assets == asset
-            held[mine] = me.balance(memory["place"][hedges[mine]], int(asset))
-        return held
+        asset = memory["asset"][hedges]
+        held = me.balance(np.maximum(memory["place"][hedges], 0), np.maximum(asset, 0))
+        return np.where(asset >= 0, held, 0.0)
 
-    def _basis(self, market: Market) -> NDArray[np.float64]:
+    def _basis(self, market: Market, hedges: Entries) -> NDArray[np.float64]:
         """Perpetual's mid over what the coins would fetch, less one; over the index where quotes differ."""
         memory, books = self.memory, market.books
-        book, spot = memory["book"][memory["main"]], np.maximum(memory["spot"], 0)
-        same = (books.quote[book] == books.quote[spot]) & (memory["spot"] >= 0)
+        book, spot = memory["book"][memory["main"][hedges]], memory["spot"][hedges]
+        same = (books.quote[book] == books.quote[spot]) & (spot >= 0)
         basis: NDArray[np.float64] = (
             market.mid[book] / np.where(same, market.bid[spot], market.index[book]) - 1.0
         )

@@ -32,7 +32,8 @@ from agents.crowd import bearable, in_coins, register
 ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
 
 CLOSE, OPEN, BUILD, ADD = range(4)  # appointments
-TRIES = 400  # orders after which an opening is left as it is
+PATIENT = 4  # times as many parts for who has time
+TRIES = 300  # orders after which an opening is left as it is; one without effect counts as a hundred
 STOP, CALL, PROFIT = range(3)  # price levels
 FALLING = np.array([[1.0], [1.0], [-1.0]])  # a stop and a call wait for the price to go against the position
 LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
@@ -170,7 +171,8 @@ class Leveraged(Participant):
             slow=np.full(len(kinds), np.nan),
             purse=purse, held=np.zeros(n, np.bool_), why=np.zeros(n, np.int8),
             usual=np.zeros(n), goal=np.zeros(n),
-            tries=np.zeros(n, np.int64), leverage=np.full(n, self.parameters.leverage), stake=np.zeros(n),
+            tries=np.zeros(n, np.int64), got=np.zeros(n),
+            leverage=np.full(n, self.parameters.leverage), stake=np.zeros(n),
             heard=np.zeros(n), asked=np.zeros(n, np.bool_),
             looked=np.array([-np.inf]), begun=np.zeros(1, np.bool_),
         )  # fmt: skip
@@ -276,7 +278,7 @@ class Leveraged(Participant):
         hasty = CAUSE[memory["why"][ready]] > 0
         least = np.maximum(
             in_coins(market, book, p.careless),
-            memory["usual"][ready] / np.where(hasty, p.parts, 10 * p.parts),
+            memory["usual"][ready] / np.where(hasty, p.parts, PATIENT * p.parts),
         )
         share = np.where(hasty, p.haste, p.patience)
         quantity = bearable(market, book, -position, np.abs(position), share, least)
@@ -312,7 +314,9 @@ class Leveraged(Participant):
         memory, p = self.memory, self.parameters
         row = memory["row"][entries]
         pull = p.chase * 100.0 * memory["side"][entries] * self._trend(market)[memory["group"][entries]]
-        willing = me.uniform("open", row) < 0.25 * np.exp(np.clip(np.nan_to_num(pull), -5.0, 1.386))
+        willing = me.uniform("open", row) < 0.25 * np.exp(
+            np.clip(np.where(np.isfinite(pull), pull, 0.0), -5.0, 1.386)
+        )
         self._come_back(me, entries[~willing], p.idle)
         entries, row = entries[willing], row[willing]
         equity = me.equity(row)
@@ -321,10 +325,11 @@ class Leveraged(Participant):
         able = ~poor & (equity > 0)
         entries, row, equity = entries[able], row[able], equity[able]
         book = memory["book"][entries]
-        quantity = equity * memory["leverage"][entries] / market.mark[book]
+        quantity = 0.95 * equity * memory["leverage"][entries] / market.mark[book]
         usual = memory["usual"][entries]
         quantity = np.where(usual > 0, np.minimum(quantity, usual), quantity)
-        memory["goal"][entries], memory["tries"][entries] = np.nan_to_num(quantity), 0
+        memory["goal"][entries], memory["tries"][entries] = np.fmax(quantity, 0.0), 0
+        memory["got"][entries] = 0.0
         self._build(me, market, entries)
 
     def _build(self, me: Me, market: Market, entries: Entries) -> None:
@@ -332,14 +337,18 @@ class Leveraged(Participant):
         memory, p = self.memory, self.parameters
         row, book, side = memory["row"][entries], memory["book"][entries], memory["side"][entries]
         goal, has = memory["goal"][entries], me.position(row, book) * side
-        memory["tries"][entries] += 1
+        stuck = (has <= memory["got"][entries]) & (memory["tries"][entries] > 0) & (me.waiting(row) == 0)
+        memory["tries"][entries] += np.where(stuck, 100, 1)
+        memory["got"][entries] = has
         done = (has >= 0.95 * goal) | (memory["tries"][entries] > TRIES)
+        # the venue let it have less than it wanted: next time with less leverage
+        memory["leverage"][entries[done & (has < 0.5 * goal)]] *= 0.7
         self._plan(me, market, entries[done & (has > 0)])
         self._come_back(me, entries[done & (has <= 0)], p.idle)
         appoint(memory, BUILD, entries[~done], me.time + p.retry)
         sends = ~done & (me.waiting(row) == 0)
         row, book, side, goal, has = (x[sends] for x in (row, book, side, goal, has))
-        least = np.maximum(in_coins(market, book, p.careless), goal / (10 * p.parts))
+        least = np.maximum(in_coins(market, book, p.careless), goal / (PATIENT * p.parts))
         quantity = bearable(market, book, side, goal - has, p.patience, least)
         me.market_order(row, book, side, quantity, cause="decision")
 

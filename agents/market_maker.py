@@ -56,7 +56,9 @@ class MarketMaker(Participant):
         )
         levels: int = parameter(7, "Prices a side", unit="levels", ge=1, le=30)
         near: float = parameter(0.00005, "Offset of the nearest level", unit="share of price", gt=0)
-        far: float = parameter(0.03, "Offset of the last level", unit="share of price", source=TAPE, gt=0, le=0.5)
+        far: float = parameter(
+            0.03, "Offset of the last level", unit="share of price", source=TAPE, gt=0, le=0.5
+        )
         far_daily: float = parameter(
             1.4, "The last level is no farther than this, and all nearer ones in proportion (a dollar-like coin)",
             unit="daily standard deviations", gt=0,
@@ -71,7 +73,10 @@ class MarketMaker(Participant):
             50.0, "Volatility that the width follows at most", unit="multiple of calm volatility", ge=1
         )
         skew: float = parameter(
-            1.0, "Shift of the price at full inventory, in standard deviations of the unwinding time", unit="1", ge=0
+            1.0,
+            "Shift of the price at full inventory, in standard deviations of the unwinding time",
+            unit="1",
+            ge=0,
         )
         unwinding: float = parameter(3600.0, "Time in which inventory is meant to go", unit="seconds", gt=0)
         skew_stress: float = parameter(
@@ -98,13 +103,24 @@ class MarketMaker(Participant):
             600.0, "Time in which the fair price follows the traded one without flow", unit="seconds", gt=0
         )
         information: float = parameter(
-            0.9, "Part of calm volatility that is public information, without trades", unit="share", ge=0, le=2
+            0.9,
+            "Part of calm volatility that is public information, without trades",
+            unit="share",
+            ge=0,
+            le=2,
         )
         refill: float = parameter(
-            60.0, "Time in which eaten size comes back", unit="seconds", source="30-120 in a reduced model", gt=0
+            60.0,
+            "Time in which eaten size comes back",
+            unit="seconds",
+            source="30-120 in a reduced model",
+            gt=0,
         )
         refill_near: float = parameter(
-            0.005, "Levels nearer than this come back faster, as the root of their offset", unit="share of price", gt=0
+            0.005,
+            "Levels nearer than this come back faster, as the root of their offset",
+            unit="share of price",
+            gt=0,
         )
         pace: float = parameter(3.0, "Time between looks at a book that has not moved", unit="seconds", gt=0)
         patience: float = parameter(
@@ -125,7 +141,11 @@ class MarketMaker(Participant):
             source="0.001-0.01 in a reduced model", ge=0,
         )  # fmt: skip
         unequal: float = parameter(
-            5.0, "Largest loss limit over smallest, for firms of one size", unit="1", source="reduced model", ge=1
+            5.0,
+            "Largest loss limit over smallest, for firms of one size",
+            unit="1",
+            source="reduced model",
+            ge=1,
         )
         look: float = parameter(5.0, "Time between looks at profit and loss", unit="seconds", gt=0)
         dump: float = parameter(90.0, "Time in which inventory is dumped", unit="seconds", gt=0)
@@ -243,7 +263,9 @@ class MarketMaker(Participant):
         fair += p.blend * desks.by_coin(books, weight * step) / total + (1.0 - p.blend) * step
         fair += (1.0 - np.exp(-dt / p.anchor)) * np.where(np.isfinite(mid), mid, 0.0)
         common = fair + np.log(convert)
-        fair += (1.0 - np.exp(-dt / p.pull)) * p.blend * (desks.by_coin(books, weight * common) / total - common)
+        fair += (
+            (1.0 - np.exp(-dt / p.pull)) * p.blend * (desks.by_coin(books, weight * common) / total - common)
+        )
         fair += p.information * np.sqrt(dt) * self._tide(me, market)
 
     def _tide(self, me: Me, market: Market) -> Floats:
@@ -263,7 +285,9 @@ class MarketMaker(Participant):
         stress = desks.stress(m, market, convert, m["target"])
         if p.withdraws:
             left = np.maximum(stress**-p.withdrawal, p.floor)
-            m["left"][:] = np.where(np.asarray(market.withdrawals_open)[market.books.venue], left, left * p.stuck)
+            m["left"][:] = np.where(
+                np.asarray(market.withdrawals_open)[market.books.venue], left, left * p.stuck
+            )
 
     def _due(self, me: Me, market: Market) -> Ints:
         """Stations to be looked at: by turns, and at once where the fair price has left the quotes."""
@@ -287,13 +311,21 @@ class MarketMaker(Participant):
         calm = m["calm"][book]
         stress = np.maximum(m["stress"][book], 1.0) if p.withdraws else np.ones(len(book))
         carried = p.own_book * used[0] + (1.0 - p.own_book) * used[1]
-        shift = -p.skew * carried.clip(-1.0, 1.0) * calm * np.sqrt(p.unwinding) * np.minimum(stress, p.skew_stress)
+        shift = (
+            -p.skew
+            * carried.clip(-1.0, 1.0)
+            * calm
+            * np.sqrt(p.unwinding)
+            * np.minimum(stress, p.skew_stress)
+        )
         offset = m["offset"][due] + (p.width * calm * np.minimum(stress, p.widest) * np.sqrt(p.pace))[:, None]
         # sizes: calm size x withdrawal, less on the side that adds to the inventory
         size = m["depth"][due] * m["left"][book] / (price * convert[book])
         late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
         size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
-        room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1).clip(0.0, 1.0)
+        room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1).clip(
+            0.0, 1.0
+        )
         want = size[:, None, None] * room[:, :, None] * m["shape"][due][:, None, :]
         reserve = (fair + shift)[:, None]
         ask, bid = np.asarray(market.ask)[book], np.asarray(market.bid)[book]
@@ -359,7 +391,9 @@ class MarketMaker(Participant):
         price = np.exp(m["fair"][book])
         most = np.stack([0.85 * cash / price, 0.85 * coins], 1)
         want = want.copy()
-        want[here] *= np.minimum(1.0, np.maximum(most, 0.0) / np.maximum(want[here].sum(2), 1e-300))[:, :, None]
+        want[here] *= np.minimum(1.0, np.maximum(most, 0.0) / np.maximum(want[here].sum(2), 1e-300))[
+            :, :, None
+        ]
         return want
 
     # ------------------------------------------------------------------ the balance sheet
@@ -435,7 +469,9 @@ class MarketMaker(Participant):
         left = np.maximum(m["until"][m["firm"][here]] - market.time, market.dt)
         quantity = np.abs(excess) * np.minimum(3.0 * market.dt / left, 1.0)
         side = -np.sign(excess).astype(np.int64)
-        seen = np.where(side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book])
+        seen = np.where(
+            side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book]
+        )
         quantity = np.minimum(quantity, 0.3 * np.nan_to_num(seen))
         go = (quantity >= np.asarray(market.books.lot)[book]) & ~np.asarray(market.halted)[book]
         if go.any():

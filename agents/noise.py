@@ -52,7 +52,12 @@ class Noise(Participant):
             0.2, "Largest order over the depth seen within 0.5 %", unit="share", gt=0, le=1
         )
         activity: float = parameter(
-            0.7, "Exponent b: rate follows (sigma / sigma0)^b", unit="1", source="below 1, see the module", ge=0, lt=1
+            0.7,
+            "Exponent b: rate follows (sigma / sigma0)^b",
+            unit="1",
+            source="below 1, see the module",
+            ge=0,
+            lt=1,
         )
         stress: float = parameter(
             50.0, "Volatility that activity follows at most", unit="multiple of calm volatility", ge=1
@@ -135,10 +140,14 @@ class Noise(Participant):
         lean = 2.0 * p.imbalance * np.tanh(m["mood"][awake]) - (held - m["home"][awake]) / bound
         side = np.where(desks.spread(drawn, book, "side") < 0.5 + 0.5 * lean, 1, -1)
         # size: a share of the depth that is seen on the side to be hit
-        seen = np.where(side > 0, np.asarray(market.depth_ask)[:2, book], np.asarray(market.depth_bid)[:2, book])
+        seen = np.where(
+            side > 0, np.asarray(market.depth_ask)[:2, book], np.asarray(market.depth_bid)[:2, book]
+        )
         seen = np.nan_to_num(seen)
         average = p.turnover * seen[1] / (60.0 * m["rate"][awake])
-        size = average * trades * np.exp(p.dispersion * desks.normal(drawn, book, "size") - p.dispersion**2 / 2)
+        size = (
+            average * trades * np.exp(p.dispersion * desks.normal(drawn, book, "size") - p.dispersion**2 / 2)
+        )
         size = np.minimum(size, p.largest * seen[0])
         self._within_means(me, market, row, book, side, size, held)
         bid, ask = np.asarray(market.bid)[book], np.asarray(market.ask)[book]

@@ -41,13 +41,24 @@ class Value(Participant):
 
         sellers: int = parameter(30, "Rows that are sellers in a book", unit="rows", ge=0, le=100_000)
         selling_major: float = parameter(
-            0.06, "Capital of sellers in major coins", unit="share of open interest", source=f"{MODEL}: 4-10 %", ge=0
+            0.06,
+            "Capital of sellers in major coins",
+            unit="share of open interest",
+            source=f"{MODEL}: 4-10 %",
+            ge=0,
         )
         selling_minor: float = parameter(
-            0.05, "Capital of sellers in other coins", unit="share of open interest", source=f"{MODEL}: 2-8 %", ge=0
+            0.05,
+            "Capital of sellers in other coins",
+            unit="share of open interest",
+            source=f"{MODEL}: 2-8 %",
+            ge=0,
         )
         full: float = parameter(
-            1.5, "Mispricing at which a seller's target is all of its capital", unit="daily standard deviations", gt=0
+            1.5,
+            "Mispricing at which a seller's target is all of its capital",
+            unit="daily standard deviations",
+            gt=0,
         )
         fear: float = parameter(
             1.5, "News times this is what a seller thinks it will do to the price", unit="1", ge=0, le=10
@@ -56,20 +67,38 @@ class Value(Participant):
         pace_spread: float = parameter(0.8, "Standard deviation of its log", unit="1", ge=0, le=3)
         dippers: int = parameter(20, "Rows that are dip buyers in a book", unit="rows", ge=0, le=100_000)
         dip_major: float = parameter(
-            0.018, "Capital of dip buyers in major coins", unit="share of open interest", source=f"{MODEL}: 1.6-2 %",
+            0.018,
+            "Capital of dip buyers in major coins",
+            unit="share of open interest",
+            source=f"{MODEL}: 1.6-2 %",
             ge=0,
         )
         dip_minor: float = parameter(
-            0.055, "Capital of dip buyers in other coins", unit="share of open interest", source=f"{MODEL}: 4-7 %",
+            0.055,
+            "Capital of dip buyers in other coins",
+            unit="share of open interest",
+            source=f"{MODEL}: 4-7 %",
             ge=0,
         )
         start_major: float = parameter(
-            0.05, "Mean distance below value at which they start, major coins", unit="share", source=MODEL, ge=0, lt=1
+            0.05,
+            "Mean distance below value at which they start, major coins",
+            unit="share",
+            source=MODEL,
+            ge=0,
+            lt=1,
         )
         start_minor: float = parameter(
-            0.25, "Mean distance below value at which they start, other coins", unit="share", source=MODEL, ge=0, lt=1
+            0.25,
+            "Mean distance below value at which they start, other coins",
+            unit="share",
+            source=MODEL,
+            ge=0,
+            lt=1,
         )
-        lag: float = parameter(240.0, "Mean lag from there to the first order", unit="seconds", source=MODEL, ge=0)
+        lag: float = parameter(
+            240.0, "Mean lag from there to the first order", unit="seconds", source=MODEL, ge=0
+        )
         spend_least: float = parameter(600.0, "Shortest time in which capital is spent", unit="seconds", gt=0)
         spend_most: float = parameter(960.0, "Longest time in which capital is spent", unit="seconds", gt=0)
         far: int = parameter(6, "Rows with far orders in a book", unit="rows", ge=0, le=100_000)
@@ -101,7 +130,9 @@ class Value(Participant):
         ]
         via, power = desks.conversion(books)
         m = self.memory
-        m.update(via=via, power=power, calm=np.zeros(len(books.name)), looks=np.array(0), ready=np.array(False))
+        m.update(
+            via=via, power=power, calm=np.zeros(len(books.name)), looks=np.array(0), ready=np.array(False)
+        )
         m.update(value=np.full(len(books.name), np.nan), since=np.array(np.nan))
         for name, (row, book) in zip(("sell", "dip", "far"), parts, strict=True):
             m[f"{name}_row"], m[f"{name}_book"], m[f"{name}_capital"] = row, book, np.zeros(len(row))
@@ -134,7 +165,10 @@ class Value(Participant):
             desks.by_coin(books, np.where(perp, value, 0.0)), 1e-9
         )
         coins = per_depth * m["calm"]
-        for name, minor, major in (("sell", p.selling_minor, p.selling_major), ("dip", p.dip_minor, p.dip_major)):
+        for name, minor, major in (
+            ("sell", p.selling_minor, p.selling_major),
+            ("dip", p.dip_minor, p.dip_major),
+        ):
             row, book = m[f"{name}_row"], m[f"{name}_book"]
             share = -np.log(desks.spread(me.uniform(name, row, forever=True), book, "size"))
             share /= np.maximum(np.bincount(book, share, len(books.name)), 1e-300)[book]
@@ -145,7 +179,9 @@ class Value(Participant):
         row, book = m["dip_row"], m["dip_book"]
         drawn = me.uniform("dip", row, forever=True)
         least = np.where(big, p.start_major, p.start_minor)[book]
-        m["dip_start"][:] = np.log1p(-np.minimum(least * (0.6 + 0.8 * desks.spread(drawn, book, "start")), 0.99))
+        m["dip_start"][:] = np.log1p(
+            -np.minimum(least * (0.6 + 0.8 * desks.spread(drawn, book, "start")), 0.99)
+        )
         m["dip_pace"][:] = p.spend_least + (p.spend_most - p.spend_least) * desks.spread(drawn, book, "spend")
         self._place_far(me, market, big)
         m["ready"][...] = True
@@ -178,11 +214,15 @@ class Value(Participant):
         if not news.any():
             return
         daily = (np.nan_to_num(np.asarray(market.calm_volatility)) * np.sqrt(86400.0))[book]
-        wish = ((p.fear * news - gap[book]) / np.maximum(p.full * daily, 1e-9)).clip(-1.0, 1.0) * m["sell_capital"]
+        wish = ((p.fear * news - gap[book]) / np.maximum(p.full * daily, 1e-9)).clip(-1.0, 1.0) * m[
+            "sell_capital"
+        ]
         further = (news != 0) & (wish * np.sign(news) > goal * np.sign(news))
         goal[further] = wish[further]
         # nobody chases: a target is only pursued while the price is on the wrong side of what they expect
-        open_ = (np.abs(goal - done) > 0) & (news != 0) & (np.sign(p.fear * news - gap[book]) == np.sign(news))
+        open_ = (
+            (np.abs(goal - done) > 0) & (news != 0) & (np.sign(p.fear * news - gap[book]) == np.sign(news))
+        )
         drawn = me.uniform("sell", row)
         wakes = desks.spread(drawn, book, "wake") < 1.0 - np.exp(-market.dt / p.slices)
         now = np.flatnonzero(open_ & wakes)
@@ -214,7 +254,9 @@ class Value(Participant):
     ) -> Floats:
         """Send market orders for a part of `rest` (signed coins), by the depth seen; returns what was sent, signed."""
         books, side = market.books, np.where(rest > 0, 1, -1)
-        seen = np.where(side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book])
+        seen = np.where(
+            side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book]
+        )
         size = np.minimum(np.abs(rest) * part, self.parameters.part * np.nan_to_num(seen))
         lot = np.asarray(books.lot)[book]
         size = np.where((size < lot) & (np.abs(rest) >= lot), lot, size)
@@ -246,7 +288,9 @@ class Value(Participant):
         where = desks.spread(me.uniform("far", row, forever=True), book, "far")[:, None]
         m["far_distance"][:] = edge[:, :-1] + where * (edge[:, 1:] - edge[:, :-1])
         # density in calm depths within 1 % per 1 %: distance / parity
-        size = (edge[:, 1:] ** 2 - edge[:, :-1] ** 2) / (2 * parity * 0.01) * (m["calm"][book] / served)[:, None]
+        size = (
+            (edge[:, 1:] ** 2 - edge[:, :-1] ** 2) / (2 * parity * 0.01) * (m["calm"][book] / served)[:, None]
+        )
         quantity = np.stack([size, size], 1)
         cash, coins = self._means(me, market, row, book)
         value = (m["value"][book][:, None] * size * (1.0 - m["far_distance"])).sum(1)
@@ -271,13 +315,19 @@ class Value(Participant):
         value = (m["value"][book] * np.exp(self._news(me, market, row, book)))[:, None]
         ask, bid = np.asarray(market.ask)[book][:, None], np.asarray(market.bid)[book][:, None]
         tick = np.asarray(market.books.tick)[book][:, None]
-        price = np.stack([value * (1.0 - m["far_distance"][which]), value * (1.0 + m["far_distance"][which])], 1)
+        price = np.stack(
+            [value * (1.0 - m["far_distance"][which]), value * (1.0 + m["far_distance"][which])], 1
+        )
         price[:, 0] = np.where(ask > 0, np.minimum(price[:, 0], ask - tick), price[:, 0])
         price[:, 1] = np.where(bid > 0, np.maximum(price[:, 1], bid + tick), price[:, 1])
-        slot = int(m["far_first"]) + (which[:, None] * 2 * p.levels + np.arange(2 * p.levels)).reshape(price.shape)
+        slot = int(m["far_first"]) + (which[:, None] * 2 * p.levels + np.arange(2 * p.levels)).reshape(
+            price.shape
+        )
         i, s, j = np.nonzero(quantity >= np.asarray(market.books.lot)[book][:, None, None])
         if len(i):
-            me.quote(row[i], book[i], slot[i, s, j], 1 - 2 * s, price[i, s, j], quantity[i, s, j], cause="decision")
+            me.quote(
+                row[i], book[i], slot[i, s, j], 1 - 2 * s, price[i, s, j], quantity[i, s, j], cause="decision"
+            )
 
     def _follow(self, me: Me, market: Market) -> None:
         """Stations that have learned something move what is left of their orders to the new value."""
@@ -287,6 +337,10 @@ class Value(Participant):
         if len(which) == 0:
             return
         m["far_heard"][which] = heard[which]
-        slot = int(m["far_first"]) + (which[:, None] * 2 * p.levels + np.arange(2 * p.levels)).reshape(-1, 2, p.levels)
+        slot = int(m["far_first"]) + (which[:, None] * 2 * p.levels + np.arange(2 * p.levels)).reshape(
+            -1, 2, p.levels
+        )
         lots = me.named(slot.ravel())[1].reshape(slot.shape)
-        self._quote_far(me, market, which, lots * np.asarray(market.books.lot)[m["far_book"][which]][:, None, None])
+        self._quote_far(
+            me, market, which, lots * np.asarray(market.books.lot)[m["far_book"][which]][:, None, None]
+        )

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from abm.model import CascadeModel
-
 from abm.recorder import Recorder
 from experiments.checks import bracket_tables
 from experiments.config import Scenario

@@ -19,6 +19,7 @@ from experiments.terms import Floats, Ints, Terms
 
 FALLS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70)
 
+
 @dataclass(frozen=True, eq=False)
 class Census:
     """Accounts as plain arrays, dollars and coins.

@@ -27,7 +27,17 @@ SIZE_INDEX = "Hill 0.75-0.88 on 19,337 public ADL records of Hyperliquid, 10 Oct
 NOT_OF_KIND = {
     "directional": ("apart", "cash", "inventory", "unequal"),
     "hedged": ("side", "cash", "inventory", "unequal"),
-    "desk": ("side", "distance", "isolated", "rest", "apart", "room_at", "reserve", "reserve_accounts", "reserve_at"),
+    "desk": (
+        "side",
+        "distance",
+        "isolated",
+        "rest",
+        "apart",
+        "room_at",
+        "reserve",
+        "reserve_accounts",
+        "reserve_at",
+    ),
 }
 
 

@@ -17,7 +17,9 @@ from abm import random
 class Record:
     """Books given as (venue, coin, kind, quote asset); one price for each, depth that is linear in the distance."""
 
-    def __init__(self, books: list[tuple[str, str, str, str]], prices: list[float], depth: float = 1e8) -> None:
+    def __init__(
+        self, books: list[tuple[str, str, str, str]], prices: list[float], depth: float = 1e8
+    ) -> None:
         venues = list(dict.fromkeys(b[0] for b in books))
         coins = list(dict.fromkeys(b[1] for b in books))
         assets = list(dict.fromkeys([b[3] for b in books] + coins))
@@ -151,12 +153,18 @@ class Pen:
         lots = self.slot_lots[slots]
         return np.where(lots > 0, self.slot_price[slots], np.nan), lots
 
-    def quote(self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "") -> None:
-        for i, b, s, sd, p, q in zip(*np.broadcast_arrays(index, book, slot, side, price, quantity), strict=True):
+    def quote(
+        self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = ""
+    ) -> None:
+        for i, b, s, sd, p, q in zip(
+            *np.broadcast_arrays(index, book, slot, side, price, quantity), strict=True
+        ):
             self.slot_price[s], self.slot_lots[s] = p, round(q / 0.001)
             self.slot_book[s], self.slot_side[s], self.slot_row[s] = b, sd, i
 
-    def _order(self, kind: str, index: Any, book: Any, side: Any, quantity: Any, price: Any, cause: str) -> None:
+    def _order(
+        self, kind: str, index: Any, book: Any, side: Any, quantity: Any, price: Any, cause: str
+    ) -> None:
         for i, b, s, q, p in zip(*np.broadcast_arrays(index, book, side, quantity, price), strict=True):
             self.orders.append(
                 {"kind": kind, "row": int(i), "book": int(b), "side": int(s), "size": float(q), "price": float(p),
