@@ -20,7 +20,7 @@ LEVELS = 4096  # live price levels a side of a book may have
 RING = 64  # steps of public record kept for slow feeds
 
 _STYLE = {"bankruptcy": 0, "market": 1}
-_FUND = {"notional_cap": 0, "drawdown": 1, "vault": 2, "none": 3}
+_FUND = {"notional_cap": 0, "drawdown": 1, "vault": 2, "none": 3, "unlimited": 4}
 _SCORE = {"binance": 0, "bitmex": 1, "okx": 2, "hyperliquid": 3, "profit": 4}
 _ALLOCATE = {"queue": 0, "pro_rata": 1}
 _PRICE = {"bankruptcy": 0, "mark": 1, "previous_mark": 2}

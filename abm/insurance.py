@@ -3,7 +3,8 @@
 - notional_cap: its net notional, with the new position, stays within `cap` times its equity (Binance: 100 %);
 - drawdown: its equity is not down by `cap` or more from its peak (Bybit and OKX: 30 % of the 8 h peak);
 - vault: as long as its own equity at mark is positive (Hyperliquid's liquidator vault);
-- none: never.
+- none: never;
+- unlimited: always, also what is below zero (a null rule: nobody is ever auto-deleveraged, the fund may owe).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from abm.units import at_price, at_rate
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
-NOTIONAL_CAP, DRAWDOWN, VAULT, NO_FUND = range(4)
+NOTIONAL_CAP, DRAWDOWN, VAULT, NO_FUND, UNLIMITED = range(5)
 
 
 @inlined
@@ -57,6 +58,8 @@ def accepts_at(address, venue, row):
     v = s.venues[venue]
     if v.fund_rule == NO_FUND:
         return False
+    if v.fund_rule == UNLIMITED:
+        return True
     equity, _ = equity_and_maintenance(s, v.fund)
     loss, _ = equity_and_maintenance(s, row)
     after = equity + (loss if loss < 0 else 0)

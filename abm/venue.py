@@ -290,9 +290,10 @@ class FundRule(Frozen):
         ge=0,
         le=100,
     )
-    rule: Literal["notional_cap", "drawdown", "vault", "none"] = parameter(
+    rule: Literal["notional_cap", "drawdown", "vault", "none", "unlimited"] = parameter(
         "notional_cap",
-        "When the fund stops taking over and ADL begins; vault = the vault takes all it can margin",
+        "When the fund stops taking over and ADL begins; vault = the vault takes all it can margin; unlimited ="
+        " never, the fund may owe (null run)",
         source=BINANCE_LIQUIDATION,
     )
     disposal: float = parameter(

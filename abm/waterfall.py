@@ -18,7 +18,7 @@ from abm.accounts import (
 )
 from abm.adl import AT_BANKRUPTCY, AT_MARK, PRO_RATA, rank
 from abm.causes import C_ADL, C_LIQUIDATION, E_ADL, E_BANKRUPTCY, E_DEFICIT, E_LIQUIDATION, E_TAKEOVER
-from abm.insurance import VAULT, accepts
+from abm.insurance import UNLIMITED, VAULT, accepts
 from abm.jit import inlined, kernel
 from abm.liquidation import (
     BANKRUPTCY,
@@ -407,7 +407,7 @@ def liquidate_row(address, row):
         elif equity < 0 or below_backstop(s, venue, equity, maintenance):
             if parent == NONE:
                 parent = s.events[new_event(s, E_BANKRUPTCY, NONE, row, NONE)].id
-            if equity >= 0 and accepts(s, venue, row):
+            if (equity >= 0 or v.fund_rule == UNLIMITED) and accepts(s, venue, row):
                 take_over(s, row, parent)
             else:
                 ask_adl(s, row, parent)

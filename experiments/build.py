@@ -65,10 +65,10 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
 
 def enlist(scenario: Scenario, model: CascadeModel) -> Mapping[str, Participant]:
     """One participant for each population entry, in the order of the file: the order of deciding."""
-    from agents import SPECIES  # species of a user's own files join this table here
+    from experiments import extensions
 
     participants: dict[str, Participant] = {}
     for name, entry in scenario.population.items():
-        participants[name] = SPECIES[entry.species](model, name, entry.parameters)
+        participants[name] = extensions.species(entry.species)(model, name, entry.parameters)
         model.add(participants[name])
     return participants

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.runner import Outcome
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+LARGEST_SEED = 2**31 - 1
 
 
 class BadInput(Exception):
@@ -47,8 +48,18 @@ scenario_app = App(name="scenario", help="List and check scenarios.")
 app.command(scenario_app)
 
 Settings = Annotated[
-    tuple[str, ...], Parameter(name="--set", negative="", help="a.b.c=value on top of the scenario; repeats")
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        negative="",
+        help="a.b.c=value on top of the scenario; repeats; * is every entry, @noise those of a species",
+    ),
 ]
+Files = Annotated[
+    tuple[Path, ...],
+    Parameter(name="--with", negative="", help="Python file with species of your own; repeats"),
+]
+Nulls = Annotated[bool, Parameter(negative="", help="the null runs too: one cause taken out in each")]
 Jobs = Annotated[int | None, Parameter(help="runs at a time; default one a core")]
 Check = Annotated[bool, Parameter(negative="", help="check conservation of every asset at every step (slow)")]
 
@@ -61,6 +72,8 @@ def run(
     seed: int | None = None,
     seeds: int | None = None,
     settings: Settings = (),
+    files: Files = (),
+    nulls: Nulls = False,
     check: Check = False,
     out: Path | None = None,
     jobs: Jobs = None,
@@ -81,22 +94,27 @@ def run(
     faults = []
     if seed is not None and seeds is not None:
         faults.append("--seed, --seeds: given both, expected one of them")
-    if seed is not None and seed < 0:
-        faults.append(f"--seed: given {seed}, expected a whole number from 0")
+    if seed is not None and not 0 <= seed <= LARGEST_SEED:
+        faults.append(f"--seed: given {seed}, expected a whole number between 0 and {LARGEST_SEED}")
     if seeds is not None and seeds < 1:
         faults.append(f"--seeds: given {seeds}, expected a whole number from 1")
     wanted = range(1, seeds + 1) if seeds is not None else [1 if seed is None else seed]
-    outcomes, loaded = _run(scenario, wanted, settings, check, out, jobs, faults)
-    done = [outcome for outcome in outcomes if outcome.folder is not None]
-    for outcome in done:
-        print(f"{outcome.folder}  digest {outcome.open().digest[:16]}")
-    if done and loaded.targets is not None:
-        _card([outcome.open() for outcome in done], loaded, done[0].job.name, done[0].job.folder)
+    loaded = _load(scenario, settings, files, [*faults, *_bad_jobs(jobs)])
+    name = Path(scenario).stem
+    outcomes, _ = _run(name, loaded, wanted, files, check, out or Path("runs") / name, jobs, nulls)
     return _status(outcomes)
 
 
 @app.command
-def october(*, seeds: int = 4, check: Check = False, out: Path | None = None, jobs: Jobs = None) -> int:
+def october(
+    *,
+    seeds: int = 4,
+    settings: Settings = (),
+    nulls: Nulls = False,
+    check: Check = False,
+    out: Path | None = None,
+    jobs: Jobs = None,
+) -> int:
     """Run 10 October 2025, compare it with what was measured, and draw the figures.
 
     Parameters
@@ -107,11 +125,10 @@ def october(*, seeds: int = 4, check: Check = False, out: Path | None = None, jo
         Folder of runs, score card and figures; default runs/october.
     """
     faults = [] if seeds >= 1 else [f"--seeds: given {seeds}, expected a whole number from 1"]
-    folder = Path("runs/october") if out is None else out
-    outcomes, loaded = _run("october_2025", range(1, seeds + 1), (), check, folder, jobs, faults)
-    done = [outcome.open() for outcome in outcomes if outcome.folder is not None]
+    loaded = _load("october_2025", settings, (), [*faults, *_bad_jobs(jobs)])
+    folder = out or Path("runs/october")
+    outcomes, done = _run("october_2025", loaded, range(1, seeds + 1), (), check, folder, jobs, nulls)
     if done:
-        _card(done, loaded, "october_2025", folder)
         from experiments import figures
 
         figures.october(done, folder / "figures")
@@ -134,7 +151,15 @@ def scenario_list() -> int:
 
 
 @scenario_app.command(name="check")
-def scenario_check(scenario: str, /, *, settings: Settings = (), seed: int = 1) -> int:
+def scenario_check(
+    scenario: str | None = None,
+    /,
+    *,
+    settings: Settings = (),
+    files: Files = (),
+    seed: int = 1,
+    parameters: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Check a scenario and print the market that it opens with: open interest, types, the liquidation map.
 
     Parameters
@@ -143,13 +168,26 @@ def scenario_check(scenario: str, /, *, settings: Settings = (), seed: int = 1) 
         A name or the path of a TOML file.
     seed
         Seed of the accounts that are drawn.
+    parameters
+        Print the table of its parameters instead (Markdown: value, unit, range, source, meaning); without a
+        scenario the defaults of all that can be set.
     """
-    loaded = _load(scenario, settings)
+    if scenario is None and not parameters:
+        raise BadInput(
+            ["SCENARIO: nothing given, expected a name (see cascade scenario list) or a TOML file"]
+        )
+    loaded = None if scenario is None else _load(scenario, settings, files)
+    if parameters:
+        from experiments import config
+
+        print(config.markdown(config.parameter_table(loaded)), end="")
+        return DONE
     from rich.console import Console
 
     from experiments.census import report
     from experiments.population import planned
 
+    assert loaded is not None
     try:
         opening = planned(loaded, seed)
     except ValueError as error:
@@ -237,26 +275,66 @@ def draw_figures(run: Path, /, *, out: Path | None = None) -> int:
 
 def _run(
     name: str,
+    scenario: Scenario,
     seeds: Sequence[int],
-    settings: Sequence[str],
+    files: Sequence[Path],
     check: bool,
-    out: Path | None,
+    folder: Path,
     jobs: int | None,
-    faults: list[str],
-) -> tuple[list[Outcome], Scenario]:
-    """Load, report every fault at once, run."""
-    if jobs is not None and jobs < 1:
-        faults.append(f"--jobs: given {jobs}, expected a whole number from 1")
-    loaded = _load(name, settings, faults)
+    nulls: bool,
+) -> tuple[list[Outcome], list[Run]]:
+    """Run a scenario, with its null runs if they are wanted, and write what they are told in.
+
+    Returns all outcomes and the finished runs of the scenario itself.
+    """
+    _writable(folder)
+    groups: dict[str, tuple[Scenario, Path, Sequence[int]]] = {"base": (scenario, folder, seeds)}
+    absent = None
+    if nulls:
+        from experiments.nulls import VARIANTS, variants
+
+        found, absent = variants(scenario)
+        for which, changed in found.items():
+            groups[which] = changed, folder / "nulls" / which, seeds[: VARIANTS[which].seeds]
     _compile()
     from experiments.runner import Job, run_jobs
 
-    title = Path(name).stem
-    folder = out if out is not None else Path("runs") / title
-    return run_jobs([Job(title, loaded, seed, folder, check=check) for seed in seeds], jobs=jobs), loaded
+    wanted = []
+    for which, (one, place, some) in groups.items():
+        label = name if which == "base" else f"{name} {which}"
+        wanted += [(which, Job(label, one, seed, place, check=check, files=tuple(files))) for seed in some]
+    outcomes = run_jobs([job for _, job in wanted], jobs=jobs)
+    done: dict[str, list[Run]] = {which: [] for which in groups}
+    for (which, _), outcome in zip(wanted, outcomes, strict=True):
+        if outcome.folder is not None:
+            done[which].append(outcome.open())
+            print(f"{outcome.folder}  digest {done[which][-1].digest[:16]}")
+    if done["base"] and (scenario.targets is not None or nulls):
+        from experiments import report
+
+        for line in report.write({k: v for k, v in done.items() if v}, scenario, name, folder, absent):
+            print(line)
+    return outcomes, done["base"]
 
 
-def _load(name: str, settings: Sequence[str], faults: Sequence[str] = ()) -> Scenario:
+def _writable(folder: Path) -> None:
+    """BadInput unless runs can be kept in this folder; better now than after an hour."""
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise BadInput([f"--out: cannot write to {folder}: {error.strerror}"]) from error
+
+
+def _bad_jobs(jobs: int | None) -> list[str]:
+    return [f"--jobs: given {jobs}, expected a whole number from 1"] if jobs is not None and jobs < 1 else []
+
+
+def _load(
+    name: str, settings: Sequence[str], files: Sequence[Path] = (), faults: Sequence[str] = ()
+) -> Scenario:
     """The scenario with its settings; BadInput with every fault, the given ones first."""
     from experiments import config
 
@@ -270,7 +348,7 @@ def _load(name: str, settings: Sequence[str], faults: Sequence[str] = ()) -> Sce
             found.append(f"--set: given {setting!r}, expected a.b.c=value")
     loaded = None
     try:
-        loaded = config.load(name, overrides)
+        loaded = config.load(name, overrides, files)
     except config.ScenarioError as error:
         found += error.faults
     if found or loaded is None:
@@ -294,23 +372,6 @@ def _open(path: Path) -> Run:
         return Run.open(path)
     except RunError as error:
         raise BadInput([str(error)]) from error
-
-
-def _card(opened: Sequence[Run], scenario: Scenario, name: str, folder: Path) -> None:
-    """Write scorecard.json and scorecard.md; say how many rows pass."""
-    import json
-
-    from experiments import reference, scorecard
-    from experiments.store import write_text
-
-    assert scenario.targets is not None
-    card = scorecard.card({"base": opened}, reference.targets(scenario.targets.file), name)
-    write_text(folder / "scorecard.json", json.dumps(card, indent=1, allow_nan=False))
-    write_text(folder / "scorecard.md", scorecard.markdown(card))
-    rows: list[dict[str, Any]] = card["rows"]
-    missing = sum(row["value"] is None for row in rows)
-    passed = sum(bool(row["pass"]) for row in rows)
-    print(f"{folder / 'scorecard.md'}: {passed} of {len(rows)} rows pass, {missing} not measured")
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:

@@ -30,6 +30,8 @@ from experiments.faults import ParameterRow, ScenarioError, in_words, meant, pla
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 NAMED = ("assets", "contracts", "venues", "population")  # tables of tables, their keys free names
+SPECIES_MARK = "@"  # before a species' name in the path of an override
+MATCHES_NOTHING = "matches nothing in this scenario"
 
 __all__ = [
     "Population",
@@ -68,7 +70,9 @@ class Targets(Frozen):
 class Population(Frozen):
     """One participant: a species, its parameters, and how its accounts open."""
 
-    species: str = parameter(..., "A species, a name of agents.SPECIES")
+    species: str = parameter(
+        ..., 'A species: a name of agents.SPECIES, or "file:Class" of a file named --with'
+    )
     parameters: Any = parameter(..., "The species' own parameters")
     opening: Any = parameter(None, "Accounts, money and positions at the opening")
 
@@ -88,39 +92,56 @@ class Scenario(Frozen):
     targets: Targets | None = parameter(None, "What the run is held against; absent = no card")
 
 
-def load(name_or_path: str | Path, overrides: Iterable[tuple[str, str]] = ()) -> Scenario:
+def load(
+    name_or_path: str | Path, overrides: Iterable[tuple[str, str]] = (), files: Iterable[str | Path] = ()
+) -> Scenario:
     """Read a scenario by name (in ``experiments/scenarios``) or path, apply overrides, check everything.
 
     Args:
         name_or_path: ``"two_venues"`` or ``"my/file.toml"``.
         overrides: (path, value) pairs as of ``--set path=value``; ``*`` in a path stands for every entry,
-            a number for the place in a list; the value is TOML, else a text.
+            ``@noise`` for every entry of the species noise, a number for the place in a list; the value is
+            TOML, else a text.
+        files: the user's own Python files, in which the scenario may name a species as ``"file:Class"``.
 
     Raises:
         ScenarioError: with every fault found.
     """
+    faults: list[str] = []
+    if files:
+        from experiments import extensions
+
+        faults = extensions.take(files)
     path = Path(name_or_path)
     if path.suffix != ".toml" and not path.is_file():
         path = SCENARIOS / f"{name_or_path}.toml"
     if not path.is_file():
         names = sorted(file.stem for file in SCENARIOS.glob("*.toml"))
         raise ScenarioError(
-            [f"scenario: given {show(str(name_or_path))}, no such file or name, {meant(path.stem, names)}"]
+            [
+                *faults,
+                f"scenario: given {show(str(name_or_path))}, no such file or name, {meant(path.stem, names)}",
+            ]
         )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError([f"{path}: expected a readable UTF-8 text file: {error}"]) from error
-    return loads(text, overrides, str(path))
+        raise ScenarioError([*faults, f"{path}: expected a readable UTF-8 text file: {error}"]) from error
+    return loads(text, overrides, str(path), faults)
 
 
-def loads(text: str, overrides: Iterable[tuple[str, str]] = (), origin: str = "scenario") -> Scenario:
-    """The same from the text of a TOML file."""
+def loads(
+    text: str,
+    overrides: Iterable[tuple[str, str]] = (),
+    origin: str = "scenario",
+    faults: Iterable[str] = (),
+) -> Scenario:
+    """The same from the text of a TOML file; `faults` already found are told with its own."""
+    faults = list(faults)
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ScenarioError([f"{origin}: expected valid TOML: {error}"]) from error
-    faults: list[str] = []
+        raise ScenarioError([*faults, f"{origin}: expected valid TOML: {error}"]) from error
     for path, value in overrides:
         faults += override(raw, path, value)
     scenario, more = resolve(raw)
@@ -171,14 +192,14 @@ def override(raw: dict[str, Any], path: str, value: str) -> list[str]:
         reached: list[tuple[tuple[str, ...], Any]] = []
         for where, table in tables:
             found = list(_entries(table, key))
-            if not found and isinstance(table, dict) and key != "*":
+            if not found and isinstance(table, dict) and key != "*" and key[0] != SPECIES_MARK:
                 if where and where[0] in NAMED and len(where) == 1:
                     return [f"--set {path}: {place(where)} has no {key}, {meant(key, table)}"]
                 found = [(key, table.setdefault(key, {}))]
             reached += [((*where, name), inner) for name, inner in found]
         tables = reached
     if not tables:
-        return [f"--set {path}: matches nothing in this scenario"]
+        return [f"--set {path}: {MATCHES_NOTHING}"]
     faults = []
     for where, table in tables:
         if isinstance(table, dict):
@@ -195,7 +216,11 @@ def override(raw: dict[str, Any], path: str, value: str) -> list[str]:
 
 
 def _entries(table: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(table, dict):
+    if isinstance(table, dict) and key[0] == SPECIES_MARK:
+        for name, entry in table.items():
+            if isinstance(entry, dict) and entry.get("species") == key[1:]:
+                yield name, entry
+    elif isinstance(table, dict):
         yield from table.items() if key == "*" else [(key, table[key])] if key in table else []
     elif isinstance(table, list):
         places = (
@@ -262,7 +287,7 @@ def _drop(tables: Any, where: tuple[Any, ...]) -> None:
 
 def _population(raw: Any) -> tuple[dict[str, Population], list[str]]:
     """The participants: each entry's keys are `species`, `opening` and the species' own parameters."""
-    from agents import SPECIES
+    from experiments import extensions
     from experiments.population import Opening
 
     entries: dict[str, Population] = {}
@@ -276,15 +301,16 @@ def _population(raw: Any) -> tuple[dict[str, Population], list[str]]:
             continue
         own = dict(table)
         species, opening = own.pop("species", None), own.pop("opening", None)
-        known = isinstance(species, str) and species in SPECIES
-        if not known:
-            given = "nothing given" if species is None else f"given {show(species)}"
-            faults.append(f"{place(where)}.species: {given}, {meant(str(species), SPECIES)}")
+        parameters = model = None
         try:
-            parameters = SPECIES[species].Parameters.model_validate(own) if known else None
+            model = extensions.species(str(species)).Parameters
+            parameters = model.model_validate(own)
+        except LookupError as error:
+            given = "nothing given" if species is None else f"given {show(species)}"
+            faults.append(f"{place(where)}.species: {given}, {error.args[0]}")
         except ValidationError as error:
-            faults += in_words(error, SPECIES[species].Parameters, where)
-            parameters = None
+            assert model is not None
+            faults += in_words(error, model, where)
         try:
             opened = None if opening is None else Opening.model_validate(opening)
         except ValidationError as error:

@@ -14,18 +14,20 @@ import functools
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from abm.recorder import Recording
+from experiments import extensions
 from experiments import run as runs
 from experiments.progress import Board
 from experiments.provenance import provenance
@@ -46,10 +48,23 @@ class Job:
     folder: Path
     content: str = ""  # content hash, filled in by the runner
     check: bool = False
+    files: tuple[Path, ...] = ()  # the user's own Python files that the scenario was loaded with
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker first runs the user's files: the parameters in the scenario are of their classes."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return _job, (self.files, pickle.dumps(values))
 
     @property
     def label(self) -> str:
         return f"{self.name} seed {self.seed}"
+
+
+def _job(files: tuple[Path, ...], values: bytes) -> Job:
+    faults = extensions.take(files)
+    if faults:
+        raise RuntimeError("; ".join(faults))
+    return Job(*pickle.loads(values))
 
 
 @dataclass(frozen=True)
@@ -134,8 +149,8 @@ def run_jobs(
     for job in wanted:
         which = (id(job.scenario), job.check)
         if which not in contents:
-            contents[which] = content_hash(config_of(job.scenario), check=job.check)
-        named.append(Job(job.name, job.scenario, job.seed, job.folder, contents[which], job.check))
+            contents[which] = content_hash(config_of(job.scenario), job.files, check=job.check)
+        named.append(replace(job, content=contents[which]))
     for folder, content in {(job.folder, job.content) for job in named}:
         if folder.is_dir():
             drop_others(folder, content)
@@ -179,6 +194,7 @@ def _finish(job: Job, store: Store, engine: Engine, report: Callable[[int, int],
         "seed": job.seed,
         "content": job.content,
         "check": job.check,
+        "files": {str(path): extensions.fingerprint(path) for path in job.files},
         **provenance(began, time.time()),
     }
     entry = store.entry(job.content, job.seed)

@@ -33,7 +33,7 @@ def card(groups: Groups, targets: Sequence[Target], scenario_name: str) -> Card:
     # a run at a time, so that its columns are read once
     measured = {
         variant: [
-            {target["id"]: measure(run, target) for target in _rows_of(variant, targets)} for run in runs
+            {target["id"]: measure(run, target) for target in rows_of(variant, targets)} for run in runs
         ]
         for variant, runs in groups.items()
         if variant == "base" or variant in OTHER_VARIANT.values()
@@ -48,7 +48,8 @@ def card(groups: Groups, targets: Sequence[Target], scenario_name: str) -> Card:
     return {"scenario": scenario_name, "seeds": [run.seed for run in base], "rows": rows}
 
 
-def _rows_of(variant: str, targets: Sequence[Target]) -> list[Target]:
+def rows_of(variant: str, targets: Sequence[Target]) -> list[Target]:
+    """The rows that the runs of one variant tell by themselves."""
     return [
         target
         for target in targets
@@ -58,7 +59,7 @@ def _rows_of(variant: str, targets: Sequence[Target]) -> list[Target]:
 
 def _row(target: Target, seeds: Sequence[Measure], variant: str) -> Card:
     if not seeds:
-        need = "no run" if variant == "base" else f'needs extra runs "{variant}"'
+        need = "no run" if variant == "base" else f'needs --nulls: extra runs "{variant}"'
         return _finish(target, [], need)
     values = [seed.value for seed in seeds if math.isfinite(seed.value)]
     missing = [seed.note for seed in seeds if not math.isfinite(seed.value)]
@@ -67,7 +68,7 @@ def _row(target: Target, seeds: Sequence[Measure], variant: str) -> Card:
     notes = []
     true = [seed.true for seed in seeds if math.isfinite(seed.true)]
     if true:
-        notes.append(f"true {_number(float(np.median(true)))} {target['unit']}")
+        notes.append(f"true {number(float(np.median(true)))} {target['unit']}")
     if missing:
         notes.append(f"not measured in {len(missing)} of {len(seeds)} seeds: {missing[0]}")
     notes += [seed.note for seed in seeds[:1] if seed.note and math.isfinite(seed.value)]
@@ -79,12 +80,12 @@ def _paired_row(groups: Groups, target: Target) -> Card:
     others = {run.seed: run for run in groups.get(variant, ())}
     pairs = [(run, others[run.seed]) for run in groups["base"] if run.seed in others]
     if not pairs:
-        return _finish(target, [], f'needs extra runs "{variant}" of the same seeds')
+        return _finish(target, [], f'needs --nulls: extra runs "{variant}" of the same seeds')
     try:
         found = interval([compare(run, other, target) for run, other in pairs])
     except (Unmeasured, RunError) as reason:
         return _finish(target, [], str(reason))
-    row = _finish(target, [found.low if end == "low" else found.high], f"mean {_number(found.mean)}")
+    row = _finish(target, [found.low if end == "low" else found.high], f"mean {number(found.mean)}")
     return row | {"p05": _quantile(found.values, 0.05), "p95": _quantile(found.values, 0.95)}
 
 
@@ -143,14 +144,14 @@ def markdown(card: Card) -> str:
 def _table(rows: Sequence[Card]) -> list[str]:
     lines = ["| | row | quantity | value | range | aim | unit | |", "|---|---|---|---:|---:|---:|---|---|"]
     for row in rows:
-        wanted = f"{_number(row['low'])} to {_number(row['high'])}"
+        wanted = f"{number(row['low'])} to {number(row['high'])}"
         cells = [
             _mark(row),
             row["id"],
             row["name"],
             _value(row),
             wanted,
-            _number(row["central"]),
+            number(row["central"]),
             row["unit"],
         ]
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in [*cells, row["why"]]) + " |")
@@ -166,11 +167,11 @@ def _mark(row: Card) -> str:
 def _value(row: Card) -> str:
     if row["value"] is None:
         return "-"
-    band = "" if row["p05"] == row["p95"] else f" ({_number(row['p05'])} to {_number(row['p95'])})"
-    return f"**{_number(row['value'])}**{band}"
+    band = "" if row["p05"] == row["p95"] else f" ({number(row['p05'])} to {number(row['p95'])})"
+    return f"**{number(row['value'])}**{band}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Three figures that matter, no exponent: 0.623, 13.1, 218; "-" for none."""
     if value is None or not math.isfinite(value):
         return "-"

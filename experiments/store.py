@@ -29,6 +29,7 @@ _READERS = {
     "drawing",
     "estimators",
     "figures",
+    "nulls",
     "progress",
     "provenance",
     "readings",

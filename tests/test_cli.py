@@ -49,7 +49,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     """`cascade run made_up` in an empty folder, without an engine."""
     scenario = MadeUp(title="made up")
 
-    def load(name: str, overrides: Any = ()) -> MadeUp:
+    def load(name: str, overrides: Any = (), files: Any = ()) -> MadeUp:
         faults = [f"{path}: given {value}, expected a number" for path, value in overrides if value == "x"]
         if faults:
             raise ScenarioError(faults)
@@ -91,7 +91,7 @@ def test_all_faults_at_once(made_up: MadeUp, capsys: pytest.CaptureFixture[str])
     assert output == "" and not Path("runs").exists()
     assert errors.splitlines() == [
         "cascade: --seed, --seeds: given both, expected one of them",
-        "cascade: --seed: given -1, expected a whole number from 0",
+        "cascade: --seed: given -1, expected a whole number between 0 and 2147483647",
         "cascade: --seeds: given 0, expected a whole number from 1",
         "cascade: --jobs: given 0, expected a whole number from 1",
         "cascade: --set: given 'nothing', expected a.b.c=value",
