@@ -111,6 +111,20 @@ def _orders_of(address, row, out):  # type: ignore[no-untyped-def]
     return n
 
 
+@kernel("void(i8,i8,i8,i8,i8,i8)")
+def _post(address, first, stream, step, now_us, latency_us):  # type: ignore[no-untyped-def]
+    """Stamp the inbox's messages from `first` on: arrival at the venue's door, tie-break; count them at their rows."""
+    s = views(address)
+    for i in range(first, s.meta[0].inbox):
+        m = s.inbox[i]
+        row = s.rows[m.row]
+        # by what the message is, not by how many came before it: another row's absence changes nothing
+        own = row.key + 8191 * m.book + np.int32(131071 * m.ref) + m.side
+        m.tie = np.int64(random.draw(stream, own, step) >> np.uint64(44))
+        m.arrive = now_us + latency_us + s.venues[row.venue].latency
+        row.waiting += 1
+
+
 class Me:
     """One participant's rows and pen. The model makes it; `decide` uses it.
 
@@ -155,8 +169,10 @@ class Me:
         return self.rows if index is None else np.atleast_1d(self.rows[index])
 
     def _pairs(self, index: Any, other: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        rows, others = np.broadcast_arrays(self._rows(index), np.asarray(other, np.int32))
-        return np.array(rows, np.int32), np.array(others, np.int32)
+        rows, others = self._rows(index), np.asarray(other, np.int32)
+        if rows.shape != others.shape:
+            rows, others = np.broadcast_arrays(rows, others)
+        return np.ascontiguousarray(rows), np.ascontiguousarray(others)
 
     def lots(self, index: Any, book: Any) -> Ints:
         """Signed position in lots of rows in books."""
@@ -303,32 +319,43 @@ class Me:
     # ---- sending
 
     def _ticks(self, book: Any, price: Any, side: Any, round: str) -> tuple[Ints, NDArray[np.bool_]]:
-        exact = np.asarray(price, float) / self._books.tick[np.asarray(book)]
+        exact = np.asarray(price, float) / self._books.tick[book]
         bad = ~np.isfinite(exact)
-        exact = np.where(bad, 0.0, exact)
-        down = np.asarray(side) > 0
-        if round == "out":
-            down = ~down
+        down = (np.asarray(side) > 0) != (round == "out")
         ticks = np.where(down, np.floor(exact + 1e-9), np.ceil(exact - 1e-9))
-        return np.clip(ticks, 0, 1 << 31).astype(np.int64), bad
+        ticks = np.where(bad, 0.0, np.minimum(np.maximum(ticks, 0.0), 2.0**31))
+        return ticks.astype(np.int64), bad
 
     def _size(self, book: Any, quantity: Any) -> Ints:
-        lots = np.asarray(quantity, float) / self._books.lot[np.asarray(book)]
-        return np.where(np.isfinite(lots), np.floor(np.clip(lots, 0, 1e15) + 1e-6), 0).astype(np.int64)
+        lots = np.asarray(quantity, float) / self._books.lot[book]
+        lots = np.maximum(np.where(lots < np.inf, lots, 0.0), 0.0)
+        return np.floor(np.minimum(lots, 1e15) + 1e-6).astype(np.int64)
 
     def _send(self, op: int, index: Any, keep: Any = None, **fields: Any) -> None:
         rows = self._rows(index)
-        columns = np.broadcast_arrays(rows, *(np.asarray(v) for v in fields.values()))
-        messages = np.zeros(columns[0].size, MESSAGE)
-        messages["ref"] = -1
-        messages["row"] = columns[0].ravel()
-        for name, column in zip(fields, columns[1:], strict=True):
-            messages[name] = column.ravel()
+        messages = np.zeros(np.broadcast(rows, *fields.values()).shape, MESSAGE)
+        messages["ref"] = NONE
+        messages["row"] = rows
+        for name, column in fields.items():
+            messages[name] = column
         messages["op"] = op
-        if keep is not None:
-            messages = messages[np.broadcast_to(keep, columns[0].shape).ravel()]
-        if len(messages):
-            self.outbox.append(messages)
+        if keep is not None and not np.all(keep):
+            messages = messages[np.broadcast_to(keep, messages.shape)]
+        if messages.size:
+            self.outbox.append(messages.ravel())
+
+    def post(self, stream: int, now_us: int) -> None:
+        """Put what was sent into the inbox of the venues, stamped with its arrival (the model does)."""
+        s = self._state
+        first = n = s.count("inbox")
+        for table in ("inbox", "sorted"):
+            s.grow(table, n + sum(map(len, self.outbox)))
+        for messages in self.outbox:
+            s.inbox[n : n + len(messages)] = messages
+            n += len(messages)
+        s.meta["inbox"] = n
+        self.outbox.clear()
+        _post(s.address, first, stream, self.step, now_us, self._latency_us)
 
     def limit(
         self,

@@ -23,7 +23,7 @@ from abm.construction import RING, books_of, new_state
 from abm.market import Market
 from abm.me import Me
 from abm.network import ACCEPTED, Network
-from abm.random import bits, key_of, stream_of
+from abm.random import key_of, stream_of
 from abm.recorder import Recorder
 from abm.state import MESSAGE
 from abm.venue import Asset, Clock, Contract, News, VenueRules
@@ -359,24 +359,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def _collect(self, me: Me) -> None:
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
-        s = self.state
         if me.outbox:
-            new = me.outbox[0] if len(me.outbox) == 1 else np.concatenate(me.outbox)
-            me.outbox.clear()
-            rows = new["row"]
-            # by what the message is, not by how many came before it: another row's absence changes nothing
-            own = (
-                s.rows["key"][rows] + 8191 * new["book"].astype(np.int64) + 131071 * new["ref"] + new["side"]
-            )
-            tie = bits(self._tie_streams[me.name], own, self.step_number)
-            new["tie"] = (tie >> np.uint64(44)).astype(np.int64)
-            new["arrive"] = self.now * 1000 + me._latency_us + s.venues["latency"][s.rows["venue"][rows]]
-            n = s.count("inbox")
-            for table in ("inbox", "sorted"):
-                s.grow(table, n + len(new))
-            s.inbox[n : n + len(new)] = new
-            s.meta["inbox"] = n + len(new)
-            np.add.at(s.rows["waiting"], rows, 1)
+            me.post(self._tie_streams[me.name], self.now * 1000)
         for source, target, asset, amounts in me.requests:
             self._transfer(source, target, asset, amounts)
         me.requests.clear()

@@ -8,23 +8,26 @@ Take out a row, an owner or a venue, and every other draw stays the same bit for
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, pdtrik
 
-from abm.jit import inlined
+from abm.jit import inlined, kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 _TO_UNIT = 2.0**-53
+_WORD = 0xFFFFFFFFFFFFFFFF
 
 FOREVER = -(1 << 40)  # the "step" of draws that stay the same for the whole run
 
 
+@lru_cache(maxsize=4096)  # a step asks for the same few purposes
 def key_of(name: str) -> int:
     """A stable signed 64-bit identity of a name (an owner, a purpose, a stream)."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little", signed=True)
@@ -65,15 +68,24 @@ def stream_of(seed: int, *names: str) -> int:
 def bits(stream: int, keys: NDArray[np.int64], step: int) -> NDArray[np.uint64]:
     """`draw` for an array of keys; same bits as the kernel's."""
     with np.errstate(over="ignore"):
-        start = np.uint64(stream & 0xFFFFFFFFFFFFFFFF)
+        start = np.uint64(stream & _WORD)
         x = _mixed(start + _GOLDEN * np.asarray(keys, np.int64).view(np.uint64))
-        return _mixed(x + _GOLDEN * np.uint64(step & 0xFFFFFFFFFFFFFFFF))
+        return _mixed(x + _GOLDEN * np.uint64(step & _WORD))
+
+
+@kernel("void(u8,u8[::1],u8,f8[::1])")
+def _uniforms(stream, keys, step, out):  # type: ignore[no-untyped-def]
+    """`unit(draw(...))` for an array of keys."""
+    for i in range(len(keys)):
+        out[i] = unit(draw(stream, keys[i], step))
 
 
 def uniform(stream: int, keys: NDArray[np.int64], step: int = FOREVER) -> NDArray[np.float64]:
     """Float64 draws in (0, 1), one a key."""
-    result: NDArray[np.float64] = ((bits(stream, keys, step) >> _S11).astype(np.float64) + 0.5) * _TO_UNIT
-    return result
+    keys = np.ascontiguousarray(keys, np.int64)
+    out = np.empty(len(keys))
+    _uniforms(stream & _WORD, keys.view(np.uint64), step & _WORD, out)
+    return out
 
 
 def normal(stream: int, keys: NDArray[np.int64], step: int = FOREVER) -> NDArray[np.float64]:
