@@ -102,7 +102,7 @@ class Arbitrageur(Participant):
             firms=np.array(len(owners)), calm=np.zeros(len(books.name)), looks=np.array(0), since=np.array(np.nan),
             ready=np.array(False), home=np.zeros(len(row)), held=np.zeros(len(row)), limit=np.zeros(len(row)),
             cash=np.zeros(len(me.rows)), coins=np.zeros(len(row)), looked=np.array(-np.inf),
-            delay=np.full(len(row), self.parameters.settlement), read=np.array(-np.inf),
+            delay=np.full(len(row), self.parameters.settlement), read=np.array(-np.inf), largest=np.zeros(len(names)),
         )  # fmt: skip
 
     def decide(self, me: Me, market: Market) -> None:
@@ -110,26 +110,27 @@ class Arbitrageur(Participant):
         p, m = self.parameters, self.memory
         if len(m["row"]) == 0:
             return
-        convert = desks.rates(market, m["via"], m["power"])
         if not m["ready"] and not self._watched(me, market):
             return
+        convert = desks.rates(market, m["via"], m["power"])
         if market.time - m["looked"] >= p.rebalance - 1e-9:
             m["looked"][...] = market.time
             self._rebalance(me, market)
-        gap = self._widest(market, convert)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            bid, ask = np.log(market.bid * convert), np.log(market.ask * convert)
         fresh = market.time - m["read"] >= 5.0 - 1e-9
-        if not fresh and not (gap > 0).any():
+        if not fresh and not self._gap(market, bid, ask):
             return
         m["read"][...] = market.time
         self._read(me, market)
-        self._trade(me, market, convert)
+        self._trade(me, market, convert, bid, ask)
 
     def _watched(self, me: Me, market: Market) -> bool:
         """Averages visible depth; once it has seen enough, sets limits and takes stock."""
         p, m = self.parameters, self.memory
         depth = (np.asarray(market.depth_bid)[1] + np.asarray(market.depth_ask)[1]) / 2
         m["looks"] += 1
-        m["calm"] += (np.nan_to_num(depth) - m["calm"]) / float(m["looks"])
+        m["calm"] += (depth - m["calm"]) / float(m["looks"])
         if np.isnan(m["since"]):
             m["since"][...] = market.time
         if market.time - m["since"] < p.watch:
@@ -141,6 +142,7 @@ class Arbitrageur(Participant):
         wealth = np.bincount(m["firm"], np.maximum(me.equity(row), 0.0), int(m["firms"]))
         part = wealth / max(float(wealth.sum()), 1e-9)
         m["limit"][:] = np.maximum(limit[book] * part[m["firm"]], 1e-12)
+        np.maximum.at(m["largest"], m["cell"], m["limit"])
         self._read(me, market)
         m["home"][:] = m["held"]
         everyone = np.arange(len(me.rows))
@@ -152,8 +154,9 @@ class Arbitrageur(Participant):
         """Positions, and at spot books coins; an arbitrageur has no resting orders, so nothing is locked."""
         m, books = self.memory, market.books
         perp = np.asarray(books.kind)[m["book"]] == 0
-        m["held"][perp] = me.position(m["row"][perp], m["book"][perp])
-        m["held"][~perp] = me.balance(m["row"][~perp], np.asarray(books.base)[m["book"][~perp]])
+        at, there = np.flatnonzero(perp), np.flatnonzero(~perp)
+        m["held"][at] = me.position(m["row"][at], m["book"][at])
+        m["held"][there] = me.balance(m["row"][there], np.asarray(books.base)[m["book"][there]])
 
     @staticmethod
     def _cash(me: Me, market: Market, rows: Ints) -> Floats:
@@ -161,41 +164,34 @@ class Arbitrageur(Participant):
         free: Floats = np.maximum(np.asarray(me.available(rows), np.float64), 0.0)
         return free
 
-    def _widest(self, market: Market, convert: Floats) -> Floats:
-        """float64[books]: dearest bid over cheapest ask of the book's coin, in logs, after own fees."""
+    def _gap(self, market: Market, bid: Floats, ask: Floats) -> bool:
+        """Whether in any coin the dearest bid is above the cheapest ask (logs in common dollars), after own fees."""
         coin = np.asarray(market.books.coin, np.int64)
         fee = self.parameters.fees * np.asarray(market.books.taker_fee)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            bid = np.log(market.bid * convert) - fee
-            ask = np.log(market.ask * convert) + fee
-        best, least = np.full(int(coin.max()) + 1, -np.inf), np.full(int(coin.max()) + 1, np.inf)
-        np.maximum.at(best, coin, np.where(np.isfinite(bid), bid, -np.inf))
-        np.minimum.at(least, coin, np.where(np.isfinite(ask), ask, np.inf))
-        gap: Floats = (best - least)[coin]
-        return gap
+        coins = int(coin.max()) + 1
+        best, least = np.full(coins, -np.inf), np.full(coins, np.inf)
+        np.maximum.at(best, coin, np.fmax(bid - fee, -np.inf))
+        np.minimum.at(least, coin, np.fmin(ask + fee, np.inf))
+        return bool((best > least).any())
 
-    def _trade(self, me: Me, market: Market, convert: Floats) -> None:
+    def _trade(self, me: Me, market: Market, convert: Floats, bid_log: Floats, ask_log: Floats) -> None:
         """One pair of orders for each firm and coin whose values leave a profit; or one order that evens legs."""
         p, m, books = self.parameters, self.memory, market.books
         row, book, table = m["row"], m["book"], m["table"]
-        price_of = np.nan_to_num(desks.fair(market)) * convert
+        price_of = desks.fair(market) * convert
         used = ((m["held"] - m["home"]) / m["limit"]).clip(-2.0, 2.0)
-        calm = np.nan_to_num(np.asarray(market.calm_volatility))
+        calm = desks.or_zero(market.calm_volatility)
         sigma = calm * desks.stress(m, market, convert, m["calm"] * price_of)
         # value of a coin at this station: lower where the firm is long, higher where it is short
         value = -p.bar * calm[book] * np.sqrt(m["delay"]) * used
         fee = p.fees * np.asarray(books.taker_fee)[book] + 0.5 * p.bar * sigma[book] * np.sqrt(p.execution)
         shut = np.asarray(market.halted)[book] | (me.waiting(row) > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            bid, ask = (
-                np.log(np.asarray(market.bid) * convert)[book],
-                np.log(np.asarray(market.ask) * convert)[book],
-            )
+        bid, ask = bid_log[book], ask_log[book]
         spot = np.asarray(books.kind)[book] == 1
         net = np.bincount(m["cell"], m["held"] - m["home"], len(table))
         sellable = np.isfinite(bid) & ~shut & ~(spot & (m["held"] <= 0)) & (used > -1.0)
         sell = np.where(sellable, bid - fee - value, -np.inf)
-        cash = self._cash(me, market, row)
+        cash = self._cash(me, market, np.arange(len(me.rows)))[row]
         buy = np.where(np.isfinite(ask) & ~shut & (used < 1.0) & (cash > 0), ask + fee - value, np.inf)
         there = table >= 0
         dear = np.argmax(np.where(there, sell[table], -np.inf), 1)
@@ -203,15 +199,11 @@ class Arbitrageur(Participant):
         every = np.arange(len(table))
         a, b = table[every, cheap], table[every, dear]  # stations to buy at, to sell at
         profit = sell[b] - buy[a]
-        largest = (
-            np.maximum.reduceat(m["limit"], np.searchsorted(m["cell"], every)) if len(every) else np.zeros(0)
-        )
-        naked = np.abs(net) > p.even * largest
+        naked = np.abs(net) > p.even * m["largest"]
         go = (profit > 0) & (a != b)
         if not (go | naked).any():
             return
-        seen_ask = np.nan_to_num(np.asarray(market.depth_ask)[0])
-        seen_bid = np.nan_to_num(np.asarray(market.depth_bid)[0])
+        seen_ask, seen_bid = np.asarray(market.depth_ask)[0], np.asarray(market.depth_bid)[0]
         price = np.exp(np.where(np.isfinite(ask), ask, bid)) / convert[book]
         most_buy = np.minimum((1.0 - used) * m["limit"], p.depth_part * seen_ask[book])
         most_buy = np.minimum(most_buy, np.where(spot, 0.95 * cash / np.maximum(price, 1e-300), np.inf)).clip(
@@ -223,7 +215,7 @@ class Arbitrageur(Participant):
         way = np.where(go, profit, 0.0).clip(0.0, 0.05) * p.take / 2
         size = np.minimum(seen_ask[book[a]], seen_bid[book[b]]) * np.minimum(way / 0.005, 1.0)
         touch = np.minimum(np.asarray(market.ask_size)[book[a]], np.asarray(market.bid_size)[book[b]])
-        size = np.maximum(size, np.nan_to_num(touch) * p.take)
+        size = np.maximum(size, touch * p.take)
         size = np.where(go, np.minimum(size, np.minimum(most_buy[a], most_sell[b])), 0.0)
         even = np.where(naked, net, 0.0)
         bought = np.where(np.isfinite(buy[a]), np.minimum(size + np.maximum(-even, 0.0), most_buy[a]), 0.0)

@@ -73,10 +73,18 @@ def conversion(books: Any) -> tuple[Ints, Ints]:
     return via, power
 
 
+def or_zero(values: Any) -> Floats:
+    """The values, 0 where there is none (NaN)."""
+    result: Floats = np.where(np.isnan(values), 0.0, values)
+    return result
+
+
 def rates(market: Any, via: Ints, power: Ints) -> Floats:
     """float64[books]: what a price of the book is multiplied with to be in common dollars."""
-    mid = np.asarray(market.mid)[via]
-    result: Floats = np.where((power == 0) | ~(mid > 0), 1.0, np.power(np.where(mid > 0, mid, 1.0), power))
+    result = np.ones(len(via))
+    foreign = np.flatnonzero(power)
+    mid = np.asarray(market.mid)[via[foreign]]
+    result[foreign] = np.power(np.where(mid > 0, mid, 1.0), power[foreign])
     return result
 
 
@@ -84,20 +92,23 @@ def fair(market: Any) -> Floats:
     """float64[books]: the best public guess of the price: mid, else mark, last, the opening price."""
     price = np.array(market.mid, np.float64)
     for other in (market.mark, market.last, market.books.opening_price):
-        price = np.where(price > 0, price, np.asarray(other))
+        there = price > 0
+        if there.all():
+            break
+        price = np.where(there, price, np.asarray(other))
     return price
 
 
 def by_coin(books: Any, values: Floats) -> Floats:
     """float64[books]: the sum of `values` over all books of the same coin."""
     coin = np.asarray(books.coin, np.int64)
-    total: Floats = np.bincount(coin, np.nan_to_num(values)).astype(np.float64)[coin]
+    total: Floats = np.bincount(coin, or_zero(values)).astype(np.float64)[coin]
     return total
 
 
 def interest(market: Any, convert: Floats) -> Floats:
     """float64[books]: open interest in common dollars, 0 for spot."""
-    value: Floats = np.nan_to_num(np.asarray(market.open_interest) * fair(market) * convert)
+    value = or_zero(np.asarray(market.open_interest) * fair(market) * convert)
     return np.where(np.asarray(market.books.kind) == 0, value, 0.0)
 
 
@@ -119,7 +130,7 @@ QUIET = (
 
 def calm(market: Any) -> Floats:
     """float64[books]: calm volatility, per square root of a second."""
-    result: Floats = np.maximum(np.nan_to_num(np.asarray(market.calm_volatility)), QUIET)
+    result: Floats = np.maximum(or_zero(market.calm_volatility), QUIET)
     return result
 
 
@@ -140,9 +151,7 @@ def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats)
         log = np.log(np.asarray(market.mid) * convert)
     change = log - memory["stress_log"]
     seen = np.where(np.isfinite(change), np.maximum(weight, 1e-12), 0.0)
-    moved = by_coin(market.books, seen * np.nan_to_num(change)) / np.maximum(
-        by_coin(market.books, seen), 1e-12
-    )
+    moved = by_coin(market.books, seen * or_zero(change)) / np.maximum(by_coin(market.books, seen), 1e-12)
     since = market.time - memory["stress_time"]
     if np.isfinite(since):
         new, old = moved**2 / since / calm(market) ** 2, memory["stress"] ** 2
@@ -155,5 +164,5 @@ def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats)
 
 def annual(market: Any) -> Floats:
     """float64[books]: calm volatility per square root of a year."""
-    sigma: Floats = np.nan_to_num(np.asarray(market.calm_volatility)) * np.sqrt(YEAR)
+    sigma = or_zero(market.calm_volatility) * np.sqrt(YEAR)
     return np.where(sigma > 0, sigma, 0.5)

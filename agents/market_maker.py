@@ -251,7 +251,7 @@ class MarketMaker(Participant):
         """Fair log price of every book: net flow over depth, the coin's other books, public information."""
         p, m = self.parameters, self.memory
         fair, books, dt = m["fair"], market.books, market.dt
-        flow = np.nan_to_num(2.0 * np.asarray(market.taker_buy) - np.asarray(market.volume)) * convert
+        flow = (2.0 * np.asarray(market.taker_buy) - np.asarray(market.volume)) * convert
         self._withdraw(market, convert)
         depth = m["target"] * m["left"]
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -275,7 +275,7 @@ class MarketMaker(Participant):
         seed = np.full(len(calm), me.uniform("information", np.zeros(1, np.int64))[0])
         own = desks.normal(seed, np.asarray(books.coin, np.int64), "information")
         largest = int(np.argmax(self.memory["target"]))
-        common = np.minimum(np.nan_to_num(np.asarray(books.beta)) * calm[largest], calm)
+        common = np.minimum(desks.or_zero(books.beta) * calm[largest], calm)
         shock: Floats = common * drawn + np.sqrt(np.maximum(calm**2 - common**2, 0.0)) * own
         return shock
 
@@ -433,7 +433,7 @@ class MarketMaker(Participant):
         # every row once, by its first station
         once = np.unique(m["row"], return_index=True)[1]
         value[once] += me.equity(m["row"][once]) * convert[book[once]]
-        return np.bincount(m["firm"], np.nan_to_num(value), len(m["limit"])).astype(np.float64)
+        return np.bincount(m["firm"], desks.or_zero(value), len(m["limit"])).astype(np.float64)
 
     def _limits(self, me: Me, market: Market, convert: Floats) -> None:
         """Firms beyond their loss limit stop and dump; those whose time is over return."""
@@ -472,7 +472,7 @@ class MarketMaker(Participant):
         seen = np.where(
             side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book]
         )
-        quantity = np.minimum(quantity, 0.3 * np.nan_to_num(seen))
+        quantity = np.minimum(quantity, 0.3 * desks.or_zero(seen))
         go = (quantity >= np.asarray(market.books.lot)[book]) & ~np.asarray(market.halted)[book]
         if go.any():
             me.market_order(row[go], book[go], side[go], quantity[go])

@@ -94,14 +94,15 @@ class Noise(Participant):
         p, m = self.parameters, self.memory
         depth = (np.asarray(market.depth_bid)[1] + np.asarray(market.depth_ask)[1]) / 2
         m["looks"] += 1
-        m["calm"] += (np.nan_to_num(depth) - m["calm"]) / float(m["looks"])
+        m["calm"] += (depth - m["calm"]) / float(m["looks"])
         if m["looks"] * market.dt < 30.0:
             return False
         m["home"][:] = self._held(me, market, np.arange(len(m["row"])))
-        value = m["calm"] * np.nan_to_num(desks.fair(market))
+        price = desks.fair(market)
+        value = m["calm"] * price
         relative = (value / max(float(value.max()), 1e-300)) ** p.scale
         m["rate"][:] = (np.maximum(p.rate * relative, p.least) / 60.0)[m["book"]]
-        m["price"][:] = np.nan_to_num(desks.fair(market))
+        m["price"][:] = price
         m["ready"][...] = True
         return True
 
@@ -143,7 +144,6 @@ class Noise(Participant):
         seen = np.where(
             side > 0, np.asarray(market.depth_ask)[:2, book], np.asarray(market.depth_bid)[:2, book]
         )
-        seen = np.nan_to_num(seen)
         average = p.turnover * seen[1] / (60.0 * m["rate"][awake])
         size = (
             average * trades * np.exp(p.dispersion * desks.normal(drawn, book, "size") - p.dispersion**2 / 2)

@@ -151,7 +151,7 @@ class Value(Participant):
         m["value"][fresh] = desks.fair(market)[fresh]
         depth = (np.asarray(market.depth_bid)[1] + np.asarray(market.depth_ask)[1]) / 2
         m["looks"] += 1
-        m["calm"] += (np.nan_to_num(depth) - m["calm"]) / float(m["looks"])
+        m["calm"] += (depth - m["calm"]) / float(m["looks"])
         if np.isnan(m["since"]):
             m["since"][...] = market.time
         if market.time - m["since"] < p.watch:
@@ -203,7 +203,7 @@ class Value(Participant):
 
     def _news(self, me: Me, market: Market, row: Ints, book: Ints) -> Floats:
         """Log change of value in a book that the row's owner knows of."""
-        heard: Floats = np.nan_to_num(me.heard(row)) * np.nan_to_num(np.asarray(market.books.beta))[book]
+        heard: Floats = me.heard(row) * desks.or_zero(market.books.beta)[book]
         return heard
 
     def _sell(self, me: Me, market: Market, gap: Floats) -> None:
@@ -213,7 +213,7 @@ class Value(Participant):
         news = self._news(me, market, row, book)
         if not news.any():
             return
-        daily = (np.nan_to_num(np.asarray(market.calm_volatility)) * np.sqrt(86400.0))[book]
+        daily = (desks.or_zero(market.calm_volatility) * np.sqrt(86400.0))[book]
         wish = ((p.fear * news - gap[book]) / np.maximum(p.full * daily, 1e-9)).clip(-1.0, 1.0) * m[
             "sell_capital"
         ]
@@ -257,7 +257,7 @@ class Value(Participant):
         seen = np.where(
             side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book]
         )
-        size = np.minimum(np.abs(rest) * part, self.parameters.part * np.nan_to_num(seen))
+        size = np.minimum(np.abs(rest) * part, self.parameters.part * seen)
         lot = np.asarray(books.lot)[book]
         size = np.where((size < lot) & (np.abs(rest) >= lot), lot, size)
         spot = np.asarray(books.kind)[book] == 1
@@ -270,7 +270,7 @@ class Value(Participant):
         good = (size >= lot) & ~np.asarray(market.halted)[book] & (me.waiting(row) == 0)
         if good.any():
             me.market_order(row[good], book[good], side[good], size[good], cause=cause)
-        return np.where(good, side * np.nan_to_num(size), 0.0)
+        return np.where(good, side * size, 0.0)
 
     # ------------------------------------------------------------------ far orders
 
@@ -332,7 +332,7 @@ class Value(Participant):
     def _follow(self, me: Me, market: Market) -> None:
         """Stations that have learned something move what is left of their orders to the new value."""
         p, m = self.parameters, self.memory
-        heard = np.nan_to_num(me.heard(m["far_row"])) if len(m["far_row"]) else np.zeros(0)
+        heard = me.heard(m["far_row"])
         which = np.flatnonzero(heard != m["far_heard"])
         if len(which) == 0:
             return
