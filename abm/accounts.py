@@ -166,10 +166,11 @@ def settle_spot(s, b, taker, maker, side, price, lots):
 
 @inlined
 def spot_lock(s, b, side, price, lots):
-    """What a resting spot order keeps locked: quote with its fee for a bid, coins for an offer."""
+    """What a resting spot order keeps locked: coins for an offer, quote for a bid with the fee of every lot rounded
+    up, so that it pays for its fills in whatever pieces they come."""
     bk = s.books[b]
     if side < 0:
         return lots * bk.lot_base
-    value = price * lots * bk.unit
-    fee = at_rate_up(value, bk.maker_fee)
-    return value + (fee if fee > 0 else 0)
+    each = price * bk.unit
+    fee = at_rate_up(each, bk.maker_fee)
+    return lots * (each + (fee if fee > 0 else 0))

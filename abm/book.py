@@ -2,7 +2,8 @@
 
 A side of a book is a sorted run of keys `rank << 24 | level`, the best at the end; rank is the price for bids and its
 negative for asks, so that "higher rank is better" on both sides. A level is a first-in-first-out list of orders. Any
-price from one tick up may be used and memory grows with live levels only, at most `cap` a side.
+price from one tick up may be used and memory grows with live levels only, at most `cap` a side (the venue's
+`orders.levels`).
 
 Functions here move orders about; who may place them and what a fill does to accounts is in `matching`.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from abm.jit import inlined
 from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, SLOT_BITS, SLOT_MASK, WHEEL
+from abm.units import wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -26,7 +28,8 @@ def depth_of(s, b, side):
 @inlined
 def side_base(s, b, side):
     """Where the keys of a side begin."""
-    return (2 * b + (0 if side > 0 else 1)) * s.books[b].cap
+    bk = s.books[b]
+    return wide(bk.first_key) + (0 if side > 0 else wide(bk.cap))
 
 
 @inlined

@@ -16,7 +16,6 @@ from abm.state import BUCKETS, NONE, WHEEL, State
 from abm.units import RATE
 from abm.venue import Asset, Clock, Contract, VenueRules
 
-LEVELS = 4096  # live price levels a side of a book may have
 RING = 64  # steps of public record kept for slow feeds
 
 _STYLE = {"bankruptcy": 0, "market": 1}
@@ -99,8 +98,9 @@ def new_state(
     """A state with all books empty and no accounts."""
     n = len(info)
     window = max([round(v.mark.window / clock.step) for v in venues.values()] + [1])
+    caps = [list(venues.values())[v].orders.levels for v in info.venue]
     state = State(
-        books=n, keys=2 * n * LEVELS, levels=1 << 14, orders=1 << 14, venues=len(nodes), basis=n * window,
+        books=n, keys=2 * sum(caps), levels=1 << 14, orders=1 << 14, venues=len(nodes), basis=n * window,
         buckets=2 * n * BUCKETS, wheel=WHEEL, requests=1 << 14, inbox=1 << 12, sorted=1 << 12, ranking=1 << 12,
         scores=1 << 12, rejects=32 * len(nodes), flow=16 * n, events=1 << 17, fills=1, public=RING * n,
         positions=1 << 12, holdings=1 << 12, rows=1 << 10, touched=1 << 10, queue=1 << 10, refs=1 << 10,
@@ -161,6 +161,7 @@ def _books(
     rules_of = list(venues.values())
     first: dict[tuple[int, int], tuple[int, int]] = {}
     rows: list[tuple[int, int, int, int]] = []
+    keys = 0
     for b in range(len(info)):
         coin = info.coin_names[info.coin[b]]
         terms, rules = contracts[coin], rules_of[info.venue[b]]
@@ -181,7 +182,8 @@ def _books(
         record = state.books[b : b + 1]
         for field in ("venue", "coin", "kind", "base", "quote", "unit", "lot_base"):
             record[field] = getattr(info, field)[b]
-        record["cap"] = LEVELS
+        record["first_key"], record["cap"] = keys, rules.orders.levels
+        keys += 2 * rules.orders.levels
         record["maker_fee"], record["taker_fee"] = rate(rules.fees.maker), rate(rules.fees.taker)
         record["band"] = record["reach"] = rate(rules.orders.band)
         record["bracket"], record["brackets"] = first[where]

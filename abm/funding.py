@@ -25,7 +25,7 @@ def set_rate(address, b):
     premium = 0
     if bk.premium_n > 0 and bk.index > 0:
         mean = bk.premium_sum // bk.premium_n
-        premium = (mean * RATE) // bk.index
+        premium = mul_div(mean, RATE, bk.index)
     bk.premium_sum = 0
     bk.premium_n = 0
     pull = bk.interest - premium

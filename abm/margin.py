@@ -6,7 +6,8 @@ Bybit's deduction, Hyperliquid's maintenance deduction are this recursion).
 The index: while every mark stays within the relative distance d of where it was, with
 d = (equity - maintenance) / (sum of long notionals + sum of short notionals x (1 + MMR reachable)),
 a row cannot be under maintenance, because a long's maintenance falls with its price and a short's grows at most at the
-rate of the bracket of twice its notional. So each position waits in a bucket of the mark at which its row must be
+rate of the bracket of twice its notional; two units of excess and one of notional a position make room for rounding.
+So each position waits in a bucket of the mark at which its row must be
 looked at again, and a step looks at the buckets that marks have passed and at rows whose balances changed.
 """
 
@@ -192,12 +193,12 @@ def watch_at(address, row):
     excess = equity
     slope = 0
     p = s.rows[row].positions
-    held = False
+    held = 0
     while p != NONE:
         x = s.positions[p]
         unbucket(s, p)
         if x.qty != 0:
-            held = True
+            held += 1
             bk = s.books[x.book]
             value = at_price(x.qty * bk.unit, bk.mark)
             excess += value
@@ -210,7 +211,7 @@ def watch_at(address, row):
                 slope += at_rate_up(-value, s.brackets[bracket_of(s, x.book, -2 * value)].mmr)
         p = x.next
     s.meta[0].checked += 1
-    if not held and excess >= 0:
+    if held == 0 and excess >= 0:
         return
     if excess < 0:
         if s.rows[row].queued == 0:
@@ -218,8 +219,8 @@ def watch_at(address, row):
             s.queue[s.meta[0].queued] = row
             s.meta[0].queued += 1
         return
-    if slope == 0:
-        return
+    excess = max(0, excess - 2 * held)
+    slope += held
     distance = RATE
     if excess < slope:
         distance = mul_div(excess, RATE, slope)

@@ -270,9 +270,10 @@ def check_money_at(address, row, b, side, price, qty, flags):
                 return NO_BALANCE
         elif (flags & (IOC | FOK)) == 0:
             need = spot_lock(s, b, side, price, qty)
-            if bk.taker_fee > bk.maker_fee:
-                value = price * qty * bk.unit
-                need = value + at_rate_up(value, bk.taker_fee)  # it may trade at once
+            value = price * qty * bk.unit
+            at_once = value + at_rate_up(value, bk.taker_fee)
+            if at_once > need:
+                need = at_once
             if spendable(s, row, bk.quote) < need:
                 return NO_BALANCE
         return ACCEPTED
@@ -554,15 +555,13 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     code = check_terms(s, row, b, side, price, qty, flags, expiry)
     if code != ACCEPTED:
         return reject(s, vn, code)
-    p = NONE
-    if bk.kind == PERP:
-        p = position(s, row, b)
-        if (flags & REDUCE_ONLY) != 0:
-            held = -side * s.positions[p].qty if p != NONE else 0
-            if held <= 0:
-                return reject(s, vn, NOTHING_TO_REDUCE)
-            if qty > held:
-                qty = held
+    p = position(s, row, b)  # spot has none
+    if (flags & REDUCE_ONLY) != 0:
+        held = -side * s.positions[p].qty if p != NONE else 0
+        if held <= 0:
+            return reject(s, vn, NOTHING_TO_REDUCE)
+        if qty > held:
+            qty = held
     code = check_money(s, row, b, side, price, qty, flags)
     if code != ACCEPTED:
         return reject(s, vn, code)

@@ -307,6 +307,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def deleverage(self) -> None:
         """8. What funds and vaults cannot carry is closed against the winners."""
         s = self.state
+        self._make_room()
         waterfall.check_vaults(s.address)
         if s.count("requests"):
             while waterfall.deleverage(s.address):

@@ -30,7 +30,8 @@ META = _record(
 )  # fmt: skip
 
 BOOK = _record(
-    venue="i4", coin="i4", kind="i4", base="i4", quote="i4", cap="i4",
+    venue="i4", coin="i4", kind="i4", base="i4", quote="i4",
+    first_key="i4", cap="i4",  # where its keys begin; price levels that a side may have
     unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8", largest="i8",
     n0="i4", n1="i4",  # live levels, bids and asks
     bracket="i4", brackets="i4", source="i4", sources="i4", peer="i4", peers="i4", par="i8",
@@ -106,7 +107,10 @@ I4, I8, F8 = np.dtype("i4"), np.dtype("i8"), np.dtype("f8")
 SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("meta", META),
     ("books", BOOK),
-    ("keys", I8),  # sorted live price levels of each book and side: rank << 24 | level, the best at the end
+    (
+        "keys",
+        I8,
+    ),  # sorted live price levels, `cap` a side, bids first: rank << 24 | level, the best at the end
     ("levels", LEVEL),
     ("orders", ORDER),
     ("rows", ROW),
@@ -241,8 +245,10 @@ class State:
         return int(self.meta[name][0])
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all tables, for a snapshot."""
-        return {name: np.array(getattr(self, name)) for name in NAMES}
+        """Copies of all tables, for a snapshot: values only, no place in memory."""
+        copies = {name: np.array(getattr(self, name)) for name in NAMES}
+        copies["meta"]["address"] = 0
+        return copies
 
     def load(self, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
         """Replace all tables by a snapshot's."""

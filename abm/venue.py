@@ -169,6 +169,13 @@ class OrderRules(Frozen):
         ge=100,
         le=50_000_000,
     )
+    levels: int = parameter(
+        4096,
+        "Live price levels a side of a book may have; an order that would open a further one is refused",
+        unit="price levels",
+        ge=1,
+        le=1_000_000,
+    )
 
 
 class Gateway(Frozen):

@@ -112,6 +112,7 @@ def test_immediate_whole_passive_and_reducing_orders() -> None:
     assert d.place(d.bob, PERP, 1, 1000, 8, FOK) == "cannot be filled whole"
     assert d.place(d.bob, PERP, 1, 1000, 8, POST_ONLY) == "post-only would trade"
     assert d.place(d.bob, PERP, 1, 1000, 8, REDUCE_ONLY) == "nothing to reduce"
+    assert d.place(d.bob, SPOT, -1, 1000, 8, REDUCE_ONLY) == "nothing to reduce", "coins are no position"
     assert d.tape() == []
     assert d.place(d.bob, PERP, 1, 1000, 4, FOK) == "accepted"
     assert d.place(d.bob, PERP, 1, 1000, 8, IOC) == "accepted"
@@ -176,6 +177,23 @@ def test_a_full_venue_says_so() -> None:
     assert d.place(d.bob, OTHER, 1, 100, 1) == "wrong venue"
 
 
+def test_a_side_holds_so_many_price_levels_and_no_more() -> None:
+    d = Desk(small_model({"orders": {"band": 0.0, "levels": 3}}, {"orders": {"band": 0.0, "levels": 5}}))
+    ann, there = d.open("ann", cash=RICH), d.open("bob", venue=1, cash=RICH)
+    for book, row, most in ((PERP, ann, 3), (OTHER, there, 5), (ETH, ann, 3)):
+        for side in (1, -1):
+            answers = [d.place(row, book, side, 1000 - side * (100 - i), 1) for i in range(most + 2)]
+            assert answers == ["accepted"] * most + ["no room"] * 2, (
+                "better or worse, a new level finds no room"
+            )
+            assert d.place(row, book, side, 1000 - side * 100, 1) == "accepted", (
+                "a level that is there is open to all"
+            )
+    for book, most in ((PERP, 3), (OTHER, 5), (ETH, 3)):
+        assert [len(d.queue(book, side)) for side in (1, -1)] == [most, most]
+    assert d.faults() == []
+
+
 def test_prices_from_one_tick_to_far_above_the_opening() -> None:
     d = desk()
     assert d.place(d.ann, PERP, 1, 1, 5) == "accepted"
@@ -236,15 +254,19 @@ def market(
     maker: float = 0.0002, purses: tuple[int, ...] = (RICH,) * 4, lent: int = 0,
 ) -> tuple[Desk, Exchange]:  # fmt: skip
     """Four owners with five accounts at alpha (two of one owner, one isolated), one account at beta."""
-    orders = {"self_trade": mode, "band": band, "max_orders_per_row": limit, "capacity": capacity}
+    orders = {
+        "self_trade": mode,
+        "band": band,
+        "max_orders_per_row": limit,
+        "capacity": capacity,
+        "levels": levels,
+    }
     d = Desk(small_model({"orders": orders, "fees": {"maker": maker, "taker": 0.0005}}))
     for i, purse in enumerate(purses):
         d.open(f"owner {i}", cash=purse, coins=purse // 10 * 3, leverage=5.0 * (i + 1))
     d.open("owner 0", cash=purses[0], coins=purses[0] // 10)
     d.open("owner 1", cash=purses[-1], isolated=True)
     d.open("owner 0", venue=1, cash=purses[0])
-    if levels < 4096:
-        d.state.books["cap"] = levels
     return d, twin_of(d)
 
 
@@ -306,7 +328,7 @@ def act(d: Desk, twin: Exchange, action: tuple[Any, ...]) -> None:
         assert d.place(row, book, side, price, qty, flags, expiry) == answer, action
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(Market, st.lists(Action, max_size=40))
 def test_engine_and_twin_answer_alike(where: dict[str, Any], actions: list[tuple[Any, ...]]) -> None:
     d, twin = market(**where)
@@ -316,7 +338,7 @@ def test_engine_and_twin_answer_alike(where: dict[str, Any], actions: list[tuple
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(Market, st.lists(Action, max_size=120))
 def test_engine_and_twin_answer_alike_for_long(where: dict[str, Any], actions: list[tuple[Any, ...]]) -> None:
     d, twin = market(**where)
@@ -381,7 +403,6 @@ def play(kind: str, n: int, seed: int, mode: str, batch: int = 250) -> None:
     d, twin = market(
         mode, levels=16 if kind == "full" else 4096, limit=100_000, capacity=150 if kind == "full" else 10**6
     )
-    d.model.rules["alpha"].gateway  # noqa: B018 - the queue is long enough for every batch
     ops = {"limit": matching.LIMIT, "cancel": matching.CANCEL, "amend": matching.AMEND, "quote": matching.QUOTE,
            "cancel all": matching.CANCEL_ALL}  # fmt: skip
     todo = stream(kind, n, seed)
@@ -389,33 +410,30 @@ def play(kind: str, n: int, seed: int, mode: str, batch: int = 250) -> None:
     for start in range(0, n, batch):
         part = todo[start : start + batch]
         box = messages(len(part))
+        meant: list[
+            tuple[int, int]
+        ] = []  # name of the order and which of that name, as the sender knows them
         for m, (what, row, book, side, price, qty, flags, which) in zip(box, part, strict=True):
-            name = d.name()
-            m["op"], m["row"], m["book"], m["side"], m["price"], m["qty"] = (
-                ops[what],
-                row,
-                book,
-                side,
-                price,
-                qty,
-            )
-            m["flags"] = flags if what == "limit" else 0
+            name, of_name = d.name(), 0
+            m["op"], m["book"], m["side"], m["price"], m["qty"] = ops[what], book, side, price, qty
             if what == "limit":
-                m["ref"], owners[name] = name, row
+                m["flags"] = flags
             elif what == "quote":
-                m["ref"], m["flags"], owners[name] = name, POST_ONLY, row
-            elif what in ("cancel", "amend"):
-                m["handle"] = d.handle(which)
-                m["row"] = row = owners.get(which, row)
-                mine = twin.find(which)
-                box_name = which if mine is not None and d.handle(which) >= 0 else -1
-                m["tag"] = box_name
-            else:
+                m["flags"] = POST_ONLY
+                name = which if owners.get(which) == row else name
+            elif what == "cancel all":
                 m["book"] = -1
+            else:
+                known = twin.find(which)
+                name, of_name = which, known.number if known else -1
+                m["handle"] = d.handle(which)
+                row = owners.get(which, row)
+            if what in ("limit", "quote"):
+                m["ref"], owners[name] = name, row
+            m["row"] = row
+            meant.append((name, of_name))
         d.batch(box)
-        twin.pass_time(0)
-        for offset, (what, row, book, side, price, qty, flags, _which) in enumerate(part):
-            name = start + offset
+        for (what, row, book, side, price, qty, flags, _), (name, of_name) in zip(part, meant, strict=True):
             if what == "limit":
                 twin.place(name, row, book, side, price, qty, flags)
             elif what == "quote":
@@ -423,11 +441,14 @@ def play(kind: str, n: int, seed: int, mode: str, batch: int = 250) -> None:
             elif what == "cancel all":
                 twin.cancel_all(row)
             else:
-                # only orders that had a handle when the batch was written can be named in it
-                known = int(box["tag"][offset])
-                answer = twin.cancel(known) if what == "cancel" else twin.amend(known, price, qty)
-                if answer == "unknown order":
-                    twin.refuse(0, answer)
+                # an order that was changed since and queued anew is another order: its old handle is stale
+                o = twin.find(name)
+                if o is None or o.number != of_name:
+                    twin.refuse(0, "unknown order")
+                elif what == "cancel":
+                    twin.cancel(name)
+                else:
+                    twin.amend(name, price, qty)
         twin.now = d.model.now
     compare(d, twin)
 
@@ -447,7 +468,7 @@ def test_hostile_streams_leave_both_with_the_same_book(kind: str) -> None:
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_long_hostile_streams(kind: str, seed: int) -> None:
     modes = ["cancel_resting", "off", "cancel_taking", "cancel_both"]
-    play(kind, 12_000, 100 + seed, modes[seed % 4])
+    play(kind, 4_000, 100 + seed, modes[seed % 4])
 
 
 def test_thousands_of_owners_at_one_price_are_served_in_their_order() -> None:

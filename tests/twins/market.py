@@ -151,7 +151,7 @@ class Desk:
         """Live levels of a side, best first: (price, [(row, lots) in order of priority])."""
         s = self.state
         n = int(s.books["n0" if side > 0 else "n1"][book])
-        base = (2 * book + (0 if side > 0 else 1)) * int(s.books["cap"][book])
+        base = int(s.books["first_key"][book]) + (0 if side > 0 else int(s.books["cap"][book]))
         out = []
         for key in s.keys[base : base + n][::-1].tolist():
             level = s.levels[key & 0xFFFFFF]
@@ -251,7 +251,7 @@ def state_hash(state: State) -> str:
 
 
 def _live_keys(state: State, book: int) -> np.ndarray:
-    cap = int(state.books["cap"][book])
-    bids = state.keys[2 * book * cap :][: int(state.books["n0"][book])]
-    asks = state.keys[(2 * book + 1) * cap :][: int(state.books["n1"][book])]
+    first, cap = int(state.books["first_key"][book]), int(state.books["cap"][book])
+    bids = state.keys[first:][: int(state.books["n0"][book])]
+    asks = state.keys[first + cap :][: int(state.books["n1"][book])]
     return np.concatenate([bids, asks])

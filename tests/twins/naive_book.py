@@ -35,6 +35,7 @@ class Order:
     qty: int
     flags: int
     expiry: int
+    number: int  # every order that queues has its own
 
 
 @dataclass
@@ -89,6 +90,7 @@ class Exchange:
     orders: list[Order] = field(default_factory=list)  # resting, oldest first
     tape: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
+    queued: int = 0
 
     # ---- looking
 
@@ -111,8 +113,8 @@ class Exchange:
         b, n = self.books[o.book], o.qty if qty is None else qty
         if o.side < 0:
             return n * b.lot_base
-        value = o.price * n * b.unit
-        return value + max(0, up(value, b.maker_fee))
+        each = o.price * b.unit
+        return n * (each + max(0, up(each, b.maker_fee)))
 
     def locked(self, row: int, asset: int) -> int:
         total = 0
@@ -219,8 +221,8 @@ class Exchange:
                 return "accepted" if free >= qty * b.lot_base else "not enough balance"
             if flags & (IOC | FOK):
                 return "accepted"
-            value = price * qty * b.unit
-            need = value + max(0, up(value, b.maker_fee), up(value, b.taker_fee))
+            each = price * b.unit
+            need = max(qty * (each + max(0, up(each, b.maker_fee))), qty * each + up(qty * each, b.taker_fee))
             return "accepted" if self.spendable(row, b.quote, but) >= need else "not enough balance"
         if flags & REDUCE_ONLY:
             return "accepted"
@@ -259,7 +261,7 @@ class Exchange:
         why = self.terms(row, book, side, price, qty, flags, expiry)
         if why != "accepted":
             return self.refuse(b.venue, why)
-        if b.kind == 0 and flags & REDUCE_ONLY:
+        if flags & REDUCE_ONLY:
             held = -side * self.lots[row, book]
             if held <= 0:
                 return self.refuse(b.venue, "nothing to reduce")
@@ -288,12 +290,13 @@ class Exchange:
         if stopped:
             return self.refuse(b.venue, "self-trade")
         if waits:
-            if flags & REDUCE_ONLY and b.kind == 0:
+            if flags & REDUCE_ONLY:
                 left = min(left, -side * self.lots[row, book])
             if left > 0:
                 if not self._room(book, side, price):
                     return self.refuse(b.venue, "no room")
-                self.orders.append(Order(name, row, book, side, price, left, flags, expiry))
+                self.queued += 1
+                self.orders.append(Order(name, row, book, side, price, left, flags, expiry, self.queued))
         return "accepted"
 
     def _room(self, book: int, side: int, price: int) -> bool:
