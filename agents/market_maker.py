@@ -25,6 +25,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
+from agents.quoting import requote
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -171,7 +172,7 @@ class MarketMaker(Participant):
             home=np.zeros(n), held=np.zeros(n), depth=np.zeros(n), shape=np.zeros((n, k)), offset=np.zeros((n, k)),
             extreme=np.full((max(int(round(p.pace / me.dt)), 1) + 1, 2, books), np.nan),
             fair=np.zeros(books), calm=np.ones(books), unit=np.full(books, 0.01), left=np.ones(books),
-            target=np.zeros(books),
+            target=np.zeros(books), takes=np.ones((n, k)),
             state=np.zeros(len(firms), np.int64), until=np.zeros(len(firms)), limit=np.full(len(firms), np.inf),
             start=np.zeros(len(firms)), looked=np.array(-np.inf), firm_row=_first_rows(firm, row, len(firms)),
         )  # fmt: skip
@@ -210,6 +211,7 @@ class MarketMaker(Participant):
         offset = near * ratio ** (np.arange(p.levels)[None, :] + jitter)
         inner = np.where(np.arange(p.levels) == 0, 0.0, offset / np.sqrt(ratio))
         m["offset"][:] = offset
+        m["takes"][:] = p.refill * np.minimum(np.sqrt(offset / p.refill_near), 1.0)
         m["shape"][:] = (offset * np.sqrt(ratio)) ** p.profile - inner**p.profile
         m["shape"][:] /= m["unit"][book, None] ** p.profile
         firms = len(m["limit"])
@@ -323,78 +325,47 @@ class MarketMaker(Participant):
         size = m["depth"][due] * m["left"][book] / (price * convert[book])
         late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
         size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
-        room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1).clip(
-            0.0, 1.0
-        )
-        want = size[:, None, None] * room[:, :, None] * m["shape"][due][:, None, :]
-        reserve = (fair + shift)[:, None]
+        room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1)
         ask, bid = np.asarray(market.ask)[book], np.asarray(market.bid)[book]
-        tick = np.asarray(market.books.tick)[book]
+        tick, lot = np.asarray(market.books.tick)[book], np.asarray(market.books.lot)[book]
         # a quote is meant to rest: never through the other side of the book as it was seen
-        ceiling, bottom = np.where(ask > 0, ask - tick, np.inf), np.where(bid > 0, bid + tick, 0.0)
-        level = np.stack(
-            [
-                np.minimum(np.exp(reserve - offset), ceiling[:, None]),
-                np.maximum(np.exp(reserve + offset), bottom[:, None]),
-            ],
-            1,
-        )
+        edge = np.stack([np.where(ask > 0, ask - tick, np.inf), np.where(bid > 0, bid + tick, 0.0)], 1)
+        level = np.empty((len(due), 2, k))
+        reserve = (fair + shift)[:, None]
+        np.subtract(reserve, offset, out=level[:, 0])
+        np.add(reserve, offset, out=level[:, 1])
+        np.exp(level, out=level)
         slot = int(m["first"]) + (due[:, None] * 2 * k + np.arange(2 * k)).reshape(-1, 2, k)
-        live, lots = me.named(slot.ravel())
-        lot = np.asarray(market.books.lot)[book][:, None, None]
-        live, stands = live.reshape(slot.shape), lots.reshape(slot.shape) * lot
-        # resilience: the part of a level that was eaten comes back over the refill time
-        sent, full = m["sent"][due], m["full"][due]
-        full = np.where(self._eaten(due, stands, lot), full * stands / np.maximum(sent, 1e-300), full)
-        since = np.minimum(market.time - m["seen"][due], 1e9)
-        takes = p.refill * np.minimum(np.sqrt(m["offset"][due] / p.refill_near), 1.0)
-        full = full + (1.0 - full) * (1.0 - np.exp(-since[:, None] / takes))[:, None, :]
-        want = self._affordable(me, market, due, want * full, stands, live)
-        want = np.floor(want / lot * (1 + 1e-12)) * lot
-        let_be = np.maximum(p.patience * offset * price[:, None], 1.5 * tick[:, None])[:, None, :]
-        with np.errstate(invalid="ignore"):
-            moved = np.abs(live - level) > let_be
-        differs = (want < 0.9 * stands) | (stands < 0.85 * want)
-        send = np.where(stands > 0, moved | differs, want > 0)
+        live, lots = me.named(slot)
+        back = 1.0 - np.exp(-np.minimum(market.time - m["seen"][due], 1e9)[:, None] / m["takes"][due])
+        extreme = m["extreme"]
+        traded = np.stack([np.fmin.reduce(extreme[:, 0]), np.fmax.reduce(extreme[:, 1])], 1)
+        want, send = np.empty(level.shape), np.empty(level.shape, np.bool_)
+        requote(
+            due, price, tick, lot, p.patience, edge, traded[book], size[:, None] * room.clip(0.0, 1.0),
+            self._affordable(me, market, due, live, lots), back, m["shape"], offset, level, live, lots,
+            m["sent"], m["asked"], m["full"], want, send,
+        )  # fmt: skip
         i, s, j = np.nonzero(send)
         if len(i):
             me.quote(row[i], book[i], slot[send], 1 - 2 * s, level[send], want[send], cause="quote")
-        m["sent"][due] = np.where(send, want, stands)
-        m["asked"][due] = np.where(send, level, m["asked"][due])
-        m["full"][due], m["seen"][due], m["quoted"][due] = full, market.time, fair
+        m["seen"][due], m["quoted"][due] = market.time, fair
 
-    def _eaten(self, due: Ints, stands: Floats, lot: Floats) -> Mask:
-        """Levels that stand smaller than sent because trades reached them (a refused quote was not eaten)."""
-        m = self.memory
-        book, sent, asked = m["book"][due], m["sent"][due], m["asked"][due]
-        traded = m["extreme"][:, :, book]
-        lowest, highest = np.fmin.reduce(traded[:, 0], 0)[:, None], np.fmax.reduce(traded[:, 1], 0)[:, None]
-        reached = np.stack([lowest <= asked[:, 0] * (1 + 1e-9), highest >= asked[:, 1] * (1 - 1e-9)], 1)
-        result: Mask = (sent > 0) & (stands < sent - 0.5 * lot) & reached
-        return result
-
-    def _affordable(
-        self, me: Me, market: Market, due: Ints, want: Floats, stands: Floats, live: Floats
-    ) -> Floats:
-        """At a spot book a firm quotes what it owns: coins on the ask side, cash on the bid side."""
+    def _affordable(self, me: Me, market: Market, due: Ints, live: Floats, lots: Ints) -> Floats:
+        """float64[n, 2]: at a spot book a firm quotes what it owns, cash on the bid side, coins on the ask side."""
         m, books = self.memory, market.books
+        most = np.full((len(due), 2), np.inf)
         here = np.flatnonzero(np.asarray(books.kind)[m["book"][due]] == 1)
         if len(here) == 0:
-            return want
+            return most
         row, book = m["row"][due[here]], m["book"][due[here]]
-        free_coins = me.balance(row, books.base[book])
-        free_cash = me.balance(row, books.quote[book])
+        stands = lots[here] * np.asarray(books.lot)[book][:, None, None]
         places = np.bincount(m["row"], minlength=len(me.rows))[row]
-        coins = free_coins + stands[here, 1].sum(1)
+        coins = me.balance(row, books.base[book]) + stands[:, 1].sum(1)
         m["held"][due[here]] = coins
-        cash = free_cash / places + np.nansum(stands[here, 0] * live[here, 0], 1)
-        price = np.exp(m["fair"][book])
-        most = np.stack([0.85 * cash / price, 0.85 * coins], 1)
-        want = want.copy()
-        want[here] *= np.minimum(1.0, np.maximum(most, 0.0) / np.maximum(want[here].sum(2), 1e-300))[
-            :, :, None
-        ]
-        return want
+        cash = me.balance(row, books.quote[book]) / places + np.nansum(stands[:, 0] * live[here, 0], 1)
+        most[here, 0], most[here, 1] = 0.85 * cash / np.exp(m["fair"][book]), 0.85 * coins
+        return most
 
     # ------------------------------------------------------------------ the balance sheet
 
