@@ -615,7 +615,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             "withdrawals": np.array(self._withdrawals),
             "network": self.network.snapshot(),
             "memory": {p.name: p.state() for p in self.participants},
-            "heard": {name: (me.heard(), me.heard_at()) for name, me in self.desks.items()},
+            "heard": {name: me.heard() for name, me in self.desks.items()},
+            "heard_at": {name: me.heard_at() for name, me in self.desks.items()},
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -624,14 +625,14 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             raise ValueError(f"snapshot version {saved.get('version')!r}, 1 expected")
         self.state.load(saved["tables"])
         self.accounts.minted = np.array(saved["minted"])
-        self.step_number = int(saved["step"])
+        self.step_number = self.steps = int(saved["step"])
         self._gateway_delay = np.array(saved["delay"])
         self._withdrawals = np.array(saved["withdrawals"])
         self.network.restore(saved["network"])
         for participant in self.participants:
             participant.restore(saved["memory"][participant.name])
         for name, me in self.desks.items():
-            me._heard, me._heard_at = (np.array(x) for x in saved["heard"][name])
+            me._heard, me._heard_at = np.array(saved["heard"][name]), np.array(saved["heard_at"][name])
         self._views.clear()
 
 
