@@ -13,6 +13,9 @@ looked at again, and a step looks at the buckets that marks have passed and at r
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from abm.accounts import holding
 from abm.jit import inlined, kernel
 from abm.state import BUCKETS, NONE, views
@@ -85,6 +88,27 @@ def worst_exposure(x):
     up = x.qty + x.buys
     down = x.sells - x.qty
     return up if up > down else down
+
+
+def value_at_liquidation(
+    floor: NDArray[np.int64],
+    mmr: NDArray[np.int64],
+    cum: NDArray[np.int64],
+    side: int,
+    budget: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Notionals v at which positions of one side meet maintenance margin, all else equal; below zero if never.
+
+    Args:
+        floor, mmr, cum: the contract's brackets. side: +1 long, -1 short.
+        budget: value that a long must keep beyond its maintenance margin, v - maintenance(v), or that a short can
+            bear with it, v + maintenance(v). Both grow with v, so one bracket holds the answer.
+    """
+    rate, amount = mmr / RATE, cum.astype(np.float64)
+    at_floor = floor - side * (floor * rate - amount)
+    k = np.maximum(np.searchsorted(at_floor, budget, side="right") - 1, 0)
+    value: NDArray[np.float64] = (budget - side * amount[k]) / (1.0 - side * rate[k])
+    return value
 
 
 @kernel("i8(i8,i8)")

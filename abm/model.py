@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from typing import Any
 
 import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import funding, ledger, matching, oracle, publication, waterfall
+from abm import funding, ledger, margin, matching, oracle, publication, waterfall
 from abm.agent import Participant
 from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
@@ -540,8 +541,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         mmr = np.zeros(len(p))
         for i in range(len(self.books)):
             mine = np.flatnonzero(book == i)
-            first, count = int(s.books["bracket"][i]), int(s.books["brackets"][i])
-            table = s.brackets[first : first + count]
+            table = self._brackets(i)
             k = np.searchsorted(table["floor"], np.abs(worth[mine]), side="right") - 1
             mmr[mine] = np.abs(worth[mine]) * (table["mmr"][k] / 1e8) - table["cum"][k]
         np.add.at(maintenance, p["row"], mmr)
@@ -567,12 +567,16 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             "notional": gross / scale,
             "coins": coins,
         }
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rate = mmr / np.abs(worth)
-            others = equity[p["row"]] - maintenance[p["row"]] + mmr
-            base = worth / np.where(worth != 0, p["qty"], 1)
-            fair = (worth - others) / (p["qty"] - np.abs(p["qty"]) * rate)
-            price = fair / base * (s.books["mark"][book] / 1024.0) * info.tick[book]
+        # equity + (value then - value now) = maintenance of the others + its own then
+        budget = worth - equity[p["row"]] + maintenance[p["row"]] - mmr
+        price = np.zeros(len(p))
+        for i, side in product(range(len(self.books)), (1, -1)):
+            mine = np.flatnonzero((book == i) & (np.sign(p["qty"]) == side))
+            table = self._brackets(i)
+            value = margin.value_at_liquidation(
+                table["floor"], table["mmr"], table["cum"], side, side * budget[mine]
+            )
+            price[mine] = value / (np.abs(p["qty"][mine]) * s.books["unit"][i]) * info.tick[i]
         quote = info.scale[book]
         positions = {
             "row": np.array(p["row"]),
@@ -584,6 +588,12 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             "liquidation_price": np.where(price > 0, price, np.nan),
         }
         return accounts, positions
+
+    def _brackets(self, book: int) -> NDArray[Any]:
+        """The bracket table of a book."""
+        first = int(self.state.books["bracket"][book])
+        table: NDArray[Any] = self.state.brackets[first : first + int(self.state.books["brackets"][book])]
+        return table
 
     def _worths(self) -> NDArray[np.float64]:
         """Dollars that one of each asset is worth now: the mean mid of its spot books, else its value at the start."""

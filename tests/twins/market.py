@@ -8,15 +8,15 @@ both easy to write.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from abm import matching
-from abm.channels import NetworkParameters
+from abm import margin, matching, waterfall
+from abm.channels import EdgeParameters, NetworkParameters
 from abm.model import CascadeModel
 from abm.state import MESSAGE, NAMES, NONE, State
 from abm.venue import Asset, Clock, Contract, VenueRules
@@ -34,15 +34,17 @@ def small_model(
     seed: int = 1,
     check: bool = False,
     duration: float = 3600.0,
+    tables: Mapping[str, Any] | None = None,
+    edges: Sequence[EdgeParameters] = (),
     **contract: Any,
 ) -> CascadeModel:
-    """Two empty venues; keyword tables are `VenueRules` fields."""
+    """Two empty venues: fields of their `VenueRules`, bracket tables by symbol, and fields of both `Contract`s."""
     return CascadeModel(
         Clock(start=START, duration=duration, step=1.0, burn_in=0.0),
         {"USDT": Asset(decimals=6), "BTC": Asset(decimals=8, value=100.0)},
         {
-            "BTC": Contract(price=BTC_PRICE * TICK, tick=TICK, lot=LOT, **contract),
-            "ETH": Contract(price=ETH_PRICE * 0.1, tick=0.1, lot=0.01, **contract),
+            "BTC": Contract(**{"price": BTC_PRICE * TICK, "tick": TICK, "lot": LOT} | contract),
+            "ETH": Contract(**{"price": ETH_PRICE * 0.1, "tick": 0.1, "lot": 0.01} | contract),
         },
         {
             "alpha": VenueRules.model_validate(
@@ -53,10 +55,11 @@ def small_model(
                 {"quote": "USDT", "perps": ("BTC",), "share": 0.4} | dict(beta or {})
             ),
         },
-        NetworkParameters(),
+        NetworkParameters(edges=tuple(edges)),
         [],
         seed,
         check=check,
+        brackets=tables,
     )
 
 
@@ -126,6 +129,46 @@ class Desk:
         """Move a mark by hand (fixed point)."""
         self.state.books["previous_mark"][book] = self.state.books["mark"][book]
         self.state.books["mark"][book] = mark_fp
+
+    def set_brackets(self, book: int, *table: tuple[int, float, float, float]) -> None:
+        """Replace a book's table of (floor in units, MMR, amount in units, initial margin rate)."""
+        first = len(self.state.brackets)
+        self.state.grow("brackets", first + len(table))
+        for k, (floor, mmr, cum, imr) in enumerate(table):
+            self.state.brackets[first + k] = floor, round(mmr * 1e8), round(cum), round(imr * 1e8)
+        self.state.books["bracket"][book], self.state.books["brackets"][book] = first, len(table)
+
+    def hold(self, book: int, entry_price: float, lots: Mapping[int, int]) -> None:
+        """Positions entered in the past, by row; what does not match is held by somebody far away."""
+        rest = -sum(lots.values())
+        rows = list(lots)
+        if rest:
+            rows.append(self.open(f"other side of {book}", int(self.state.books["venue"][book]), cash=10**15))
+        self.model.accounts.place(rows, book, np.array([*lots.values(), rest][: len(rows)]), entry_price)
+
+    def margin(self, row: int) -> tuple[int, int, int]:
+        """(equity, maintenance, free margin) in units."""
+        equity, maintenance = margin.equity_and_maintenance_at(self.address, row)
+        return int(equity), int(maintenance), int(margin.free_margin_at(self.address, row))
+
+    def under_water(self) -> set[int]:
+        """Rows that the margin index finds under maintenance; they are looked at again next time."""
+        self.model._make_room()
+        waterfall.find(self.address)
+        return self._emptied()
+
+    def under_water_by_full_pass(self) -> set[int]:
+        waterfall.find_by_full_pass(self.address)
+        return self._emptied()
+
+    def _emptied(self) -> set[int]:
+        s = self.state
+        rows = [int(r) for r in s.queue[: s.count("queued")]]
+        s.rows["queued"][rows] = 0
+        s.meta["queued"] = 0
+        if rows:
+            self.model.accounts.deposit(rows, USDT, np.zeros(len(rows), np.int64))
+        return set(rows)
 
     def batch(self, messages: np.ndarray) -> None:
         """Send messages (dtype `MESSAGE`) through the gateway in the order given and execute them."""
