@@ -81,7 +81,8 @@ def ensure_position(s, row, b):
 
 @inlined
 def touch(s, row):
-    """Note that the row's margin must be looked at again before the step ends."""
+    """Note that the row has changed, and that its margin must be looked at again before the step ends."""
+    s.changed[row] = s.meta[0].now
     if s.rows[row].touched == 0:
         s.rows[row].touched = 1
         s.touched[s.meta[0].touched] = row
@@ -111,6 +112,7 @@ def change_position_at(address, p, lots, value):
             opened = value - mul_div(value, held, size)
             x.entry = opened if lots > 0 else -opened
     x.qty = q + lots
+    s.changed[x.row] = s.meta[0].now
     before = q if q > 0 else 0
     after = x.qty if x.qty > 0 else 0
     s.books[x.book].open_interest += after - before

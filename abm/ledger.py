@@ -155,7 +155,7 @@ class Accounts:
         chosen = np.where(np.isfinite(chosen), chosen, self._leverage[venues])
         s = self.state
         first = s.count("rows")
-        for table in ("rows", "touched", "queue"):
+        for table in ("rows", "touched", "changed", "queue"):
             s.grow(table, first + n + 1)
         rows = np.arange(first, first + n, dtype=np.int32)
         record = s.rows[first : first + n]

@@ -244,6 +244,11 @@ class Me:
         result: Ints = self._state.rows["waiting"][self._rows(index)].astype(np.int64)
         return result
 
+    def changed(self, since: float) -> NDArray[np.bool_]:
+        """bool[n]: whether the balance or a position of each own row has changed after a time (s since the start)."""
+        result: NDArray[np.bool_] = self._state.changed[self.rows] > since * 1000.0
+        return result
+
     def open_orders(self, index: Any = None) -> NDArray[Any]:
         """Own resting orders: handle, index, book, side, price, lots, tag."""
         kind = np.dtype(
@@ -350,8 +355,8 @@ class Me:
         first = n = s.count("inbox")
         for table in ("inbox", "sorted"):
             s.grow(table, n + sum(map(len, self.outbox)))
-        for messages in self.outbox:
-            s.inbox[n : n + len(messages)] = messages
+        for messages in self.outbox:  # as plain bytes: records are copied field by field
+            s.inbox[n : n + len(messages)].view(np.uint8)[:] = messages.view(np.uint8)
             n += len(messages)
         s.meta["inbox"] = n
         self.outbox.clear()

@@ -123,6 +123,7 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("buckets", I4),  # heads of the margin index: [book, direction, bucket]
     ("wheel", I4),  # heads of orders by expiry second, modulo its length
     ("touched", I4),  # rows whose balance or position changed since the margin check
+    ("changed", I8),  # when a row's balance or position last changed, ms
     ("queue", I4),  # rows found under maintenance
     ("requests", REQUEST),  # contracts to be auto-deleveraged in this step
     ("scores", F8),
@@ -200,6 +201,7 @@ class State:
     buckets: np.ndarray[Any, Any]
     wheel: np.ndarray[Any, Any]
     touched: np.ndarray[Any, Any]
+    changed: np.ndarray[Any, Any]
     queue: np.ndarray[Any, Any]
     requests: np.ndarray[Any, Any]
     scores: np.ndarray[Any, Any]

@@ -39,6 +39,7 @@ FALLING = np.array([[1.0], [1.0], [-1.0]])  # a stop and a call wait for the pri
 LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
 CAUSES = ("decision", "stop", "news")
 CAUSE = np.array([0, 0, 1, 2, 0])  # of an order, by why the position ends
+_NOBODY: Entries = np.empty(0, np.int64)
 
 
 class Leveraged(Participant):
@@ -201,8 +202,8 @@ class Leveraged(Participant):
             else:
                 self._want_out(me, entries, STOPPED if kind == STOP else WON, me.time)
         if me.time >= memory["looked"][0] + self.parameters.look:
-            memory["looked"][0] = me.time
-            self._look(me)
+            since, memory["looked"][0] = float(memory["looked"][0]), me.time
+            self._look(me, since)
         for kind, entries in due(memory, me.time):
             (self._close, self._open, self._build, self._add)[kind](me, market, entries)
 
@@ -377,10 +378,11 @@ class Leveraged(Participant):
 
     # ------------------------------------------------------------------ what it sees
 
-    def _look(self, me: Me) -> None:
-        """Look at the accounts: was a position closed for me, and have I heard anything?"""
+    def _look(self, me: Me, since: float) -> None:
+        """Look at the accounts: was a position closed for me, and have I heard anything since the last look?"""
         memory, p = self.memory, self.parameters
-        held = np.flatnonzero(memory["held"])
+        stirred = me.changed(since) | (me.heard_at() > since)
+        held = np.flatnonzero(memory["held"] & stirred[memory["row"]]) if stirred.any() else _NOBODY
         if len(held) == 0:
             return
         gone = me.lots(memory["row"][held], memory["book"][held]) == 0
