@@ -100,20 +100,23 @@ class Hedger(Participant):
             row=row, book=book, hedge=hedge.astype(np.int64),
             place=place, spot=spot, asset=asset, target=np.zeros(len(names)), size=np.zeros(len(names)),
             heard=np.zeros(len(names)), why=np.zeros(len(names), np.int8), looked=np.array([-np.inf]),
-            main=np.searchsorted(hedge, np.arange(len(names))),
-            bound=np.zeros(len(names)),
+            main=np.searchsorted(hedge, np.arange(len(names))), first=np.searchsorted(hedge, np.arange(len(names) + 1)),
+            bound=np.zeros(len(names)), naked=np.zeros(len(names)), short=np.zeros(len(names)),
+            pair=np.zeros(len(names), np.int64), pair_book=np.zeros(0, np.int64), pair_spot=np.zeros(0, np.int64),
         )  # fmt: skip
         memory = self.memory
         open_diary(memory, 2, len(names))
         if len(names):
             held = np.arange(len(names))
-            coins_held, short = self._coins_held(me, held), self._short(me)
+            coins_held, short = self._coins_held(me, held), self._short(me, held)
             memory["target"], memory["size"] = coins_held + short, np.abs(short)
             quantity = me.position(row, book)
             largest = np.lexsort((quantity, hedge))  # within a hedge the most negative first
             memory["main"] = largest[np.searchsorted(hedge[largest], held)]
             more = me.exponential("basis", row[memory["main"]], forever=True)
             memory["bound"] = self.parameters.basis_least + self.parameters.basis * more
+            pairs, pair = np.unique(np.stack([book[memory["main"]], spot]), axis=1, return_inverse=True)
+            memory["pair_book"], memory["pair_spot"], memory["pair"] = *pairs, pair.ravel()
 
     @staticmethod
     def _coins(me: Me, market: Market, owner: Entries, coin: Entries) -> tuple[Entries, Entries, Entries]:
@@ -144,30 +147,35 @@ class Hedger(Participant):
         if len(memory["size"]) == 0:
             return
         if me.time >= memory["looked"][0] + self.parameters.look:
-            memory["looked"][0] = me.time
-            self._look(me, market)
+            since, memory["looked"][0] = float(memory["looked"][0]), me.time
+            self._look(me, market, since)
         for kind, hedges in due(memory, me.time):
             (self._mend, self._leave)[kind](me, market, hedges)
 
-    def _look(self, me: Me, market: Market) -> None:
+    def _look(self, me: Me, market: Market, since: float) -> None:
         memory, p = self.memory, self.parameters
-        everyone = np.arange(len(memory["size"]))
+        short, naked = memory["short"], memory["naked"]
+        changed = me.changed(since)
+        hedges = np.union1d(
+            np.flatnonzero(changed[np.maximum(memory["place"], 0)]), memory["hedge"][changed[memory["row"]]]
+        )
+        short[hedges] = self._short(me, hedges)
+        naked[hedges] = self._coins_held(me, hedges) + short[hedges] - memory["target"][hedges]
         row = memory["row"][memory["main"]]
-        short = self._short(me)
-        naked = self._coins_held(me, everyone) + short - memory["target"]
-        idle = ~np.isfinite(memory["when"]).any(axis=0)
-        loose = everyone[(np.abs(naked) > p.tolerance * memory["size"]) & idle]
+        loose = np.flatnonzero(np.abs(naked) > p.tolerance * memory["size"])
+        loose = loose[~np.isfinite(memory["when"][:, loose]).any(axis=0)]
         lag = p.mend_after * np.exp(p.mend_spread * me.normal("mend", row[loose]))
         appoint(memory, MEND, loose, me.time + lag)
 
         able = (memory["spot"] >= 0) & (short < 0) & ~np.isfinite(memory["when"][LEAVE])
-        pays = everyone[able & (self._basis(market, everyone) < -memory["bound"])]
+        basis = self._basis(market, memory["pair_book"], memory["pair_spot"])
+        pays = np.flatnonzero(able & (basis[memory["pair"]] < -memory["bound"]))
         memory["why"][pays] = BASIS
         appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[pays]))
         heard = me.heard(row)
         bad = memory["heard"] - heard
         memory["heard"] = heard
-        worried = everyone[able & (bad > 0)]
+        worried = np.flatnonzero(able & (bad > 0))
         worried = worried[me.uniform("fear", row[worried]) < 100.0 * p.fear * bad[worried]]
         memory["why"][worried] = FEAR
         lag = p.fear_after * np.exp(p.fear_spread * me.normal("wait", row[worried]))
@@ -176,7 +184,7 @@ class Hedger(Participant):
     def _mend(self, me: Me, market: Market, hedges: Entries) -> None:
         """Bring the net exposure back to its target, slice by slice."""
         memory, p = self.memory, self.parameters
-        coins, short = self._coins_held(me, hedges), self._short(me)[hedges]
+        coins, short = self._coins_held(me, hedges), self._short(me, hedges)
         naked = coins + short - memory["target"][hedges]
         open_still = np.abs(naked) > p.tolerance * memory["size"][hedges]
         hedges, coins, short, naked = (x[open_still] for x in (hedges, coins, short, naked))
@@ -202,10 +210,9 @@ class Hedger(Participant):
     def _leave(self, me: Me, market: Market, hedges: Entries) -> None:
         """Close both legs by the same amount, as fast as the thinner book bears, while it pays."""
         memory, p = self.memory, self.parameters
-        short, coins = -self._short(me)[hedges], self._coins_held(me, hedges)
-        pays = (memory["why"][hedges] == FEAR) | (
-            self._basis(market, hedges) < -0.25 * memory["bound"][hedges]
-        )
+        short, coins = -self._short(me, hedges), self._coins_held(me, hedges)
+        basis = self._basis(market, memory["book"][memory["main"][hedges]], memory["spot"][hedges])
+        pays = (memory["why"][hedges] == FEAR) | (basis < -0.25 * memory["bound"][hedges])
         goes_on = pays & (np.minimum(short, coins) > 1e-6 * memory["size"][hedges])
         hedges, short, coins = hedges[goes_on], short[goes_on], coins[goes_on]
         if len(hedges) == 0:
@@ -241,23 +248,29 @@ class Hedger(Participant):
         if len(hedges) == 0:
             return
         memory = self.memory
-        wanted = np.zeros(len(memory["size"]))
-        wanted[hedges] = quantity
-        legs = np.flatnonzero(wanted[memory["hedge"]] > 0)
+        hedges, quantity = hedges[quantity > 0], quantity[quantity > 0]
+        legs, which = self._legs(hedges)
         row, book = memory["row"][legs], memory["book"][legs]
         short = np.maximum(-me.position(row, book), 0.0)
-        whole = np.bincount(memory["hedge"][legs], short, len(wanted))[memory["hedge"][legs]]
+        whole = np.bincount(which, short, len(hedges))[which]
         part = np.divide(short, whole, out=np.zeros_like(short), where=whole > 0)
-        amount = self._bearable(market, memory["hedge"][legs], book, 1, wanted[memory["hedge"][legs]] * part)
+        amount = self._bearable(market, hedges[which], book, 1, quantity[which] * part)
         me.market_order(row, book, 1, np.minimum(amount, short), reduce_only=True, cause=cause)
 
     # ------------------------------------------------------------------ what it sees
 
-    def _short(self, me: Me) -> NDArray[np.float64]:
-        """Sum of the legs of every hedge, coins (negative: short)."""
-        memory = self.memory
-        legs = me.position(memory["row"], memory["book"])
-        return np.bincount(memory["hedge"], legs, len(memory["main"])).astype(np.float64)
+    def _legs(self, hedges: Entries) -> tuple[Entries, Entries]:
+        """The legs of some hedges, and for each the place of its hedge among them."""
+        first, count = self.memory["first"][hedges], np.diff(self.memory["first"])[hedges]
+        which = np.repeat(np.arange(len(hedges)), count)
+        before = np.cumsum(count) - count
+        return np.arange(len(which)) + (first - before)[which], which
+
+    def _short(self, me: Me, hedges: Entries) -> NDArray[np.float64]:
+        """Sum of the legs of hedges, coins (negative: short)."""
+        legs, which = self._legs(hedges)
+        coins = me.position(self.memory["row"][legs], self.memory["book"][legs])
+        return np.bincount(which, coins, len(hedges)).astype(np.float64)
 
     def _coins_held(self, me: Me, hedges: Entries) -> NDArray[np.float64]:
         """Coins of the hedges, 0 where there are none."""
@@ -266,10 +279,10 @@ class Hedger(Participant):
         held = me.balance(np.maximum(memory["place"][hedges], 0), np.maximum(asset, 0))
         return np.where(asset >= 0, held, 0.0)
 
-    def _basis(self, market: Market, hedges: Entries) -> NDArray[np.float64]:
+    @staticmethod
+    def _basis(market: Market, book: Entries, spot: Entries) -> NDArray[np.float64]:
         """Perpetual's mid over what the coins would fetch, less one; over the index where quotes differ."""
-        memory, books = self.memory, market.books
-        book, spot = memory["book"][memory["main"][hedges]], memory["spot"][hedges]
+        books = market.books
         same = (books.quote[book] == books.quote[spot]) & (spot >= 0)
         basis: NDArray[np.float64] = (
             market.mid[book] / np.where(same, market.bid[spot], market.index[book]) - 1.0

@@ -401,8 +401,8 @@ class Leveraged(Participant):
         fast = self._lag(me, "fast", held, p.fast_after, p.fast_spread)
         slow = self._lag(me, "slow", held, p.slow_after, p.slow_spread)
         lag = np.where(me.uniform("speed", row) < p.fast_share, fast, slow)
-        since = np.nan_to_num(me.heard_at(row), nan=me.time)
-        self._want_out(me, held, NEWS, np.maximum(since + lag, me.time))
+        heard_at = np.nan_to_num(me.heard_at(row), nan=me.time)
+        self._want_out(me, held, NEWS, np.maximum(heard_at + lag, me.time))
 
     def _follow_trend(self, price: NDArray[np.float64], dt: float) -> None:
         slow = self.memory["slow"]
