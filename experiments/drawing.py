@@ -23,17 +23,22 @@ Draw = Callable[[Axes, Runs], None]
 
 # Okabe and Ito's colours, told apart by the colour-blind (Color Universal Design, 2008); black is real data
 REAL = "#000000"
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999", "#F0E442")
-LONG, SHORT = "#D55E00", "#0072B2"
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
+LONG, SHORT = "#E69F00", "#56B4E9"  # sides of positions ...
+BID, ASK = "#009E73", "#CC79A7"  # ... and of books: not the colours of the first venues
 GREY = "#666666"
+LIGHT = "#999999"  # who stands for many: no venue of its own
 AXIS_UNIT = 60.0  # seconds: the time axis counts minutes of the run's first day
 WIDTH = 9.0  # inches
 DPI = 130
-POINTS = 750  # of one line in the overview of a run
+POINTS = 900  # of one line: more than that only makes it thick
 
 
-def panel(ax: Axes, draw: Draw, runs: Runs) -> None:
-    """Draw one panel in the common style; what a run lacks is said in the empty panel."""
+def panel(ax: Axes, draw: Draw, runs: Runs, news: bool = True) -> None:
+    """Draw one panel in the common style; what a run lacks is said in the empty panel.
+
+    The time of the news is a dotted line in every panel, with its name where `news` says so.
+    """
     run = runs[0]
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
@@ -51,16 +56,30 @@ def panel(ax: Axes, draw: Draw, runs: Runs) -> None:
     with suppress(Unmeasured):
         x = float(place(run, np.array([readings.news_time(run)]))[0])
         ax.axvline(x, color=GREY, linewidth=0.8, linestyle=":")
-        top = ax.get_xaxis_transform()
-        ax.text(x, 1.0, "news ", transform=top, ha="right", va="top", fontsize=7, color=GREY)
+        if news:
+            top = ax.get_xaxis_transform()
+            ax.text(x, 1.0, "news ", transform=top, ha="right", va="top", fontsize=8, color=GREY)
+
+
+def label(ax: Axes, title: str, unit: str) -> None:
+    """What one sees, above the panel, and the unit of its axis."""
+    ax.set_title(title, loc="left", fontsize=9, pad=5)
+    ax.set_ylabel(unit)
 
 
 def band(
     ax: Axes, run: Run, times: Floats, paths: Sequence[Floats], colour: str, label: str, line: str = "-"
 ) -> None:
-    """Median of several series over seeds and the band from 5 to 95 %; a single series as it is."""
-    x = place(run, times)
+    """Median of several series over seeds and the band from 5 to 95 %; a single series as it is.
+
+    Long series are drawn as means of equal blocks: a second's noise on a line of hours is only thickness.
+    """
     stack = np.array(paths, dtype=float)
+    block = -(-len(times) // POINTS)
+    whole = len(times) // block * block
+    times = times[:whole].reshape(-1, block)[:, -1]
+    stack = stack[:, :whole].reshape(len(stack), -1, block).mean(axis=2)
+    x = place(run, times)
     known = np.isfinite(stack).all(axis=0)
     middle = np.where(known, np.median(np.where(known, stack, 0.0), axis=0), np.nan)
     ax.plot(x, middle, color=colour, linewidth=1.2, linestyle=line, label=label)
@@ -77,10 +96,25 @@ def series(ax: Axes, run: Run, values: Floats, colour: str, label: str, line: st
     )
 
 
+def level(ax: Axes, run: Run, value: float, label: str) -> None:
+    """One real number as a dotted line; in many points, so that a legend finds a place beside it."""
+    x = place(run, np.linspace(*extent(run), 60))
+    ax.plot(x, np.full(len(x), value), color=REAL, linewidth=1.0, linestyle=":", label=label)
+
+
 def legend(ax: Axes, columns: int = 1) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if handles:
-        ax.legend(handles, labels, fontsize=7, frameon=False, ncols=columns, loc="best")
+        ax.legend(
+            handles,
+            labels,
+            fontsize=7,
+            ncols=columns,
+            loc="best",
+            facecolor="white",
+            framealpha=0.8,
+            edgecolor="none",
+        )
 
 
 def magnitudes(ax: Axes) -> None:
@@ -93,7 +127,15 @@ def book_colour(run: Run, book: str) -> str:
 
 
 def venue_colour(run: Run, venue: str) -> str:
-    return dict(zip(run.venues, cycle(PALETTE), strict=False))[venue]
+    """The same in every figure of a scenario, by the order of its venues."""
+    if venue in readings.AGGREGATES:
+        return LIGHT
+    return dict(zip(readings.exchanges(run), cycle(PALETTE), strict=False))[venue]
+
+
+def thousands(ax: Axes) -> None:
+    """Prices as people write them: 116,605; small ones as they are."""
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def money(values: Any) -> tuple[float, str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from experiments import drawing, readings, reference
 from experiments.drawing import Draw, Runs
@@ -39,9 +38,10 @@ def overview(run: Run) -> Figure:
     figure = Figure(figsize=(drawing.WIDTH, 10.5), dpi=drawing.DPI, layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=[height for _, height in panels])
     for ax, (draw, _) in zip(axes, panels, strict=True):
-        drawing.panel(ax, draw, [run])
+        drawing.panel(ax, draw, [run], news=ax is axes[0])
     axes[-1].set_xlabel(drawing.time_label(run))
-    figure.suptitle(run.config.get("title", ""), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    title = f"{run.config.get('title', '') or run.name}  (seed {run.seed})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
 
@@ -60,13 +60,14 @@ def main_coin(run: Run) -> str:
 def _main_perp(run: Run, coin: str) -> str:
     """The coin's perpetual with the most open interest; its spot book with the most volume if there is none."""
     perps = readings.books(run, "PERP", coin)
+    perps = [name for name in perps if name.partition(":")[0] not in readings.AGGREGATES] or perps
     column = "open_interest" if perps else "volume"
     names = perps or readings.books(run, "SPOT", coin)
     return max(names, key=lambda name: float(np.nansum(run.column(column, book=name))))
 
 
 def _prices(ax: Axes, run: Run, coin: str) -> None:
-    for kind, line in (("PERP", "-"), ("SPOT", "--")):
+    for kind, line in (("SPOT", "--"), ("PERP", "-")):
         for name in readings.books(run, kind, coin):
             drawing.series(
                 ax,
@@ -76,8 +77,9 @@ def _prices(ax: Axes, run: Run, coin: str) -> None:
                 name,
                 line,
             )
-    ax.set_ylabel(f"{coin} price")
-    drawing.legend(ax, columns=2)
+    drawing.label(ax, f"{coin} on every venue, latest trade", f"{coin}, USD(T)")
+    drawing.thousands(ax)
+    drawing.legend(ax, columns=2 if len(ax.lines) <= MANY else 3)
 
 
 def _gaps(ax: Axes, run: Run, coin: str) -> None:
@@ -91,7 +93,9 @@ def _gaps(ax: Axes, run: Run, coin: str) -> None:
                     ax, run, 100.0 * (other / price - 1.0), drawing.book_colour(run, name), name, line
                 )
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    ax.set_ylabel(f"gap to\n{base}, %")
+    drawing.label(ax, f"How far the other books' middle is above {base}", "%")
+    if len(ax.lines) <= MANY:  # else the prices above have the same colours
+        drawing.legend(ax, columns=2)
 
 
 def _depths(ax: Axes, run: Run, coin: str) -> None:
@@ -99,11 +103,11 @@ def _depths(ax: Axes, run: Run, coin: str) -> None:
     scale, unit = drawing.money(
         np.concatenate([run.column(f"depth_{side}_100", book=book) for side in ("bid", "ask")])
     )
-    for side, colour in (("bid", drawing.SHORT), ("ask", drawing.LONG)):
+    for side, colour in (("bid", drawing.BID), ("ask", drawing.ASK)):
         values = run.column(f"depth_{side}_100", book=book) / scale
-        drawing.series(ax, run, values, colour, f"{side}s within 1 %")
+        drawing.series(ax, run, values, colour, f"{side}s")
     ax.set_ylim(bottom=0.0)
-    ax.set_ylabel(f"depth, {unit}\n{book}")
+    drawing.label(ax, f"Orders resting within 1 % of the middle of {book}", unit)
     drawing.legend(ax)
 
 
@@ -118,13 +122,21 @@ def _flows(ax: Axes, run: Run) -> None:
     scale, unit = drawing.money(np.concatenate(list(series.values())))
     x, wide = drawing.place(run, at + width / 2), width / drawing.AXIS_UNIT
     ax.bar(x, series["liquidated_long"] / scale, wide, color=drawing.LONG, label="longs liquidated")
-    ax.bar(x, -series["liquidated_short"] / scale, wide, color=drawing.SHORT, label="shorts liquidated")
+    if series["liquidated_short"].any():
+        ax.bar(x, -series["liquidated_short"] / scale, wide, color=drawing.SHORT, label="shorts liquidated")
     ax.step(
-        x, series["adl"] / scale, where="mid", color=drawing.REAL, linewidth=1.0, label="auto-deleveraged"
+        x,
+        series["adl"] / scale,
+        where="mid",
+        color=drawing.REAL,
+        linewidth=1.0,
+        label="winners auto-deleveraged",
     )
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    every = {1.0: "a second", 60.0: "a minute"}.get(width, f"per {_duration(width)}")
-    ax.set_ylabel(f"liquidations,\n{unit} {every}")
+    every = {1.0: "a second", 60.0: "a minute"}.get(width, f"in {_duration(width)}")
+    drawing.label(
+        ax, "Positions closed by force, all venues: longs upwards, shorts downwards", f"{unit} {every}"
+    )
     drawing.magnitudes(ax)
     drawing.legend(ax)
 
@@ -133,6 +145,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
 
 
+MANY = 6  # lines of a panel beyond which a legend is in the way
 _FLOWS = ("liquidated_long", "liquidated_short", "adl")
 
 
@@ -163,9 +176,16 @@ def one(runs: Runs, panels: Sequence[Draw]) -> Figure:
     figure = Figure(figsize=(drawing.WIDTH, 2.0 + 2.4 * len(panels)), dpi=drawing.DPI, layout="constrained")
     axes = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
     for ax, draw in zip(axes, panels, strict=True):
-        drawing.panel(ax, draw, runs)
+        drawing.panel(ax, draw, runs, news=ax is axes[0])
     axes[-1].set_xlabel(drawing.time_label(runs[0]))
+    figure.suptitle(_seeds(runs), x=0.99, ha="right", fontsize=8, color=drawing.GREY)
     return figure
+
+
+def _seeds(runs: Runs) -> str:
+    if len(runs) == 1:
+        return f"seed {runs[0].seed}"
+    return f"{len(runs)} seeds: lines are medians, bars means, bands and thin lines 5-95 %"
 
 
 def october_page(runs: Runs) -> Figure:
@@ -176,15 +196,10 @@ def october_page(runs: Runs) -> Figure:
     rest: list[Draw] = [liquidations, deleveraging, bids, asks, open_interest, gap]
     for place, draw in enumerate(rest):
         ax = figure.add_subplot(grid[1 + place // 2, place % 2])
-        drawing.panel(ax, draw, runs)
+        drawing.panel(ax, draw, runs, news=False)
         if place >= 4:
             ax.set_xlabel(drawing.time_label(runs[0]))
-    seeds = (
-        f"{len(runs)} seeds: lines median, bars mean, bands 5-95 %"
-        if len(runs) > 1
-        else f"seed {runs[0].seed}"
-    )
-    title = f"{runs[0].config.get('title', '')} ({seeds})"
+    title = f"{runs[0].config.get('title', '')}  ({_seeds(runs)})"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
@@ -211,12 +226,10 @@ def btc_path(ax: Axes, runs: Runs) -> None:
     bars = reference.bars()
     x = drawing.place(run, drawing.seconds(run, bars.time) + readings.MINUTE)
     ax.fill_between(x, bars.low, bars.high, color=drawing.REAL, alpha=0.13, linewidth=0)
-    ax.plot(
-        x, bars.close, color=drawing.REAL, linewidth=1.8, label="real: Binance perp, minute closes and range"
-    )
-    ax.set_ylabel("BTC, USD(T)")
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.0f}k"))
-    drawing.legend(ax, columns=2)
+    ax.plot(x, bars.close, color=drawing.REAL, linewidth=1.8, label="real: Binance, closes and range")
+    drawing.label(ax, "BTC by minute on every venue of the model, and as it was (black)", "BTC, USD(T)")
+    drawing.thousands(ax)
+    drawing.legend(ax, columns=3)
 
 
 def liquidations(ax: Axes, runs: Runs) -> None:
@@ -225,7 +238,7 @@ def liquidations(ax: Axes, runs: Runs) -> None:
     _stacks(ax, runs, "liquidated_long", scale)
     _stacks(ax, runs, "liquidated_short", -scale)
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    ax.set_ylabel(f"liquidations, {unit} a minute\nlongs up, shorts down")
+    drawing.label(ax, "Liquidations by venue: longs upwards, shorts downwards", f"{unit} a minute")
     drawing.magnitudes(ax)
     drawing.legend(ax, columns=2)
 
@@ -237,7 +250,7 @@ def deleveraging(ax: Axes, runs: Runs) -> None:
     if not ax.patches:
         raise Unmeasured("no position was auto-deleveraged")
     ax.set_ylim(bottom=0.0)
-    ax.set_ylabel(f"auto-deleveraged,\n{unit} a minute")
+    drawing.label(ax, "Winners' positions closed by auto-deleveraging, by venue", f"{unit} a minute")
     drawing.legend(ax, columns=2)
 
 
@@ -252,25 +265,23 @@ def open_interest(ax: Axes, runs: Runs) -> None:
         value = usd[:, start : start + 1] / np.maximum(coins[:, start : start + 1], 1e-12)
         dollars.append(100.0 * (_total(usd) / readings.open_interest(each, start) - 1.0))
         contracts.append(100.0 * (_total(coins * value) / readings.open_interest(each, start) - 1.0))
-    drawing.band(ax, run, run.time, dollars, drawing.PALETTE[1], "in dollars")
-    drawing.band(ax, run, run.time, contracts, drawing.PALETTE[0], "in contracts (prices of the start)")
-    ax.axhline(
-        -27.5, color=drawing.REAL, linewidth=1.0, linestyle=":", label="real, dollars, after 24 h: -27.5 %"
-    )
-    ax.set_ylabel("open interest against\nthe start, %")
+    drawing.band(ax, run, run.time, dollars, drawing.GREY, "in dollars")
+    drawing.band(ax, run, run.time, contracts, drawing.BID, "in contracts, at the prices of that moment")
+    drawing.level(ax, run, -27.5, "real, dollars, a day later: -27.5 %")
+    drawing.label(ax, "Open interest of all perpetuals against the moment of the news", "%")
     drawing.legend(ax)
 
 
 def bids(ax: Axes, runs: Runs) -> None:
     """Dollars bid within 1 % on the largest perp venue, five-minute means, over the real ones."""
-    _depth(ax, runs, "depth_bid_100", "bid_within_1pct_musd", drawing.PALETTE[1])
-    ax.set_ylabel("BTC bids within 1 %, M$")
+    _depth(ax, runs, "depth_bid_100", "bid_within_1pct_musd", drawing.BID)
+    drawing.label(ax, "Bids within 1 % of BTC's middle, five-minute means", "M$")
 
 
 def asks(ax: Axes, runs: Runs) -> None:
     """Dollars offered within 5 % on the largest perp venue, five-minute means, over the real ones."""
-    _depth(ax, runs, "depth_ask_500", "ask_within_5pct_musd", drawing.PALETTE[0])
-    ax.set_ylabel("BTC asks within 5 %, M$")
+    _depth(ax, runs, "depth_ask_500", "ask_within_5pct_musd", drawing.ASK)
+    drawing.label(ax, "Asks within 5 % of BTC's middle, five-minute means", "M$")
 
 
 def gap(ax: Axes, runs: Runs) -> None:
@@ -284,16 +295,12 @@ def gap(ax: Axes, runs: Runs) -> None:
             name: readings.closes(each, each.column("last", book=name), first, last) for name in (spot, perp)
         }
         apart.append(100.0 * (price[spot] / price[perp] - 1.0))
-    drawing.band(
-        ax, run, readings.minutes(run, first, last), apart, drawing.PALETTE[2], f"{spot} over {perp}"
-    )
+    drawing.band(ax, run, readings.minutes(run, first, last), apart, drawing.GREY, "model, minute closes")
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    ax.axhline(
-        3.2, color=drawing.REAL, linewidth=1.0, linestyle=":", label="real, largest minute close: 3.2 %"
-    )
+    drawing.level(ax, run, 3.2, "real, the largest: 3.2 %")
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.25 * (high - low))  # room for the legend above the line of the real gap
-    ax.set_ylabel("BTC gap, %")
+    drawing.label(ax, f"How far {spot} is above {perp}", "%")
     drawing.legend(ax)
 
 
@@ -304,12 +311,14 @@ def fund_equity(ax: Axes, runs: Runs) -> None:
 
 def fund_cash(ax: Axes, runs: Runs) -> None:
     """Cash of funds and vaults since the start, dollars."""
-    _fund_dollars(ax, runs, "fund_cash", "cash of funds\nsince the start", since_start=True)
+    _fund_dollars(
+        ax, runs, "fund_cash", "Cash of insurance funds and vaults since the start", since_start=True
+    )
 
 
 def fund_inventory(ax: Axes, runs: Runs) -> None:
     """Positions that funds and vaults took over, dollars at the mark."""
-    _fund_dollars(ax, runs, "fund_inventory", "inventory of funds\nat the mark")
+    _fund_dollars(ax, runs, "fund_inventory", "Positions that funds and vaults have taken over, at the mark")
 
 
 def _fund_dollars(ax: Axes, runs: Runs, column: str, label: str, since_start: bool = False) -> None:
@@ -324,7 +333,7 @@ def _fund_dollars(ax: Axes, runs: Runs, column: str, label: str, since_start: bo
             ax, run, run.time, [path / scale for path in paths], drawing.venue_colour(run, venue), venue
         )
     ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    ax.set_ylabel(f"{label}, {unit}")
+    drawing.label(ax, label, unit)
 
 
 def _funds(ax: Axes, runs: Runs) -> None:
@@ -336,7 +345,7 @@ def _funds(ax: Axes, runs: Runs) -> None:
     low, high = ax.get_ylim()
     if high - low < 1.0:  # nothing moved: do not blow up the rounding
         ax.set_ylim(-1.0, 1.0)
-    ax.set_ylabel("fund against its\nstart, %")
+    drawing.label(ax, "Equity of insurance funds and vaults against their start", "%")
     drawing.legend(ax, columns=2)
 
 
@@ -359,7 +368,7 @@ def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
     last = first + 300.0 * np.floor((last - first) / 300.0)
     bins = first + 300.0 * np.arange(1, round((last - first) / 300.0) + 1)
     paths = [readings.means(each, each.column(column, book=book), first, last, 300.0) / 1e6 for each in runs]
-    drawing.band(ax, run, bins, paths, colour, f"{book}, means of 5 minutes")
+    drawing.band(ax, run, bins, paths, colour, f"model, {book}")
     data = reference.table(reference.DEPTH)
     at = drawing.seconds(run, data["bin_utc"]) + 300.0
     keep = (at >= first) & (at <= last + 1.0)

@@ -49,16 +49,34 @@ def test_october_writes_every_figure(seeds: list[Run], tmp_path: Path) -> None:
 
 def test_overview_of_one_run(seeds: list[Run]) -> None:
     figure = figures.overview(seeds[0])
-    assert len(figure.axes) == 5 and figure.get_suptitle() == "made-up event"
+    assert len(figure.axes) == 5 and figure.get_suptitle() == "made-up event  (seed 1)"
     assert not any("not drawn" in text.get_text() for ax in figure.axes for text in ax.texts)
     price = figure.axes[0]
     assert set(labels(price)) == {name for name in event.BOOKS if ":BTC-" in name}
 
 
+def test_every_panel_says_what_one_sees_and_in_which_unit(seeds: list[Run]) -> None:
+    for panels in figures.PANELS.values():
+        for ax in figures.one(seeds[:1], panels).axes:
+            assert ax.get_title(loc="left") and ax.get_ylabel()
+
+
+def test_a_venue_has_one_colour_and_who_stands_for_many_is_grey(seeds: list[Run]) -> None:
+    colours = {venue: drawing.venue_colour(seeds[0], venue) for venue in event.VENUES}
+    assert len(set(colours.values())) == len(event.VENUES)
+    assert colours["rest"] == drawing.LIGHT and drawing.REAL not in colours.values()
+
+
+def test_long_lines_are_drawn_as_means_of_blocks(seeds: list[Run]) -> None:
+    line = drawn(figures.fund_equity, seeds[:1]).get_lines()[0]
+    assert event.STEPS / drawing.POINTS == len(seeds[0].time) / len(line.get_xdata()) == 10
+    assert line.get_ydata()[-1] == pytest.approx(-15.0)
+
+
 def test_path_is_in_minutes_of_the_day(seeds: list[Run]) -> None:
     ax = drawn(figures.btc_path, seeds[:1])
     lines = {line.get_label(): line for line in ax.get_lines()}
-    model, real = lines["binance"], lines["real: Binance perp, minute closes and range"]
+    model, real = lines["binance"], lines["real: Binance, closes and range"]
     # the model's binance path is the real one from 20:41 to 22:20: the two lines are the same points
     assert ax.get_xlim() == (1200.0, 1350.0)
     x, y = model.get_xdata(), model.get_ydata()
