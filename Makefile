@@ -2,11 +2,12 @@
 #   make            the environment           make test      fast tests (< 5 minutes on two cores)
 #   make october    the main job              make test-all  fast and slow tests
 #   make check      style, types, layers      make bench     speed, by parts
+#   make readme     the README's figures and tables, from runs/
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: venv october test test-fast test-slow test-all warm check format bench clean
+.PHONY: venv october test test-fast test-slow test-all warm check format bench readme clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp
@@ -46,6 +47,10 @@ format: venv
 
 bench: venv warm
 	$(BIN)/python -m tests.bench
+
+readme: venv
+	$(BIN)/cascade run two_venues
+	$(BIN)/python -m experiments.readme
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kernels

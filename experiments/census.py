@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from experiments.population import Plan
 from experiments.terms import Floats, Ints, Terms
@@ -92,11 +94,20 @@ def report(state: Plan | Any) -> Group:
     longs = people.by_book(np.maximum(value, 0.0))
     perps = np.flatnonzero(t.lists_perp.any(0))
     under = liquidation_map(state)
-    return Group(_by_venue(t, longs, perps), _by_entry(people, value, perps), _map(t, longs, under, perps))
+    parts = {
+        "Open interest, one side, M USD": _by_venue(t, longs, perps),
+        "Who holds it, % of the side; leverage = notional over equity at the opening price": _by_entry(
+            people, value, perps
+        ),
+        "Liquidation map: long notional under maintenance margin, % of the long side": _map(
+            t, longs, under, perps
+        ),
+    }
+    return Group(*(part for title, table in parts.items() for part in (Text(f"\n{title}", "bold"), table)))
 
 
 def _by_venue(t: Terms, longs: Floats, perps: Ints) -> Table:
-    table = Table(title="Open interest, one side, M USD")
+    table = Table(box=SIMPLE_HEAD)
     for name in ("venue", *(t.coins[c] for c in perps), "all"):
         table.add_column(name, justify="left" if name == "venue" else "right")
     for v in np.flatnonzero(t.lists_perp.any(1)):
@@ -108,7 +119,7 @@ def _by_venue(t: Terms, longs: Floats, perps: Ints) -> Table:
 def _by_entry(people: Census, value: Floats, perps: Ints) -> Table:
     t = people.terms
     equity, _ = people.margin()
-    table = Table(title="Who holds it, % of the side; leverage = notional over equity at the opening price")
+    table = Table(box=SIMPLE_HEAD)
     coins = [t.coins[c] for c in perps]
     for name in ("side", "entry", "kind", *coins, "all", "accounts", "isolated %", "leverage 5 50 95 %"):
         table.add_column(name, justify="left" if name in ("side", "entry", "kind") else "right")
@@ -134,7 +145,7 @@ def _by_entry(people: Census, value: Floats, perps: Ints) -> Table:
 
 
 def _map(t: Terms, longs: Floats, under: dict[float, Floats], perps: Ints) -> Table:
-    table = Table(title="Liquidation map: long notional under maintenance margin, % of the long side")
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("all prices")
     places = np.flatnonzero(t.lists_perp.any(1))
     for name in (*(t.coins[c] for c in perps), *(t.venues[v] for v in places), "all"):

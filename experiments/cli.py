@@ -51,17 +51,25 @@ Settings = Annotated[
     tuple[str, ...],
     Parameter(
         name="--set",
+        show_default=False,
         negative="",
         help="a.b.c=value on top of the scenario; repeats; * is every entry, @noise those of a species",
     ),
 ]
 Files = Annotated[
     tuple[Path, ...],
-    Parameter(name="--with", negative="", help="Python file with species of your own; repeats"),
+    Parameter(
+        name="--with", negative="", show_default=False, help="Python file with species of your own; repeats"
+    ),
 ]
-Nulls = Annotated[bool, Parameter(negative="", help="the null runs too: one cause taken out in each")]
+Nulls = Annotated[
+    bool, Parameter(negative="", show_default=False, help="the null runs too: one cause taken out in each")
+]
 Jobs = Annotated[int | None, Parameter(help="runs at a time; default one a core")]
-Check = Annotated[bool, Parameter(negative="", help="check conservation of every asset at every step (slow)")]
+Check = Annotated[
+    bool,
+    Parameter(negative="", show_default=False, help="check conservation of every asset at every step (slow)"),
+]
 
 
 @app.command
@@ -158,7 +166,7 @@ def scenario_check(
     settings: Settings = (),
     files: Files = (),
     seed: int = 1,
-    parameters: Annotated[bool, Parameter(negative="")] = False,
+    parameters: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Check a scenario and print the market that it opens with: open interest, types, the liquidation map.
 

@@ -95,7 +95,11 @@ def variants(scenario: Scenario) -> tuple[dict[str, Scenario], dict[str, str]]:
 
 
 def _after(run: Run) -> tuple[float, float]:
-    return readings.news_time(run), float(run.time[-1])
+    """From the first news to the end of the run."""
+    news, end = readings.news_time(run), float(run.time[-1])
+    if not 0.0 < news < end:
+        raise Unmeasured("the run has nothing before or nothing after the news")
+    return news, end
 
 
 def _main(run: Run) -> str:
@@ -143,7 +147,10 @@ def _gap(run: Run) -> float:
         raise Unmeasured(f"only one perpetual of {coin}")
     news, end = _after(run)
     closes = np.array([readings.closes(run, run.column("last", book=name), news, end) for name in names])
-    return float(100.0 * np.nanmax(np.nanmax(closes, axis=0) / np.nanmin(closes, axis=0) - 1.0))
+    known = closes[:, np.isfinite(closes).all(axis=0)]
+    if not known.size:
+        raise Unmeasured("no minute in which all of them had a price")
+    return float(100.0 * (known.max(axis=0) / known.min(axis=0) - 1.0).max())
 
 
 def _depth(run: Run) -> float:

@@ -33,9 +33,10 @@ _READERS = {
     "progress",
     "provenance",
     "readings",
+    "readme",
     "replay",
 }
-_READERS |= {"runner", "scorecard", "store", "validate"}
+_READERS |= {"report", "runner", "scorecard", "store", "validate"}
 _FAILED = ".failed.json"
 _HASH = 20  # hex digits of a content hash
 
