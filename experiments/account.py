@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.run import Run
+from experiments.run import Run, RunError
 
 Part = tuple[str, list[str], list[list[str]]]  # title, heads, lines
 
@@ -15,11 +15,11 @@ Part = tuple[str, list[str], list[list[str]]]  # title, heads, lines
 def story(run: Run, owner: str, latest: int = 20) -> list[Part]:
     """The tables of one owner: accounts and positions at every kept time, then the `latest` events.
 
-    Raises KeyError, with what is near, where no such owner is in the run.
+    Raises RunError, with what is near, where no such owner is in the run.
     """
     labels = sorted(run.labels(), key=_when)
     if not labels:
-        raise KeyError(f"{run.folder}: keeps no accounts; record.accounts_at says when to keep them")
+        raise RunError(f"{run.folder}: keeps no accounts; record.accounts_at says when to keep them")
     number, name = _find(run, labels, owner)
     parts = []
     for label in labels:
@@ -46,7 +46,7 @@ def _find(run: Run, labels: list[str], owner: str) -> tuple[int, str]:
             return int(accounts["owner"][hit[0]]), str(names[hit[0]])
         near = near or difflib.get_close_matches(owner, names[:20_000].tolist(), n=3, cutoff=0.5)
     hint = f"; near: {', '.join(near)}" if near else ""
-    raise KeyError(f"{run.folder}: no owner {owner!r}{hint}")
+    raise RunError(f"{run.folder}: no owner {owner!r}{hint}")
 
 
 def _at(run: Run, label: str, number: int, name: str) -> list[Part]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 
 if TYPE_CHECKING:
     from experiments.config import Scenario
@@ -65,7 +66,18 @@ Files = Annotated[
 Nulls = Annotated[
     bool, Parameter(negative="", show_default=False, help="the null runs too: one cause taken out in each")
 ]
-Jobs = Annotated[int | None, Parameter(help="runs at a time; default one a core")]
+
+
+def _whole(_type: object, tokens: Sequence[Token]) -> int:
+    """A whole number; the library by itself would read 2.5 as 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"given {tokens[0].value}, expected a whole number") from None
+
+
+Jobs = Annotated[int | None, Parameter(help="runs at a time; default one a core", converter=_whole)]
+Number = Annotated[int, Parameter(converter=_whole)]
 Check = Annotated[
     bool,
     Parameter(negative="", show_default=False, help="check conservation of every asset at every step (slow)"),
@@ -77,8 +89,8 @@ def run(
     scenario: str,
     /,
     *,
-    seed: int | None = None,
-    seeds: int | None = None,
+    seed: Number | None = None,
+    seeds: Number | None = None,
     settings: Settings = (),
     files: Files = (),
     nulls: Nulls = False,
@@ -116,7 +128,7 @@ def run(
 @app.command
 def october(
     *,
-    seeds: int = 4,
+    seeds: Number = 4,
     settings: Settings = (),
     nulls: Nulls = False,
     check: Check = False,
@@ -165,7 +177,7 @@ def scenario_check(
     *,
     settings: Settings = (),
     files: Files = (),
-    seed: int = 1,
+    seed: Number = 1,
     parameters: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Check a scenario and print the market that it opens with: open interest, types, the liquidation map.
@@ -230,7 +242,7 @@ def columns(*, table: str | None = None) -> int:
 
 
 @app.command
-def account(run: Path, owner: str, /, *, events: int = 20) -> int:
+def account(run: Path, owner: str, /, *, events: Number = 20) -> int:
     """What an owner had, held and suffered in a run.
 
     Parameters
@@ -244,11 +256,10 @@ def account(run: Path, owner: str, /, *, events: int = 20) -> int:
     """
     from experiments.account import story
 
-    opened = _open(run)
-    try:
-        parts = story(opened, owner, events)
-    except KeyError as error:
-        raise BadInput([str(error.args[0])]) from error
+    if events < 0:
+        raise BadInput([f"--events: given {events}, expected a whole number from 0"])
+    with _reading():
+        parts = story(_open(run), owner, events)
     for number, (title, head, lines) in enumerate(parts):
         print(("\n" if number else "") + title)
         if lines:
@@ -272,12 +283,13 @@ def draw_figures(run: Path, /, *, out: Path | None = None) -> int:
 
     seeds = sorted(run.glob("seed-*")) if run.is_dir() and not runs.is_run(run) else []
     folder = out or (run if seeds else run.parent) / "figures"
-    opened = [_open(path) for path in seeds or [run]]
-    folder.mkdir(parents=True, exist_ok=True)
-    for one, path in zip(opened, seeds or [run], strict=True):
-        picture = folder / f"{path.name}.png"
-        figures.overview(one).savefig(picture)
-        print(picture)
+    _writable(folder)
+    with _reading():
+        opened = [_open(path) for path in seeds or [run]]
+        for one, path in zip(opened, seeds or [run], strict=True):
+            picture = folder / f"{path.name}.png"
+            figures.overview(one).savefig(picture)
+            print(picture)
     return DONE
 
 
@@ -374,12 +386,24 @@ def _compile() -> None:
 
 
 def _open(path: Path) -> Run:
-    from experiments.run import Run, RunError
+    from experiments.run import Run
+
+    with _reading():
+        return Run.open(path)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What is wrong with a run that a user names is bad input."""
+    from experiments.readings import Unmeasured
+    from experiments.run import RunError
 
     try:
-        return Run.open(path)
-    except RunError as error:
+        yield
+    except (RunError, Unmeasured) as error:
         raise BadInput([str(error)]) from error
+    except KeyError as error:
+        raise BadInput([f"the run's tables have no column {error}"]) from error
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:

@@ -19,7 +19,8 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class Run:
         if not is_run(folder):
             inside = f"; it holds {len(seeds)} runs: {seeds[0].name} ..." if len(seeds) > 1 else ""
             raise RunError(f"{path}: not a run folder (no digest.txt and config.toml){inside}")
-        return cls(folder)
+        with _whole(folder):
+            return cls(folder)
 
     @property
     def seed(self) -> int:
@@ -111,7 +113,8 @@ class Run:
         table = next((one for one in tables if name in self._names(one)), None)
         if table is None:
             known = sorted({column for one in tables for column in self._names(one)})
-            raise RunError(f"no column {name!r} in {' or '.join(tables)}; there are {', '.join(known)}")
+            there = f"there are {', '.join(known)}" if known else "there are none"
+            raise RunError(f"{self.folder}: no column {name!r} in {' or '.join(tables)}; {there}")
         values = self._step_values(table, name)
         if not chosen:
             return values
@@ -135,8 +138,9 @@ class Run:
                 str(found.relative_to(self.folder).with_suffix(""))
                 for found in self.folder.glob("*/*.parquet")
             )
-            raise RunError(f"no table {name!r}; there are {', '.join(there)}")
-        return pq.read_table(path)
+            raise RunError(f"{self.folder}: no table {name!r}; there are {', '.join(there)}")
+        with _whole(path):
+            return pq.read_table(path)
 
     def events(self, kind: str | None = None) -> dict[str, NDArray[Any]]:
         """The events, or those of one kind, in order of time: arrays by column, names as text."""
@@ -196,19 +200,31 @@ class Run:
         if not path.exists():
             return []
         keys = ("step", "time", STEP_TABLES[table])
-        return [name for name in pq.read_schema(path).names if name not in keys]
+        with _whole(path):
+            return [name for name in pq.read_schema(path).names if name not in keys]
 
     def _step_values(self, table: str, name: str) -> NDArray[Any]:
         if (table, name) not in self._read:
             path = self.folder / "steps" / f"{table}.parquet"
-            long = pq.read_table(path, columns=[name])[name].to_numpy()
-            self._read[table, name] = long.reshape(len(self.time), len(self._members(table)))
+            with _whole(path):
+                long = pq.read_table(path, columns=[name])[name].to_numpy()
+                self._read[table, name] = long.reshape(len(self.time), len(self._members(table)))
         return self._read[table, name]
 
     def _coded(self, path: str) -> Table:
         table = self.table(path) if (self.folder / f"{path}.parquet").exists() else pa.table({})
         known = {"book": self.books, "venue": self.venues, "edge": self.edges, **self.vocabularies}
         return {name: _codes(table[name], known.get(name)) for name in table.column_names}
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """What cannot be read inside is told as a RunError that names the place."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunError(f"{path}: damaged, cannot be read: {reason[:200]}") from error
 
 
 def is_run(folder: Path) -> bool:

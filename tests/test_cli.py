@@ -105,7 +105,12 @@ def test_all_faults_at_once(made_up: MadeUp, capsys: pytest.CaptureFixture[str])
     [
         ("bogus", 'Unknown command "bogus"'),
         ("run", "SCENARIO requires an argument"),
-        ("run made_up --seeds many", 'unable to convert "many" into int'),
+        ("run made_up --seeds many", "--seeds: given many, expected a whole number"),
+        ("run made_up --seeds 2.5", "--seeds: given 2.5, expected a whole number"),
+        ("run made_up --out taken", "--out: cannot write to taken"),
+        ("run made_up --out taken/inside", "--out: cannot write to taken/inside"),
+        ("scenario check", "SCENARIO: nothing given"),
+        ("account nowhere whale --events -1", "--events: given -1"),
         ("run made_up --sed 1", "--sed"),
         ("columns --table cups", "expected one of books, venues"),
         ("account nowhere whale", "nowhere: no such folder"),
@@ -115,9 +120,40 @@ def test_all_faults_at_once(made_up: MadeUp, capsys: pytest.CaptureFixture[str])
 def test_bad_input_is_one_clear_line(
     line: str, fault: str, made_up: MadeUp, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("taken").write_text("a file, not a folder")
     assert cli.answer(line.split()) == 2
+    assert not Path("runs").exists()
     output, errors = capsys.readouterr()
     assert output == "" and fault in errors and len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "file", "text"),
+    [
+        ("figures", "columns.json", "{"),
+        ("figures", "config.toml", "="),
+        ("figures", "provenance.json", ""),
+        ("figures", "steps/clock.parquet", None),
+        ("figures", "steps/books.parquet", None),
+        ("figures", "steps/books.parquet", "no parquet"),
+        ("account", "columns.json", "{}"),
+        ("account", "accounts/end.parquet", "no parquet"),
+        ("account", "accounts/end.parquet", None),
+    ],
+)
+def test_a_damaged_run_folder_is_one_clear_line(
+    verb: str, file: str, text: str | None, made_up: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.answer(["run", "made_up"]) == 0
+    folder = Path("runs/made_up/seed-0001").resolve()
+    (folder / file).unlink() if text is None else (folder / file).write_text(text)
+    capsys.readouterr()
+    assert (
+        cli.answer(["account", str(folder), "whale"] if verb == "account" else ["figures", str(folder)]) == 2
+    )
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1 and str(folder) in errors[0]
+    assert not list(folder.parent.rglob("*.png"))
 
 
 def test_a_failed_run_is_exit_1_and_the_others_are_kept(
