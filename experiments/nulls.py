@@ -179,7 +179,8 @@ QUANTITIES: tuple[tuple[str, str, str, Callable[[Run], float]], ...] = (
 def compare(groups: Groups, targets: Sequence[Target], name: str, absent: Mapping[str, str]) -> Table:
     """Every quantity of the base and of every variant.
 
-    groups: runs by variant, "base" among them. Returns JSON-safe {"scenario", "seeds", "variants", "rows"}.
+    groups: runs by variant, "base" among them. Returns JSON-safe {"scenario", "content", "seeds",
+    "variants", "rows"}; content is the hash of what the base was made of.
     A row has id, name, unit, base {value, low, high} and variants {name: {value, moves}}: value is the median
     over seeds, low..high the base's 5 % to 95 % quantile, and a variant moves a row where its median is
     outside that band; moves is null where one of the two is not known or the base has a single seed.
@@ -218,7 +219,8 @@ def compare(groups: Groups, targets: Sequence[Target], name: str, absent: Mappin
         for which, variant in VARIANTS.items()
     }
     seeds = [run.seed for run in groups[BASE]]
-    return {"scenario": name, "seeds": seeds, "variants": about, "rows": rows}
+    content = groups[BASE][0].provenance.get("content", "")
+    return {"scenario": name, "content": content, "seeds": seeds, "variants": about, "rows": rows}
 
 
 Row = tuple[str, str, list[float]]  # name, unit, a value a seed

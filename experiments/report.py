@@ -36,11 +36,21 @@ def write(
             f"{folder / 'scorecard.md'}: {passed} of {len(rows)} rows in range, "
             f"{len(rows) - passed - missing} missed, {missing} not measured"
         )
-    if absent is not None:
+    if absent is None:
+        _drop_stale(folder, groups[nulls.BASE])
+    else:
         table = nulls.compare(groups, targets, name, absent)
         _write(folder / "nulls", table, nulls.markdown(table))
         told.append(f"{folder / 'nulls.md'}: {len(groups) - 1} null runs")
     return told
+
+
+def _drop_stale(folder: Path, base: Sequence[Run]) -> None:
+    """A comparison with the null runs of another scenario does not stay beside this one's runs."""
+    path = folder / "nulls.json"
+    if path.is_file() and json.loads(path.read_text()).get("content") != base[0].provenance.get("content"):
+        path.unlink()
+        path.with_suffix(".md").unlink(missing_ok=True)
 
 
 def _write(path: Path, table: Mapping[str, object], text: str) -> None:

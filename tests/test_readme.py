@@ -49,6 +49,10 @@ def test_every_command_on_a_short_clock(here: Path, capsys: pytest.CaptureFixtur
         assert cli.answer(shortened(command)) == 0, command
         assert capsys.readouterr().out.strip(), command
     assert (here / "runs" / "two_venues" / "nulls.md").is_file()
+    assert cli.answer(shortened(["run", "two_venues"])) == 0  # the same runs: the comparison stays ...
+    assert (here / "runs" / "two_venues" / "nulls.md").is_file()
+    assert cli.answer([*shortened(["run", "two_venues"]), "--set", "news.0.size=-0.01"]) == 0
+    assert not list((here / "runs" / "two_venues").glob("nulls.*"))  # ... and goes with them
     assert len(list((here / "runs" / "sweep").glob("seed-*"))) == 3
     assert Run.open("runs/with").config["population"]["mine"]["species"] == "contrarian:Contrarian"
 
