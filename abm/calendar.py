@@ -125,9 +125,14 @@ class Deliveries:
     def __init__(self, times_ms: NDArray[np.int64]) -> None:
         self.order: NDArray[np.int64] = np.argsort(times_ms, kind="stable").astype(np.int64)
         self.times_ms: NDArray[np.int64] = np.asarray(times_ms, np.int64)[self.order]
+        self._first, self._last = (
+            (int(self.times_ms[0]), int(self.times_ms[-1])) if len(self.order) else (0, -1)
+        )
 
     def due(self, now_ms: int, step_ms: int) -> NDArray[np.int64]:
         """Indices of the items that arrive in the step ending at `now_ms`: by time, then by index."""
+        if now_ms < self._first or now_ms - step_ms >= self._last:
+            return self.order[:0]
         first, last = np.searchsorted(self.times_ms, (now_ms - step_ms, now_ms), side="right")
         return self.order[first:last]
 

@@ -384,23 +384,27 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         units = np.floor(amounts[same] * self.asset_scales[ids]).astype(np.int64)
         source, ids = np.array(source, np.int32), np.array(ids, np.int32)
         ledger.debit(s.address, source, ids, units)
-        for i in np.flatnonzero(units > 0).tolist():
-            event = self._note("transfer_sent", row=int(source[i]), asset=int(ids[i]), value=int(units[i]))
-            sent = self.network.request(
-                source[i], target[i], s.rows["venue"][source[i]], s.rows["venue"][target[i]], owners[source[i]],
-                ids[i], units[i], keys=self._owner_key(int(owners[source[i]])), events=event,
-            )  # fmt: skip
-            if sent.codes[0] != ACCEPTED:
-                self._credit(source[i : i + 1], ids[i : i + 1], units[i : i + 1])
-            elif sent.fees[0]:
-                venue = int(s.rows["venue"][source[i]])
-                fees = (
-                    int(s.venues["fees"][venue])
-                    if venue < len(self.venue_names)
-                    else int(s.venues["fees"][0])
-                )
-                self.state.grow("holdings", self.state.count("holdings") + 4)
-                self._credit(np.array([fees]), ids[i : i + 1], sent.fees[:1])
+        some = np.flatnonzero(units > 0)
+        if len(some) == 0:
+            return
+        source, target, ids, units = source[some], target[some], ids[some], units[some]
+        sent_by, home = owners[source], s.rows["venue"][source]
+        sent = self.network.request(
+            source, target, home, s.rows["venue"][target], sent_by, ids, units,
+            keys=[self._owner_key(owner) for owner in sent_by.tolist()],
+            events=[
+                self._note("transfer_sent", row=row, asset=what, value=value)
+                for row, what, value in zip(source.tolist(), ids.tolist(), units.tolist(), strict=True)
+            ],
+        )  # fmt: skip
+        refused, charged = sent.codes != ACCEPTED, sent.fees > 0
+        self._credit(source[refused], ids[refused], units[refused])
+        if charged.any():
+            self.state.grow("holdings", self.state.count("holdings") + int(charged.sum()) + 4)
+            keeper = np.where(
+                home < len(self.venue_names), home, 0
+            )  # a free node's fee goes to the first venue
+            self._credit(s.venues["fees"][keeper[charged]], ids[charged], sent.fees[charged])
 
     def _owner_key(self, owner: int) -> int:
         return key_of(self.accounts.owner_names[owner])
