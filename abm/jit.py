@@ -69,6 +69,7 @@ def cache_folder(module: str) -> Path:
 
 
 KERNELS: list[Any] = []
+CONSTANT = "Array(f8, 1, 'C', readonly=True)"  # in a signature: an array that may be read-only
 
 
 def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:

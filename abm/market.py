@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm import publication
 from abm.me import Me as Me
 from abm.state import State
-from abm.units import ONE, RATE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -82,111 +82,114 @@ class Market:
         self.step = step
         self.time = now / 1000.0
         self.dt = float(state.meta["step_ms"][0]) / 1000.0
-        self.gateway_delay = gateways
-        self.withdrawals_open = withdrawals_open
+        self.gateway_delay, self.withdrawals_open = gateways.view(), withdrawals_open.view()
+        self.gateway_delay.flags.writeable = self.withdrawals_open.flags.writeable = False
         n = len(books)
         ring = int(state.meta["ring"][0])
         first = (step % ring) * n
+        self._address, self._first = state.address, first
         self._record = state.public[first : first + n]
 
-    def _price(self, field: str, scale: float = 1.0) -> Floats:
-        ticks = self._record[field]
-        prices = np.where(ticks > 0, ticks * (self.books.tick * scale), np.nan)
-        prices.flags.writeable = False
-        return prices
-
-    def _size(self, field: str) -> Floats:
-        sizes: Floats = self._record[field] * self.books.lot
-        sizes.flags.writeable = False
-        return sizes
-
     @cached_property
+    def _table(self) -> Floats:
+        """The record as people read it, read-only: float64[publication.READ, books]."""
+        table = np.empty((len(publication.READ), len(self.books)))
+        publication.read(self._address, self._first, self.books.tick, self.books.lot, self.books.scale, table)
+        table.flags.writeable = False
+        return table
+
+    def _column(self, name: str) -> Floats:
+        column: Floats = self._table[publication.PLACE[name]]
+        return column
+
+    @property
     def bid(self) -> Floats:
         """Best bid."""
-        return self._price("bid")
+        return self._column("bid")
 
-    @cached_property
+    @property
     def ask(self) -> Floats:
         """Best offer."""
-        return self._price("ask")
+        return self._column("ask")
 
     @cached_property
     def mid(self) -> Floats:
         """Middle of bid and ask; NaN where a side is empty."""
-        return (self.bid + self.ask) / 2.0
+        mid: Floats = (self.bid + self.ask) / 2.0
+        mid.flags.writeable = False
+        return mid
 
-    @cached_property
+    @property
     def last(self) -> Floats:
         """Last trade."""
-        return self._price("last")
+        return self._column("last")
 
-    @cached_property
+    @property
     def mark(self) -> Floats:
         """Mark price (of a spot book its mid)."""
-        return self._price("mark", 1.0 / ONE)
+        return self._column("mark")
 
-    @cached_property
+    @property
     def index(self) -> Floats:
         """Index price."""
-        return self._price("index", 1.0 / ONE)
+        return self._column("index")
 
-    @cached_property
+    @property
     def low(self) -> Floats:
         """Lowest trade of the step."""
-        return self._price("low")
+        return self._column("low")
 
-    @cached_property
+    @property
     def high(self) -> Floats:
         """Highest trade of the step."""
-        return self._price("high")
+        return self._column("high")
 
-    @cached_property
+    @property
     def bid_size(self) -> Floats:
         """Coins at the best bid."""
-        return self._size("bid_size")
+        return self._column("bid_size")
 
-    @cached_property
+    @property
     def ask_size(self) -> Floats:
         """Coins at the best offer."""
-        return self._size("ask_size")
+        return self._column("ask_size")
 
-    @cached_property
+    @property
     def depth_bid(self) -> Floats:
         """Coins bid within 0.5, 1, 2, 5 % of the mid, [4, books]."""
-        return np.stack([self._size(f"bid{i}") for i in range(4)])
+        first = publication.PLACE["bid0"]
+        return self._table[first : first + 4]
 
-    @cached_property
+    @property
     def depth_ask(self) -> Floats:
         """Coins offered within 0.5, 1, 2, 5 % of the mid, [4, books]."""
-        return np.stack([self._size(f"ask{i}") for i in range(4)])
+        first = publication.PLACE["ask0"]
+        return self._table[first : first + 4]
 
-    @cached_property
+    @property
     def volume(self) -> Floats:
         """Value traded in the step, in the quote asset."""
-        result: Floats = self._record["value"] / self.books.scale
-        return result
+        return self._column("volume")
 
-    @cached_property
+    @property
     def taker_buy(self) -> Floats:
         """Value that takers bought in the step."""
-        result: Floats = self._record["taker_buy"] / self.books.scale
-        return result
+        return self._column("taker_buy")
 
-    @cached_property
+    @property
     def open_interest(self) -> Floats:
         """Open interest in coins (0 for spot)."""
-        return self._size("open_interest")
+        return self._column("open_interest")
 
-    @cached_property
+    @property
     def funding(self) -> Floats:
         """Last funding rate of one interval."""
-        result: Floats = self._record["funding"] / RATE
-        return result
+        return self._column("funding")
 
-    @cached_property
+    @property
     def volatility(self) -> Floats:
         """Volatility of the mid, per square root of a second, averaged with a half-life of a minute."""
-        return np.array(self._record["volatility"])
+        return self._column("volatility")
 
     @property
     def calm_volatility(self) -> Floats:

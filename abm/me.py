@@ -15,7 +15,7 @@ from abm import random
 from abm.accounts import holding, position
 from abm.book import slot_of
 from abm.causes import CAUSES, EVENT_KINDS
-from abm.jit import kernel
+from abm.jit import CONSTANT, kernel
 from abm.margin import equity_and_maintenance, free_margin
 from abm.matching import (
     AMEND,
@@ -85,16 +85,16 @@ def _margins(address, rows, equity, maintenance, free):  # type: ignore[no-untyp
         free[i] = free_margin(s, rows[i])
 
 
-@kernel("void(i8,i8[::1],i8[::1],i8[::1])")
-def _named(address, slots, price, lots):  # type: ignore[no-untyped-def]
-    """Price and remaining lots of the live orders behind slots, 0 where there is none."""
+@kernel(f"void(i8,i8[::1],{CONSTANT},f8[::1],i8[::1])")
+def _named(address, slots, tick, price, lots):  # type: ignore[no-untyped-def]
+    """Price and remaining lots of the live orders behind slots, NaN and 0 where there is none."""
     s = views(address)
     for i in range(len(slots)):
         slot = slot_of(s, s.refs[slots[i]])
-        price[i] = 0
+        price[i] = np.nan
         lots[i] = 0
         if slot != NONE and s.orders[slot].ref == slots[i]:
-            price[i] = s.orders[slot].price
+            price[i] = s.orders[slot].price * tick[s.orders[slot].book]
             lots[i] = s.orders[slot].qty
 
 
@@ -454,14 +454,10 @@ class Me:
 
     def named(self, slots: Any) -> tuple[Floats, Ints]:
         """(price, lots) of the own live orders behind slots; NaN and 0 where there is none."""
-        which = np.array(slots, np.int64).ravel()
-        price, lots = np.zeros(which.size, np.int64), np.zeros(which.size, np.int64)
-        _named(self._state.address, which, price, lots)
-        handles = self._state.refs[which] & SLOT_MASK
-        book = self._state.orders["book"][np.where(lots > 0, handles, 0)]
-        prices = np.where(lots > 0, price * self._books.tick[book], np.nan)
-        shape = np.shape(slots)
-        return prices.reshape(shape), lots.reshape(shape)
+        which = np.ascontiguousarray(slots, np.int64)
+        price, lots = np.empty(which.size), np.empty(which.size, np.int64)
+        _named(self._state.address, which.ravel(), self._books.tick, price, lots)
+        return price.reshape(which.shape), lots.reshape(which.shape)
 
     # ---- money on the move, reports
 

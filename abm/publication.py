@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from abm.book import best_level, best_price, depth_of, side_base
-from abm.jit import inlined, kernel
+from abm.jit import CONSTANT, inlined, kernel
 from abm.state import LEVEL_BITS, LEVEL_MASK, views
+from abm.units import ONE, RATE
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -91,3 +92,46 @@ def publish(address, decay):
         bk.low = 0
         bk.high = 0
     return 0
+
+
+READ = (
+    "bid", "ask", "last", "mark", "index", "low", "high", "bid_size", "ask_size",
+    "bid0", "bid1", "bid2", "bid3", "ask0", "ask1", "ask2", "ask3",
+    "volume", "taker_buy", "open_interest", "funding", "volatility",
+)  # fmt: skip
+PLACE = {name: i for i, name in enumerate(READ)}
+
+
+@inlined
+def _price(ticks, tick):
+    return ticks * tick if ticks > 0 else np.nan
+
+
+@kernel(f"void(i8,i8,{CONSTANT},{CONSTANT},{CONSTANT},f8[:,::1])")
+def read(address, first, tick, lot, scale, out):
+    """Copy the records from number `first` on as people read them: float64[READ, books], NaN = no price.
+
+    Prices in the quote asset, sizes in coins, flows in the quote asset, funding as a share.
+    """
+    s = views(address)
+    for b in range(out.shape[1]):
+        r = s.public[first + b]
+        t, fine, coins = tick[b], tick[b] * (1.0 / ONE), lot[b]
+        out[0, b], out[1, b], out[2, b] = _price(r.bid, t), _price(r.ask, t), _price(r.last, t)
+        out[3, b], out[4, b] = _price(r.mark, fine), _price(r.index, fine)
+        out[5, b], out[6, b] = _price(r.low, t), _price(r.high, t)
+        out[7, b], out[8, b] = r.bid_size * coins, r.ask_size * coins
+        out[9, b], out[10, b], out[11, b], out[12, b] = (
+            r.bid0 * coins,
+            r.bid1 * coins,
+            r.bid2 * coins,
+            r.bid3 * coins,
+        )
+        out[13, b], out[14, b], out[15, b], out[16, b] = (
+            r.ask0 * coins,
+            r.ask1 * coins,
+            r.ask2 * coins,
+            r.ask3 * coins,
+        )
+        out[17, b], out[18, b] = r.value / scale[b], r.taker_buy / scale[b]
+        out[19, b], out[20, b], out[21, b] = r.open_interest * coins, r.funding / RATE, r.volatility

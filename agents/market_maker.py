@@ -363,7 +363,9 @@ class MarketMaker(Participant):
         places = np.bincount(m["row"], minlength=len(me.rows))[row]
         coins = me.balance(row, books.base[book]) + stands[:, 1].sum(1)
         m["held"][due[here]] = coins
-        cash = me.balance(row, books.quote[book]) / places + np.nansum(stands[:, 0] * live[here, 0], 1)
+        cash = me.balance(row, books.quote[book]) / places + np.where(
+            lots[here, 0] > 0, stands[:, 0] * live[here, 0], 0.0
+        ).sum(1)
         most[here, 0], most[here, 1] = 0.85 * cash / np.exp(m["fair"][book]), 0.85 * coins
         return most
 
