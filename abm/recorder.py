@@ -49,8 +49,11 @@ class Recording:
 
     def names(self, column: str) -> Sequence[str] | None:
         """The list of names that `column` is coded by, or None where it holds plain values."""
-        own = {"book": self.book_names, "venue": self.venue_names, "edge": self.edge_names}
-        return own.get(column, self.vocabularies.get(column))
+        return self.vocabularies.get(column, self.members(column))
+
+    def members(self, key: str) -> Sequence[str] | None:
+        """The recorded books, venues or edges; events and positions may name a book that is not among them."""
+        return {"book": self.book_names, "venue": self.venue_names, "edge": self.edge_names}.get(key)
 
     def tables(self) -> dict[str, Table]:
         """Every table under its path in a run folder, in the order the digest reads them."""
@@ -134,8 +137,8 @@ class Recorder:
             self._events.append(table)
 
     def due(self, step: int) -> bool:
-        """Whether this step (counted from the start) is recorded."""
-        return step % self.every == 0
+        """Whether this step (0 is the first after the start) is recorded: the last of every `every`."""
+        return (step + 1) % self.every == 0
 
     def step(
         self, step: int, now: int, public: NDArray[Any], venues: NDArray[Any], network: NDArray[Any]
@@ -245,6 +248,7 @@ class Recorder:
             positions=self._positions,
             columns=COLUMNS,
             vocabularies={
+                "book": list(info.name),
                 "kind": EVENT_KINDS,
                 "cause": CAUSES,
                 "participant": list(model.accounts.participants),

@@ -115,12 +115,12 @@ def _flows(ax: Axes, run: Run) -> None:
     """Liquidations of longs upwards, of shorts downwards, ADL as a line, summed over bins of the run."""
     first, last = drawing.extent(run)
     width = drawing.bin_width(run, last - first)
-    at = np.arange(first, last - 1e-6, width)
     series = {name: _venue_sums(run, name, first, last, width) for name in _FLOWS}
     if not any(values.any() for values in series.values()):
         raise Unmeasured("nothing was liquidated or auto-deleveraged")
     scale, unit = drawing.money(np.concatenate(list(series.values())))
-    x, wide = drawing.place(run, at + width / 2), width / drawing.AXIS_UNIT
+    at = first + width * (np.arange(len(series["adl"])) + 0.5)
+    x, wide = drawing.place(run, at), width / drawing.AXIS_UNIT
     ax.bar(x, series["liquidated_long"] / scale, wide, color=drawing.LONG, label="longs liquidated")
     if series["liquidated_short"].any():
         ax.bar(x, -series["liquidated_short"] / scale, wide, color=drawing.SHORT, label="shorts liquidated")

@@ -308,7 +308,7 @@ def plain(value: Any) -> Any:
 
 def _long(recording: Recording, columns: Table, key: str) -> pa.Table:
     """Step arrays [steps, members] as one line a step and member, in that order."""
-    names = list(recording.names(key) or ())
+    names = list(recording.members(key) or ())
     steps, members = len(recording.step), len(names)
     arrays: dict[str, Any] = {
         "step": np.repeat(recording.step, members),

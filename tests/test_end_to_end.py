@@ -64,6 +64,19 @@ def test_the_market_trades(run: Run) -> None:
         assert run.column("volume", book=book).sum() > 0
 
 
+def test_a_thinned_record_keeps_some_books_and_steps_and_every_event(run: Run, here: Path) -> None:
+    few = ["--set", "record.every=10", "--set", 'record.books=["alpha:BTC-PERP"]']
+    assert cli.answer(["run", "two_venues", *SETTINGS, *few, "--out", str(here / "thin")]) == 0
+    thin = Run.open(here / "thin")
+    assert thin.books == ["alpha:BTC-PERP"] and thin.verify()
+    np.testing.assert_array_equal(thin.time, run.time[9::10])
+    np.testing.assert_array_equal(thin.column("last")[:, 0], run.column("last", book="alpha:BTC-PERP")[9::10])
+    traded = run.column("volume", book="alpha:BTC-PERP").reshape(6, 10).sum(axis=1)
+    np.testing.assert_allclose(thin.column("volume")[:, 0], traded)  # flows add up between records
+    assert set(thin.positions("end")["book"]) == set(run.positions("end")["book"])
+    np.testing.assert_array_equal(thin.events()["id"], run.events()["id"])
+
+
 def test_the_written_config_is_the_same_scenario(run: Run, here: Path) -> None:
     answer = cli.answer(["run", str(run.folder / "config.toml"), "--out", str(here / "again")])
     assert answer == 0
