@@ -126,7 +126,18 @@ def warm() -> int:
     return len(KERNELS)
 
 
+class _Record(np.record):  # type: ignore[misc]
+    """A record whose fields come before what numpy calls its own (`base`, `flags`), as in compiled kernels."""
+
+    def __getattribute__(self, name: str) -> Any:
+        fields = np.record.__getattribute__(self, "dtype").fields
+        return self[name] if fields and name in fields else np.record.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+
 def zeros(count: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """A zeroed array of records whose pages cost nothing until they are written."""
     array: np.ndarray[Any, Any] = np.zeros(max(count, 1), dtype)
-    return array.view(np.recarray) if INTERPRETED and dtype.names else array
+    return array.view(np.dtype((_Record, dtype))) if INTERPRETED and dtype.names else array

@@ -1,0 +1,153 @@
+"""Whatever a crowd does, nothing is created and nothing is lost: checked after every phase of every step.
+
+Two venues with opposite rule books and a purse outside: traders at random with leverage, prices that jump, transfers
+under way, funds that run dry, and the first hour's funding. The engine's own `check` raises on the first unit that
+does not balance; the tests add what holds at the end of a step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from abm.agent import Participant
+from abm.causes import EVENT_KINDS
+from abm.channels import EdgeParameters
+from abm.model import CascadeModel, ConservationError
+from tests.twins.market import BTC, USDT, small_model
+
+CASH = 500.0  # dollars of each account
+
+
+class Crowd(Participant):
+    """Orders of every kind round a price that jumps, at prices and sizes that nobody thought about."""
+
+    def decide(self, me: Any, market: Any) -> None:
+        draw = np.random.default_rng([self.model.seed_number, self.model.step_number])
+        jump = draw.normal(0.0, 0.05) if draw.random() < 0.1 else draw.normal(0.0, 0.012)
+        self.memory["drift"] = float(np.clip(self.memory.get("drift", 0.0) + jump, -1.5, 1.0))
+        n = len(me.rows)
+        books = np.array([0, 1, 2, 3])
+        for _ in range(12):
+            book = draw.choice(books, n)
+            mine = market.books.venue[book] == me.venue
+            rows = np.flatnonzero(mine)
+            book, side = book[rows], draw.choice([1, -1], len(rows))
+            price = market.books.opening_price[book] * np.exp(
+                self.memory["drift"] + draw.normal(0, 0.01, len(rows))
+            )
+            size = draw.lognormal(6.5, 1.5, len(rows)) / price
+            kind = draw.random()
+            if kind < 0.6:
+                me.limit(rows, book, side, price, size, post_only=kind < 0.1, reduce_only=kind > 0.5,
+                         tif=["gtc", "ioc", "fok"][int(draw.choice(3, p=[0.8, 0.15, 0.05]))],
+                         expire=float(draw.integers(1, 20)))  # fmt: skip
+            else:
+                me.market_order(rows, book, side, size)
+        me.cancel_all(np.flatnonzero(draw.random(n) < 0.1))
+        mine_open = me.open_orders()
+        if len(mine_open):
+            some = draw.random(len(mine_open)) < 0.1
+            me.replace(mine_open["handle"][some], mine_open["price"][some] * 1.001, 0.05)
+        source, target = draw.integers(0, n, 4), draw.integers(0, n, 4)
+        same = me.owner[source] == me.owner[target]
+        me.transfer(source[same], target[same], "USDT", draw.uniform(0, CASH, int(same.sum())))
+
+
+RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "fund and vault": (
+        {"fund": {"cash": 3000.0}, "fees": {"maker": -0.0001, "taker": 0.0005}},
+        {"fund": {"cash": 3000.0, "rule": "vault"}, "liquidation": {"style": "market", "slice_above": 50.0, "fee": 0.0},
+         "adl": {"score": "hyperliquid", "price": "previous_mark"}},
+    ),
+    "no funds, shared": (
+        {"fund": {"rule": "none"}, "adl": {"score": "okx", "price": "mark"}, "liquidation": {"partial": False}},
+        {"fund": {"rule": "none"}, "adl": {"score": "bitmex", "allocate": "pro_rata"}},
+    ),
+    "drawdown": (
+        {"fund": {"cash": 400.0, "rule": "drawdown", "cap": 0.3}, "adl": {"score": "profit"},
+         "orders": {"band": 0.0, "self_trade": "cancel_both", "levels": 40, "capacity": 300}},
+        {"fund": {"cash": 50.0, "cap": 2.0}, "orders": {"band": 0.0, "self_trade": "off", "max_orders_per_row": 5}},
+    ),
+}  # fmt: skip
+
+
+def play(rules: str, seed: int, steps: int) -> tuple[CascadeModel, Counter[str]]:
+    """A checked run; the model and how many events of each kind there were."""
+    alpha, beta = (
+        {"orders": {"band": 0.0}, "funding": {"interval": 1.0}} | dict(side) for side in RULES[rules]
+    )
+    edges = [
+        EdgeParameters(source=a, target=b, asset="USDT", latency=2.0, fee=1.0, capacity=200.0)
+        for a, b in (("alpha", "beta"), ("beta", "alpha"), ("outside", "alpha"), ("alpha", "outside"))
+    ]
+    model = small_model(alpha, beta, seed=seed, check=True, edges=edges)
+    model.state.meta["now"] = 3_590_000  # ten seconds before the first funding
+    names = [f"owner {i}" for i in range(24)]
+    for node in ("alpha", "beta", "outside"):
+        rows = model.accounts.open(names, node, "crowd", leverage=np.linspace(2, 40, 24),
+                                   isolated=np.arange(24) % 6 == 5 if node != "outside" else False)  # fmt: skip
+        model.accounts.deposit(rows, "USDT", np.full(24, CASH))
+        if node == "alpha":
+            model.accounts.deposit(rows, "BTC", np.full(24, 2.0))
+    model.add(Crowd(model, "crowd"))
+    seen: Counter[str] = Counter()
+
+    def look() -> None:
+        s = model.state
+        for e in s.events[: s.count("events")]:
+            seen[EVENT_KINDS[e["kind"]]] += 1
+        venues = s.venues[:2]
+        own = {int(row) for field in ("fees", "fund", "capital") for row in venues[field]}
+        p, h = s.positions[: s.count("positions")], s.holdings[: s.count("holdings")]
+        in_market = set(p["row"][p["qty"] != 0].tolist())
+        for one in h[h["amount"] < 0]:
+            row = int(one["row"])
+            assert row in own or (one["asset"] == USDT and row in in_market), (
+                f"{row} owes and has no position"
+            )
+        assert (h["amount"][h["asset"] == BTC] >= 0).all()
+        assert (h["locked"] <= np.maximum(h["amount"], 0))[h["asset"] == BTC].all()
+
+    names_of_phases = [name for name, _ in model.phases]
+    model.phases.insert(names_of_phases.index("record"), ("look", look))
+    model.setup()
+    for _ in range(steps):
+        model.step()
+    return model, seen
+
+
+@pytest.mark.parametrize("rules", list(RULES))
+def test_nothing_is_lost_and_nobody_without_a_position_owes(rules: str) -> None:
+    seen: Counter[str] = Counter()
+    for seed in (1, 2):
+        model, events = play(rules, seed, 100)
+        seen += events
+        assert int(model.state.meta["messages"][0]) > 5_000
+    least = {"liquidation": 2, "adl": 5, "transfer_sent": 5, "transfer_arrived": 5, "funding": 6}
+    if rules != "no funds, shared":
+        least["takeover"] = 3
+    assert all(seen[kind] >= count for kind, count in least.items()), (
+        f"the stream does not reach far enough: {seen}"
+    )
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(list(RULES)), st.integers(3, 10**6))
+def test_nothing_is_lost_in_any_stream(rules: str, seed: int) -> None:
+    play(rules, seed, 120)
+
+
+@pytest.mark.parametrize("field", ["amount", "qty"])
+def test_a_unit_from_nowhere_stops_the_run(field: str) -> None:
+    model, _ = play("drawdown", 1, 3)
+    table = model.state.holdings if field == "amount" else model.state.positions
+    table[field][0] += 1
+    with pytest.raises(ConservationError, match="after calendar of step 3"):
+        model.step()

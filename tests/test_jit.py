@@ -1,0 +1,75 @@
+"""Claims about compiled kernels: plain Python gives the same state, and no index leaves its table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from abm import jit
+from tests.twins.market import PERP, SPOT, Desk, small_model, state_hash
+
+ROOT = Path(__file__).resolve().parents[1]
+USD = 10**6
+
+
+def walk() -> str:
+    """A walk through every kind of kernel; the hash of where it ends."""
+    d = Desk(
+        small_model({"orders": {"band": 0.0}, "fund": {"cash": 60.0}, "fees": {"maker": 0.0002}}, check=True)
+    )
+    ann, bob, cid = (
+        d.open(name, cash=5 * USD * 100**i, coins=10**9) for i, name in enumerate(("ann", "bob", "cid"))
+    )
+    d.hold(PERP, 100.0, {ann: 1000, bob: -700, cid: -300})
+    for i in range(12):
+        d.place(bob, PERP, 1, 955 - i, 40, expiry=2500 if i % 3 == 0 else 0)
+        d.place(cid, SPOT, (-1) ** i, 1000 - 3 * (-1) ** i, 5)
+    for answer in (d.cancel(0), d.amend(2, 953, 90), d.amend(4, 950, 10), d.place(cid, PERP, -1, 954, 60)):
+        assert answer == "accepted"
+    d.set_mark(PERP, 957 * 1024)
+    for step in range(3):
+        d.pass_time()
+        d.model.liquidate()
+        d.model.deleverage()
+        d.model.price()
+        d.set_mark(PERP, (940 - 30 * step) * 1024)
+        assert d.faults() == []
+    assert d.lots(ann) == 0 and len(d.events("adl")) > 0
+    return state_hash(d.state)
+
+
+def elsewhere(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip()
+
+
+def test_without_the_compiler_the_market_is_the_same() -> None:
+    code = "from tests.test_jit import walk; from abm.jit import INTERPRETED; print(INTERPRETED, walk())"
+    assert elsewhere(code, NUMBA_DISABLE_JIT="1") == f"True {walk()}"
+
+
+@pytest.mark.slow
+def test_no_kernel_reads_or_writes_outside_its_tables(tmp_path: Path) -> None:
+    code = (
+        "from tests.test_jit import walk; from tests.test_conservation import RULES, play; print(walk());"
+        "[play(rules, 1, 60) for rules in RULES];"
+        "from experiments import config; from experiments.build import build;"
+        "build(config.load('two_venues'), 1, record=False).run(560)"
+    )
+    assert elsewhere(code, NUMBA_BOUNDSCHECK="1", CASCADE_CACHE=str(tmp_path)) == walk()
+
+
+def test_a_kernels_cache_is_named_by_all_that_it_is_compiled_from() -> None:
+    before = jit.source_hash("abm.matching")
+    assert len({jit.source_hash(name) for name in ("abm.matching", "abm.waterfall", "abm.units")}) == 3
+    assert {"abm.units", "abm.state", "abm.accounts", "abm.margin", "abm.book"} <= jit._imported(
+        "abm.matching"
+    )
+    assert jit.cache_folder("abm.matching").name == f"abm.matching-{before}"

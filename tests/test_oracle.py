@@ -1,0 +1,172 @@
+"""Claims about index and mark prices: Binance's rule for outliers, conversions, and the three kinds of mark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from abm import oracle
+from abm.channels import NetworkParameters
+from abm.matching import cancel_all
+from abm.model import CascadeModel
+from abm.venue import Asset, Clock, Contract, OrderRules, VenueRules
+from tests.twins.market import OTHER, PERP, START, Desk, small_model
+
+TICKS = 1024
+RICH = 10**15
+HOUR = 3_600_000  # ms
+
+
+def spot_desk(weights: list[float], quotes: dict[int, str] | None = None) -> Desk:
+    """A perpetual (book 0) on its own venue and one BTC spot book a venue, books 1, 2, ...; the last may be in USD."""
+    quotes = quotes or {}
+    venues: dict[str, Any] = {"perps": VenueRules(quote="USDT", perps=("BTC",), share=1.0)}
+    for i, weight in enumerate(weights):
+        quote = quotes.get(i, "USDT")
+        listed = ("BTC",) if quote == "USDT" else ("BTC", "USDT")
+        venues[f"spot {i}"] = VenueRules(
+            quote=quote, spots=listed, spot_share=weight, orders=OrderRules(band=0.0)
+        )
+    return Desk(
+        CascadeModel(
+            Clock(start=START, duration=3600.0, step=1.0, burn_in=0.0),
+            {"USDT": Asset(decimals=6), "USD": Asset(decimals=6), "BTC": Asset(decimals=8, value=100.0)},
+            {
+                "BTC": Contract(price=100.0, tick=0.1, lot=0.001),
+                "USDT": Contract(price=1.0, tick=0.0001, lot=1.0),
+            },
+            venues, NetworkParameters(), [], 1,
+        )
+    )  # fmt: skip
+
+
+def quote(d: Desk, book: int, middle: int, asset: int = 0) -> None:
+    """Somebody new bids a tick below and offers a tick above."""
+    venue = int(d.state.books["venue"][book])
+    row = d.open(f"maker {d.sent}", venue)
+    for a in range(3):
+        d.model.accounts.deposit([row], a, RICH)
+    for side in (1, -1):
+        assert d.place(row, book, side, middle - side, 1) == "accepted"
+
+
+def index(d: Desk) -> float:
+    oracle.price_all(d.address)
+    return float(d.state.books["index"][PERP]) / TICKS
+
+
+@pytest.mark.parametrize(
+    ("weights", "prices", "expected"),
+    [
+        ([0.5, 0.3, 0.2], [1000, 1010, 1020], 1007.0),
+        ([1, 1, 1], [1000, 1000, 1049], 1016 + 1 / 3),
+        ([1, 1, 1], [1000, 1000, 1051], 1000.0),  # one more than 5 % from the median: without it
+        ([0.1, 0.1, 0.8], [1000, 1002, 900], 1001.0),  # however heavy it is
+        ([0.1, 0.1, 0.1, 0.6, 0.1], [1000, 1001, 1003, 900, 1100], 1001.0),  # two of them: the median of all
+        ([0.5, 0.3, 0.2], [1000, 1010, None], (500 + 303) / 0.8),  # a book without two sides has no say
+        ([1, 1], [None, None], 1000.0),  # nobody: it stays what it was
+    ],
+)
+def test_the_index_is_the_weighted_mean_of_spot_without_outliers(
+    weights: list[float], prices: list[int | None], expected: float
+) -> None:
+    d = spot_desk(weights)
+    for i, price in enumerate(prices):
+        if price is not None:
+            quote(d, 1 + i, price)
+    assert index(d) == pytest.approx(expected, abs=1.5 / TICKS)
+
+
+def test_a_dollar_book_counts_at_the_dollar_price_of_the_stablecoin() -> None:
+    d = spot_desk([0.0, 1.0], {1: "USD"})
+    quote(d, 2, 1000)  # BTC at 100 USD
+    quote(d, 3, 9800)  # a USDT at 98 cents
+    assert index(d) == pytest.approx(1000 / 0.98, abs=2 / TICKS)
+
+
+def prepared(rule: str, **fields: float) -> Desk:
+    """A desk whose perpetual has this index, basis, funding and last trade, without any quote."""
+    d = Desk(small_model({"mark": {"rule": rule}}, price=10_000.0))
+    for name, value in fields.items():
+        d.state.books[name][PERP] = value
+    return d
+
+
+@pytest.mark.parametrize(
+    ("index_price", "funding", "left", "basis", "last", "mark"),
+    [
+        (10_000.0, 0.0003, 4.0, 5.0, 9_990.0, 10_001.5),  # V17: index x (1 + funding still to pay)
+        (110_000.0, 0.0001, 2.733, -800.0, 104_000.0, 109_200.0),  # V18: index + mean basis
+        (110_000.0, 0.0001, 2.733, 800.0, 110_100.0, 110_100.0),  # the last trade
+    ],
+)
+def test_the_mark_is_the_middle_of_three(
+    index_price: float, funding: float, left: float, basis: float, last: float, mark: float
+) -> None:
+    d = prepared(
+        "median", index=round(index_price * 10 * TICKS), funding=round(funding * 1e8), basis_n=1,
+        basis_sum=round(basis * 10 * TICKS), last=round(last * 10),
+    )  # fmt: skip
+    d.state.meta["now"] = round((8.0 - left) * HOUR)
+    oracle.price_all(d.address)
+    assert d.state.books["mark"][PERP] / TICKS / 10 == pytest.approx(mark, abs=1.5e-4)
+
+
+def test_the_basis_is_the_mean_of_the_window() -> None:
+    d = Desk(small_model({"mark": {"rule": "index_basis", "window": 3.0}, "orders": {"band": 0.0}}))
+    maker = d.open("maker", cash=RICH)
+    seen = []
+    for middle in (1004, 1000, 1010, 990, 1030):
+        cancel_all(d.address, maker, PERP)
+        for side in (1, -1):
+            d.place(maker, PERP, side, middle - side, 1)
+        oracle.price_all(d.address)
+        seen.append(float(d.state.books["mark"][PERP]) / TICKS)
+    assert seen == pytest.approx([1004, 1002, 3014 / 3, 1000, 1010], abs=1.5 / TICKS)
+    cancel_all(d.address, maker, PERP)
+    oracle.price_all(d.address)
+    assert d.state.books["mark"][PERP] / TICKS == pytest.approx(1010), (
+        "without two sides there is no new sample"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "last", "others", "mark"),
+    [
+        (None, None, None, 1000),  # nothing but the index
+        (None, None, 980, 1000),
+        ((970, 975), 972, 980, 980),  # the other venues' perpetuals are the middle
+        ((970, 975), 972, 960, 972),  # the own book is
+        ((970, 975), 999, None, 975),  # last trade outside the quotes: the offer, twice for want of others
+    ],
+)
+def test_hyperliquids_mark_is_the_middle_of_oracle_book_and_others(
+    own: tuple[int, int] | None, last: int | None, others: int | None, mark: float
+) -> None:
+    d = Desk(small_model({"orders": {"band": 0.0}}, {"mark": {"rule": "median_oracle", "window": 3600.0},
+                                                      "orders": {"band": 0.0}}))  # fmt: skip
+    here, there = d.open("here", venue=1, cash=RICH), d.open("there", cash=RICH)
+    d.state.books["last"][OTHER] = last or 0
+    if own:
+        d.place(here, OTHER, 1, own[0], 1)
+        d.place(here, OTHER, -1, own[1], 1)
+    if others:
+        d.place(there, PERP, 1, others - 1, 1)
+        d.place(there, PERP, -1, others + 1, 1)
+    oracle.price_all(d.address)
+    assert d.state.books["mark"][OTHER] / TICKS == pytest.approx(mark, abs=0.02)
+
+
+def test_all_marks_are_made_from_one_snapshot_and_the_old_one_is_kept() -> None:
+    d = Desk(small_model({"orders": {"band": 0.0}}))
+    before = d.state.books["mark"].copy()
+    maker = d.open("maker", cash=RICH, coins=RICH)
+    for side in (1, -1):
+        d.place(maker, 2, side, 990 - side, 1)
+    oracle.price_all(d.address)
+    assert (d.state.books["previous_mark"] == before).all()
+    assert d.state.books["index"][[PERP, OTHER]].tolist() == [990 * TICKS] * 2, (
+        "both venues see the same spot book"
+    )
+    assert d.state.books["mark"][2] == 990 * TICKS
