@@ -51,7 +51,7 @@ def books_of(
     columns: dict[str, list[Any]] = {
         k: []
         for k in (
-            "name venue coin kind base quote tick lot unit lot_base scale maker_fee taker_fee beta calm_volatility"
+            "name venue coin kind base quote tick lot unit lot_base scale maker_fee taker_fee band beta calm_volatility"
             " opening_price dollar"
         ).split()
     }
@@ -69,6 +69,7 @@ def books_of(
                 "unit": _whole(terms.tick * terms.lot * scale, f"{name}: tick x lot"),
                 "lot_base": _whole(terms.lot * 10 ** assets[coin].decimals, f"{name}: lot") if coin in assets else 1,
                 "scale": float(scale), "maker_fee": rules.fees.maker, "taker_fee": rules.fees.taker,
+                "band": rules.orders.band or math.inf,
                 "beta": terms.beta, "calm_volatility": terms.volatility / math.sqrt(YEAR),
                 "opening_price": terms.price / assets[rules.quote].value, "dollar": assets[rules.quote].value,
             }  # fmt: skip

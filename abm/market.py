@@ -32,7 +32,8 @@ class BookInfo:
         venue, coin, kind, base, quote: ids; kind 0 perpetual, 1 spot; a spot book of a stablecoin has a coin too.
         tick, lot: price step (quote) and size step (coins); unit: quote units a tick and lot.
         lot_base: base units a lot; scale: quote units in one of the quote asset.
-        maker_fee, taker_fee: shares of value; beta, calm_volatility: pre-event beta, per square root of a second.
+        maker_fee, taker_fee: shares of value; band: how far through the mark a limit order may be, inf = no band.
+        beta, calm_volatility: pre-event beta, per square root of a second.
         opening_price: price at the start.
     """
 
@@ -49,6 +50,7 @@ class BookInfo:
     scale: Floats
     maker_fee: Floats
     taker_fee: Floats
+    band: Floats
     beta: Floats
     calm_volatility: Floats
     opening_price: Floats

@@ -1,8 +1,9 @@
 """Index and mark prices, in fixed-point ticks.
 
-The index of a perpetual is the weighted mean of its coin's spot mids, converted to its quote asset; a source more than
-5 % from the median gets weight zero, and if that happens to more than one the index is the median of all (Binance's
-outlier rule, binance.com/en/support/faq/360033525071). The mark is one of three rules:
+The index of a perpetual is the weighted mean of its coin's spot prices, converted to its quote asset. The price of a
+spot book is its last trade, or the best quote that has moved beyond it: the middle of a book with an empty side says
+nothing. A source more than 5 % from the median gets weight zero, and if that happens to more than one the index is the
+median of all (Binance's outlier rule, binance.com/en/support/faq/360033525071). The mark is one of three rules:
 
 - median: the middle of index x (1 + funding still to pay), index + mean basis, and the last trade (Binance 30 s of
   basis, Bybit 5 min);
@@ -47,13 +48,28 @@ def mid_of(s, b):
 
 
 @inlined
+def spot_price(s, b):
+    """Last trade of a book, held between its best quotes, in fixed point; 0 before anything was traded or quoted."""
+    bid = best_price(s, b, 1)
+    ask = best_price(s, b, -1)
+    last = s.books[b].last
+    if last == 0:
+        return mid_of(s, b)
+    if last < bid:
+        last = bid
+    elif ask > 0 and last > ask:
+        last = ask
+    return last << 10
+
+
+@inlined
 def source_price(s, i):
-    """Mid of an index source in the quote asset of the contract it serves, 0 if there is none now."""
+    """Price of an index source in the quote asset of the contract it serves, 0 if there is none yet."""
     src = s.sources[i]
-    price = mid_of(s, src.book)
+    price = spot_price(s, src.book)
     if price == 0 or src.convert == NONE:
         return price
-    rate = mid_of(s, src.convert)
+    rate = spot_price(s, src.convert)
     if rate == 0:
         return 0
     return mul_div(price, s.books[src.convert].par << 10, rate)
@@ -80,7 +96,7 @@ def median_from(s, first, count, scratch):
 
 @inlined
 def index_of(s, b):
-    """Index of a book's coin in its quote asset; what it was if no source has two sides."""
+    """Index of a book's coin in its quote asset; what it was if no source has a price."""
     bk = s.books[b]
     present = 0
     for i in range(bk.sources):
@@ -152,10 +168,9 @@ def price_all(address):
         mid = mid_of(s, b)
         bk.previous_mark = bk.mark
         if bk.kind != PERP:
-            if mid != 0:
-                bk.mark = mid
-            elif bk.last > 0:
-                bk.mark = bk.last << 10
+            price = spot_price(s, b)
+            if price != 0:
+                bk.mark = price
             continue
         if mid != 0:
             basis = mid - bk.index

@@ -325,11 +325,14 @@ class MarketMaker(Participant):
         size = m["depth"][due] * m["left"][book] / (price * convert[book])
         late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
         size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
-        room = np.stack([1.0 - np.maximum(used.max(0), 0.0), 1.0 + np.minimum(used.min(0), 0.0)], 1)
+        # full size up to half of the limit: until then inventory is moved by price, not by size
+        room = np.stack([2.0 - 2.0 * used.max(0), 2.0 + 2.0 * used.min(0)], 1)
         ask, bid = np.asarray(market.ask)[book], np.asarray(market.bid)[book]
         tick, lot = np.asarray(market.books.tick)[book], np.asarray(market.books.lot)[book]
-        # a quote is meant to rest: never through the other side of the book as it was seen
-        edge = np.stack([np.where(ask > 0, ask - tick, np.inf), np.where(bid > 0, bid + tick, 0.0)], 1)
+        # a quote is meant to rest: never through the other side of the book as it was seen, nor through the band
+        mark, band = market.mark[book], 0.99 * np.asarray(market.books.band)[book]
+        ceiling = np.fmin(np.where(ask > 0, ask - tick, np.inf), mark * (1.0 + band))
+        edge = np.stack([ceiling, np.fmax(np.where(bid > 0, bid + tick, 0.0), mark * (1.0 - band))], 1)
         level = np.empty((len(due), 2, k))
         reserve = (fair + shift)[:, None]
         np.subtract(reserve, offset, out=level[:, 0])

@@ -6,7 +6,8 @@ exp(beta x news learned so far): a trader knows the public record and the news t
 A row plays three parts, each in a few books:
 
 - seller: after it has learned bad news it sells (after good news it buys) at its own pace, up to a target in
-  proportion to the mispricing it sees and to its capital; it does not buy back what it has sold on the way down.
+  proportion to the mispricing it sees and to its capital. What it expects beyond the news itself fades, and where the
+  price has gone beyond what it expects it takes back what it has done.
   Fast and slow sellers come from the delay of learning, not from here.
 - dip buyer: when the price is far enough below the value it knows, it starts after a lag and spends its capital
   over some minutes. This capital is finite: it is the strongest brake of a fall, once.
@@ -63,6 +64,10 @@ class Value(Participant):
         fear: float = parameter(
             1.5, "News times this is what a seller thinks it will do to the price", unit="1", ge=0, le=10
         )
+        soothed: float = parameter(
+            2400.0, "Time in which what it thinks beyond the news itself fades", unit="seconds",
+            source="overreaction that reverts: De Bondt and Thaler (1985), the sign", gt=0,
+        )  # fmt: skip
         pace: float = parameter(120.0, "Median time in which a seller sells", unit="seconds", gt=0)
         pace_spread: float = parameter(0.8, "Standard deviation of its log", unit="1", ge=0, le=3)
         dippers: int = parameter(20, "Rows that are dip buyers in a book", unit="rows", ge=0, le=100_000)
@@ -207,22 +212,24 @@ class Value(Participant):
         return heard
 
     def _sell(self, me: Me, market: Market, gap: Floats) -> None:
-        """Move towards the target that the mispricing gives, only on in the direction of the news."""
+        """Move towards the target that the mispricing gives, on in the direction of the news; take it back later."""
         p, m = self.parameters, self.memory
         row, book, done, goal = m["sell_row"], m["sell_book"], m["sell_done"], m["sell_target"]
         news = self._news(me, market, row, book)
         if not news.any():
             return
+        # what they think the news will do beyond itself fades
+        fear = 1.0 + (p.fear - 1.0) * np.exp(-desks.or_zero(market.time - me.heard_at(row)) / p.soothed)
+        expected = fear * news
         daily = (desks.or_zero(market.calm_volatility) * np.sqrt(86400.0))[book]
-        wish = ((p.fear * news - gap[book]) / np.maximum(p.full * daily, 1e-9)).clip(-1.0, 1.0) * m[
-            "sell_capital"
-        ]
-        further = (news != 0) & (wish * np.sign(news) > goal * np.sign(news))
+        way = np.sign(news)
+        wish = ((expected - gap[book]) / np.maximum(p.full * daily, 1e-9)).clip(-1.0, 1.0) * m["sell_capital"]
+        further = (news != 0) & (wish * way > goal * way)
         goal[further] = wish[further]
+        # beyond what they expect they go back to where they were
+        goal[(wish * way < 0) & (goal * way > 0)] = 0.0
         # nobody chases: a target is only pursued while the price is on the wrong side of what they expect
-        open_ = (
-            (np.abs(goal - done) > 0) & (news != 0) & (np.sign(p.fear * news - gap[book]) == np.sign(news))
-        )
+        open_ = (np.abs(goal - done) > 0) & (np.sign(goal - done) == np.sign(expected - gap[book]))
         drawn = me.uniform("sell", row)
         wakes = desks.spread(drawn, book, "wake") < 1.0 - np.exp(-market.dt / p.slices)
         now = np.flatnonzero(open_ & wakes)

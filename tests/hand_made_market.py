@@ -33,6 +33,7 @@ class Record:
             base=np.array([assets.index(b[1]) for b in books]),
             quote=np.array([assets.index(b[3]) for b in books]),
             tick=price * 1e-6, lot=np.full(n, 0.001), taker_fee=np.full(n, 0.0005), maker_fee=np.full(n, 0.0002),
+            band=np.full(n, np.inf),
             beta=np.ones(n), opening_price=price.copy(), venue_names=venues, asset_names=assets, coin_names=coins,
             coin_class=["major"] * len(coins),
         )  # fmt: skip
@@ -90,6 +91,7 @@ class Pen:
                 if record.books.kind[b] == 1:
                     self.money[i, record.books.base[b]] = money / record.books.opening_price[b]
         self.loss, self.learned = np.zeros(n), np.zeros(n)
+        self.learned_at = 0.0  # s, of all that was learned
         self.orders: list[dict[str, Any]] = []
         self.slot_price, self.slot_lots = np.zeros(0), np.zeros(0, np.int64)
         self.slot_book, self.slot_side = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -126,6 +128,9 @@ class Pen:
 
     def heard(self, index: Any) -> Any:
         return self.learned[index]
+
+    def heard_at(self, index: Any) -> Any:
+        return np.where(self.learned[index] != 0, self.learned_at, np.nan)
 
     def overdue(self, index: Any) -> Any:
         return self.late[index]

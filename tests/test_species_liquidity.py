@@ -80,7 +80,11 @@ def test_a_maker_that_is_long_quotes_lower_and_smaller_bids() -> None:
     one, pen, record = maker()
     run(one, pen, record, 4)
     flat, flat_bids = pen.resting(0, -1)[0][0], pen.within(0, 1, 0.05)
-    pen.held[:, 0] += 0.5 * 5.0 * one.memory["depth"] / 100_000.0
+    limit = 5.0 * one.memory["depth"] / 100_000.0
+    pen.held[:, 0] += 0.5 * limit
+    run(one, pen, record, 4)
+    assert pen.within(0, 1, 0.05) == pytest.approx(flat_bids, rel=0.15)  # moved by price first
+    pen.held[:, 0] += 0.25 * limit
     run(one, pen, record, 4)
     assert pen.resting(0, -1)[0][0] <= flat
     assert pen.within(0, 1, 0.05) == pytest.approx(0.5 * flat_bids, rel=0.15)
@@ -289,6 +293,20 @@ def test_nobody_sells_before_having_heard_and_nobody_sells_more_than_the_capital
     assert capital == pytest.approx(0.06 * 1e10 / 100_000.0, rel=0.01)
     sold = sum(t["size"] for t in sent)
     assert 0.2 * capital < sold <= capital
+
+
+def test_what_was_sold_in_fear_is_taken_back_far_below_and_sooner_when_fear_has_faded() -> None:
+    for learned_at, price, buys in ((0.0, 95_500.0, False), (0.0, 92_000.0, True), (-1e5, 95_500.0, True)):
+        one, pen, record = value(dippers=0, far=0, pace=30.0)
+        run(one, pen, record, 2)
+        pen.learned[:] = -0.04
+        sold = sum(t["size"] for t in run(one, pen, record, 300, fill=True))
+        assert sold > 0
+        pen.learned_at = learned_at
+        record.set(price)
+        after = run(one, pen, record, 600, fill=True)
+        assert any(t["side"] > 0 for t in after) == buys
+        assert sum(t["size"] for t in after if t["side"] > 0) <= sold * 1.0001
 
 
 def test_dip_buyers_start_late_far_below_value_and_spend_once() -> None:
