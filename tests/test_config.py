@@ -131,6 +131,14 @@ def test_a_star_sets_every_entry() -> None:
     assert scenario.population["crowd"].parameters.pace == 0
 
 
+def test_a_species_sets_all_its_entries_and_no_other() -> None:
+    more = '[population.b]\nspecies = "sheep"\npace = 3\n'
+    scenario = loads(GOOD + more, [("population.@sheep.pace", "1")])
+    assert {entry.parameters.pace for entry in scenario.population.values()} == {1}
+    with pytest.raises(ScenarioError, match="--set population.@wolf.pace: matches nothing in this scenario"):
+        loads(GOOD, [("population.@wolf.pace", "1")])
+
+
 # what is set, and the beginning of the line that it must give
 FAULTS = """
 venues.alpha.fees.maker = -3

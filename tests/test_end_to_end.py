@@ -136,6 +136,12 @@ def test_figures(run: Run, here: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_scenario_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.answer(["scenario", "check", "two_venues"]) == 0
     assert "Liquidation map" in capsys.readouterr().out
+    assert cli.answer(["scenario", "check", "two_venues", "--parameters", "--set", "clock.step=0.5"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0] == "| parameter | value | unit | range | source | what it is |"
+    assert any(line.startswith("| `clock.step` | 0.5 | seconds | [0.001, 60] |") for line in table)
+    assert cli.answer(["scenario", "check", "--parameters"]) == 0
+    assert "| `venues.NAME.fees.maker` | 0.0002 |" in capsys.readouterr().out
     assert cli.answer(["scenario", "check", "two_venues", "--set", "clock.step=-1", "--set", "bogus=1"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
 
