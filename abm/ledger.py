@@ -65,6 +65,22 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
         touch(s, rows[i])
 
 
+@kernel("void(i8,i8,f8[::1])")
+def purse(address, row, out):  # type: ignore[no-untyped-def]
+    """Wallet balance (with entry values), inventory at mark and equity of a row, in settlement units."""
+    s = views(address)
+    h = holding(s, row, s.venues[s.rows[row].venue].settle)
+    cash = np.float64(s.holdings[h].amount) if h != NONE else 0.0
+    inventory, entry = 0.0, 0.0
+    p = s.rows[row].positions
+    while p != NONE:
+        bk = s.books[s.positions[p].book]
+        inventory += np.float64(s.positions[p].qty) * np.float64(bk.unit) * np.float64(bk.mark) / 1024.0
+        entry += np.float64(s.positions[p].entry)
+        p = s.positions[p].next
+    out[0], out[1], out[2] = cash + entry, inventory, cash + inventory
+
+
 @kernel("i8(i8)")
 def crossed_books(address):  # type: ignore[no-untyped-def]
     """How many books have a bid at or above the best offer."""

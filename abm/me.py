@@ -98,6 +98,20 @@ def _named(address, slots, tick, price, lots):  # type: ignore[no-untyped-def]
             lots[i] = s.orders[slot].qty
 
 
+@kernel(f"void(f8[::1],f8[::1],i8[::1],i8[::1],b1,{CONSTANT},{CONSTANT},i8[::1],i8[::1])")
+def _whole(price, quantity, book, side, outwards, tick, lot, ticks, lots):  # type: ignore[no-untyped-def]
+    """Whole ticks, rounded so that the price is not worse than asked (or outwards), -1 = none; whole lots."""
+    for i in range(len(book)):
+        exact = price[i] / tick[book[i]]
+        ticks[i] = -1
+        if np.isfinite(exact):
+            down = (side[i] > 0) != outwards
+            near = np.floor(exact + 1e-9) if down else np.ceil(exact - 1e-9)
+            ticks[i] = np.int64(min(max(near, 0.0), 2.0**31))
+        coins = quantity[i] / lot[book[i]]
+        lots[i] = np.int64(np.floor(min(coins, 1e15) + 1e-6)) if 0.0 < coins < np.inf else 0
+
+
 @kernel("i8(i8,i4,i8[::1])")
 def _orders_of(address, row, out):  # type: ignore[no-untyped-def]
     """Order slots of a row, newest first. Returns how many."""
@@ -166,7 +180,10 @@ class Me:
     # ---- looking at oneself
 
     def _rows(self, index: Any) -> NDArray[np.int32]:
-        return self.rows if index is None else np.atleast_1d(self.rows[index])
+        if index is None:
+            return self.rows
+        rows = self.rows[index]
+        return rows if rows.ndim else np.atleast_1d(rows)
 
     def _pairs(self, index: Any, other: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         rows, others = self._rows(index), np.asarray(other, np.int32)
@@ -323,18 +340,23 @@ class Me:
 
     # ---- sending
 
-    def _ticks(self, book: Any, price: Any, side: Any, round: str) -> tuple[Ints, NDArray[np.bool_]]:
-        exact = np.asarray(price, float) / self._books.tick[book]
-        bad = ~np.isfinite(exact)
-        down = (np.asarray(side) > 0) != (round == "out")
-        ticks = np.where(down, np.floor(exact + 1e-9), np.ceil(exact - 1e-9))
-        ticks = np.where(bad, 0.0, np.minimum(np.maximum(ticks, 0.0), 2.0**31))
-        return ticks.astype(np.int64), bad
+    def _whole(
+        self, book: Any, side: Any, quantity: Any, price: Any = 0.0, round: str = "in"
+    ) -> tuple[Ints, Ints]:
+        """(ticks, lots) of prices and sizes, of the shape to which the arguments broadcast."""
+        shape = np.broadcast(book, side, quantity, price).shape
 
-    def _size(self, book: Any, quantity: Any) -> Ints:
-        lots = np.asarray(quantity, float) / self._books.lot[book]
-        lots = np.maximum(np.where(lots < np.inf, lots, 0.0), 0.0)
-        return np.floor(np.minimum(lots, 1e15) + 1e-6).astype(np.int64)
+        def column(values: Any, dtype: type) -> NDArray[Any]:
+            array: NDArray[Any] = np.ascontiguousarray(values, dtype)
+            return (array if array.shape == shape else np.full(shape, array)).ravel()
+
+        books, sides = column(book, np.int64), column(side, np.int64)
+        ticks, lots = np.empty(len(books), np.int64), np.empty(len(books), np.int64)
+        _whole(
+            column(price, np.float64), column(quantity, np.float64), books, sides, round == "out",
+            self._books.tick, self._books.lot, ticks, lots,
+        )  # fmt: skip
+        return ticks.reshape(shape), lots.reshape(shape)
 
     def _send(self, op: int, index: Any, keep: Any = None, **fields: Any) -> None:
         rows = self._rows(index)
@@ -383,12 +405,11 @@ class Me:
             side: +1 buy, -1 sell. tif: "gtc", "ioc" or "fok". expire: seconds from now, None = never.
             round: to the tick "in" (buy down, sell up: never worse than asked) or "out".
         """
-        ticks, bad = self._ticks(book, price, side, round)
-        lots = self._size(book, quantity)
+        ticks, lots = self._whole(book, side, quantity, price, round)
         flags = _FLAGS[tif] | (POST_ONLY if post_only else 0) | (REDUCE_ONLY if reduce_only else 0)
         end = 0 if expire is None else np.asarray((self.time + np.asarray(expire)) * 1000.0).astype(np.int64)
         self._send(
-            LIMIT, index, (lots > 0) & ~bad & (ticks > 0), book=book, side=side, price=ticks, qty=lots, flags=flags,
+            LIMIT, index, (lots > 0) & (ticks > 0), book=book, side=side, price=ticks, qty=lots, flags=flags,
             expiry=end, tag=tag, kind=_CAUSE[cause],
         )  # fmt: skip
 
@@ -402,7 +423,7 @@ class Me:
         cause: str = "decision",
     ) -> None:
         """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
-        lots = self._size(book, quantity)
+        lots = self._whole(book, side, quantity)[1]
         flags = IOC | (REDUCE_ONLY if reduce_only else 0)
         self._send(MARKET, index, lots > 0, book=book, side=side, qty=lots, flags=flags, kind=_CAUSE[cause])
 
@@ -410,8 +431,8 @@ class Me:
         self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"
     ) -> None:
         """Place or change the order named by a slot (post-only); quantity 0 takes it away."""
-        ticks, bad = self._ticks(book, price, side, "in")
-        lots = np.where(bad, 0, self._size(book, quantity))
+        ticks, lots = self._whole(book, side, quantity, price)
+        lots = np.where(ticks < 0, 0, lots)
         ticks = np.maximum(ticks, 1)
         self._send(
             QUOTE, index, None, book=book, side=side, price=ticks, qty=lots, flags=POST_ONLY, ref=slot,
@@ -438,10 +459,9 @@ class Me:
         orders = self._state.orders[np.minimum(handles & SLOT_MASK, len(self._state.orders) - 1)]
         index = np.minimum(np.searchsorted(self.rows, orders["row"]), len(self.rows) - 1)
         mine = self.rows[index] == orders["row"]
-        ticks, bad = self._ticks(orders["book"], price, orders["side"], "in")
+        ticks, lots = self._whole(orders["book"], orders["side"], quantity, price)
         self._send(
-            AMEND, index, mine & ~bad, handle=handles, book=orders["book"], price=ticks,
-            qty=self._size(orders["book"], quantity),
+            AMEND, index, mine & (ticks >= 0), handle=handles, book=orders["book"], price=ticks, qty=lots,
         )  # fmt: skip
 
     def slots(self, count: int) -> int:

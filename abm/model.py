@@ -497,23 +497,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def _purse(self, row: int) -> NDArray[np.float64]:
         """(cash, inventory at mark, equity) of a venue's own row in settlement units; cash is the wallet balance."""
-        s = self.state
-        cash, inventory, entry = 0.0, 0.0, 0.0
-        settle = int(s.venues["settle"][s.rows["venue"][row]])
-        h = int(s.rows["holdings"][row])
-        while h >= 0:
-            if s.holdings["asset"][h] == settle:
-                cash += float(s.holdings["amount"][h])
-            h = int(s.holdings["next"][h])
-        p = int(s.rows["positions"][row])
-        while p >= 0:
-            b = int(s.positions["book"][p])
-            inventory += (
-                float(s.positions["qty"][p]) * float(s.books["unit"][b]) * float(s.books["mark"][b]) / 1024.0
-            )
-            entry += float(s.positions["entry"][p])
-            p = int(s.positions["next"][p])
-        return np.array([cash + entry, inventory, cash + inventory])
+        purse = np.empty(3)
+        ledger.purse(self.state.address, row, purse)
+        return purse
 
     def _network_record(self) -> NDArray[Any]:
         """Queue, amount under way, state and flow of every edge."""

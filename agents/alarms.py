@@ -61,14 +61,17 @@ def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
     soon = memory["soon"]
     times = flat[soon]
     ripe = times <= now
-    found = np.unique(soon[ripe])
+    found = np.sort(soon[ripe])
+    found = found[np.append(True, found[1:] != found[:-1])] if len(found) else found
     flat[found] = NEVER
     memory["soon"] = soon[~ripe]
     look[0] = min(look[1], float(times[~ripe].min(initial=NEVER)))
     if len(found) == 0:
         return []
-    kind, entry = np.divmod(found, when.shape[1])
-    return [(int(k), entry[kind == k]) for k in np.unique(kind)]
+    entries = when.shape[1]
+    ends = np.searchsorted(found, entries * np.arange(when.shape[0] + 1)).tolist()
+    pages = enumerate(zip(ends, ends[1:], strict=False))
+    return [(kind, found[first:last] - kind * entries) for kind, (first, last) in pages if first < last]
 
 
 def open_levels(memory: Memory, kinds: int, group: NDArray[np.int64], groups: int) -> None:

@@ -179,7 +179,7 @@ class Arbitrageur(Participant):
         p, m, books = self.parameters, self.memory, market.books
         row, book, table = m["row"], m["book"], m["table"]
         price_of = desks.fair(market) * convert
-        used = ((m["held"] - m["home"]) / m["limit"]).clip(-2.0, 2.0)
+        used = np.minimum(np.maximum((m["held"] - m["home"]) / m["limit"], -2.0), 2.0)
         calm = desks.or_zero(market.calm_volatility)
         sigma = calm * desks.stress(m, market, convert, m["calm"] * price_of)
         # value of a coin at this station: lower where the firm is long, higher where it is short

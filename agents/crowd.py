@@ -82,7 +82,7 @@ def bearable(
     At most `participation` times what stands within 1 % on the side that an order of `side` (any sign) takes
     from, but `least` coins (an array like `quantity`) in any case: small orders do not look at depth.
     """
-    depth = np.where(np.asarray(side) > 0, market.depth_ask[1, book], market.depth_bid[1, book])
+    depth = np.where(np.asarray(side) > 0, market.depth_ask[1][book], market.depth_bid[1][book])
     most: NDArray[np.float64] = np.fmax(participation * depth, least)
     return np.minimum(quantity, most)
 

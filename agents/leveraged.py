@@ -266,17 +266,21 @@ class Leveraged(Participant):
     def _close(self, me: Me, market: Market, entries: Entries) -> None:
         """Send what is left to close, no more at once than the book bears; come back until it is done."""
         memory, p = self.memory, self.parameters
-        lots = me.lots(memory["row"][entries], memory["book"][entries])
-        self._is_flat(me, entries[lots == 0])
-        entries = entries[lots != 0]
+        position = me.position(memory["row"][entries], memory["book"][entries])
+        self._is_flat(me, entries[position == 0])
+        entries = entries[position != 0]
         if len(entries) == 0:
             return
         appoint(memory, CLOSE, entries, me.time + p.retry)
-        ready = entries[me.waiting(memory["row"][entries]) == 0]
-        memory["why"][ready[memory["why"][ready] == LOST]] = ROUTINE
-        row, book = memory["row"][ready], memory["book"][ready]
-        position = me.position(row, book)
-        hasty = CAUSE[memory["why"][ready]] > 0
+        free = me.waiting(memory["row"][entries]) == 0
+        ready, position = entries[free], position[position != 0][free]
+        if len(ready) == 0:
+            return
+        why = memory["why"][ready]
+        why[why == LOST] = ROUTINE
+        memory["why"][ready] = why
+        row, book, causes = memory["row"][ready], memory["book"][ready], CAUSE[why]
+        hasty = causes > 0
         least = np.maximum(
             in_coins(market, book, p.careless),
             memory["usual"][ready] / np.where(hasty, p.parts, PATIENT * p.parts),
@@ -284,7 +288,7 @@ class Leveraged(Participant):
         share = np.where(hasty, p.haste, p.patience)
         quantity = bearable(market, book, -position, np.abs(position), share, least)
         for number, cause in enumerate(CAUSES):
-            now = CAUSE[memory["why"][ready]] == number
+            now = causes == number
             if now.any():
                 way = -np.sign(position[now]).astype(np.int64)
                 me.market_order(row[now], book[now], way, quantity[now], reduce_only=True, cause=cause)

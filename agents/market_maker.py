@@ -309,13 +309,13 @@ class MarketMaker(Participant):
         m["held"][due[perp]] = me.position(row[perp], book[perp])
         fair, price = m["fair"][book], np.exp(m["fair"][book])
         bound = p.inventory * m["depth"] / (np.exp(m["fair"]) * convert)[m["book"]]
-        used = self._used(m["held"] - m["home"], bound, market)[:, due]
+        of_book, of_coin = (used[due] for used in self._used(m["held"] - m["home"], bound, market))
         calm = m["calm"][book]
         stress = np.maximum(m["stress"][book], 1.0) if p.withdraws else np.ones(len(book))
-        carried = p.own_book * used[0] + (1.0 - p.own_book) * used[1]
+        carried = p.own_book * of_book + (1.0 - p.own_book) * of_coin
         shift = (
             -p.skew
-            * carried.clip(-1.0, 1.0)
+            * np.minimum(np.maximum(carried, -1.0), 1.0)
             * calm
             * np.sqrt(p.unwinding)
             * np.minimum(stress, p.skew_stress)
@@ -326,13 +326,16 @@ class MarketMaker(Participant):
         late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
         size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
         # full size up to half of the limit: until then inventory is moved by price, not by size
-        room = np.stack([2.0 - 2.0 * used.max(0), 2.0 + 2.0 * used.min(0)], 1)
+        room, edge = np.empty((2, len(due), 2))
+        room[:, 0] = 2.0 - 2.0 * np.maximum(of_book, of_coin)
+        room[:, 1] = 2.0 + 2.0 * np.minimum(of_book, of_coin)
+        room = np.minimum(np.maximum(room, 0.0), 1.0)
         ask, bid = np.asarray(market.ask)[book], np.asarray(market.bid)[book]
         tick, lot = np.asarray(market.books.tick)[book], np.asarray(market.books.lot)[book]
         # a quote is meant to rest: never through the other side of the book as it was seen, nor through the band
         mark, band = market.mark[book], 0.99 * np.asarray(market.books.band)[book]
-        ceiling = np.fmin(np.where(ask > 0, ask - tick, np.inf), mark * (1.0 + band))
-        edge = np.stack([ceiling, np.fmax(np.where(bid > 0, bid + tick, 0.0), mark * (1.0 - band))], 1)
+        edge[:, 0] = np.fmin(np.where(ask > 0, ask - tick, np.inf), mark * (1.0 + band))
+        edge[:, 1] = np.fmax(np.where(bid > 0, bid + tick, 0.0), mark * (1.0 - band))
         level = np.empty((len(due), 2, k))
         reserve = (fair + shift)[:, None]
         np.subtract(reserve, offset, out=level[:, 0])
@@ -341,11 +344,11 @@ class MarketMaker(Participant):
         slot = int(m["first"]) + (due[:, None] * 2 * k + np.arange(2 * k)).reshape(-1, 2, k)
         live, lots = me.named(slot)
         back = 1.0 - np.exp(-np.minimum(market.time - m["seen"][due], 1e9)[:, None] / m["takes"][due])
-        extreme = m["extreme"]
-        traded = np.stack([np.fmin.reduce(extreme[:, 0]), np.fmax.reduce(extreme[:, 1])], 1)
+        traded = np.empty((len(m["fair"]), 2))
+        traded[:, 0], traded[:, 1] = np.fmin.reduce(m["extreme"][:, 0]), np.fmax.reduce(m["extreme"][:, 1])
         want, send = np.empty(level.shape), np.empty(level.shape, np.bool_)
         requote(
-            due, price, tick, lot, p.patience, edge, traded[book], size[:, None] * room.clip(0.0, 1.0),
+            due, price, tick, lot, p.patience, edge, traded[book], size[:, None] * room,
             self._affordable(me, market, due, live, lots), back, m["shape"], offset, level, live, lots,
             m["sent"], m["asked"], m["full"], want, send,
         )  # fmt: skip
@@ -390,14 +393,14 @@ class MarketMaker(Participant):
             held[here] += lots * np.asarray(books.lot)[book[here]]
         return held
 
-    def _used(self, inventory: Floats, bound: Floats, market: Market) -> Floats:
-        """Inventory over its limit, float64[2, stations]: of the book, and of the firm in the coin."""
+    def _used(self, inventory: Floats, bound: Floats, market: Market) -> tuple[Floats, Floats]:
+        """Inventory of each station over its limit: of the book, and of the firm in the coin."""
         m = self.memory
         bound = np.maximum(bound, 1e-300)
         coin = np.asarray(market.books.coin, np.int64)[m["book"]]
         name = m["firm"] * (int(coin.max()) + 1) + coin
         net = (np.bincount(name, inventory) / np.maximum(np.bincount(name, bound), 1e-300))[name]
-        return np.stack([inventory / bound, net])
+        return inventory / bound, net
 
     def _wealth(self, me: Me, market: Market, convert: Floats) -> Floats:
         """float64[firms]: accounts and coins, less what the opening inventory made (it is hedged elsewhere)."""
