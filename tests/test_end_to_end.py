@@ -168,7 +168,9 @@ def test_stopped_in_the_middle(number: signal.Signals, jobs: int, wait: float, t
     else:
         process.kill()
     output, errors = process.communicate(timeout=120)  # ends only when no worker holds the pipe any more
-    assert output == "" and "Traceback" not in errors
+    assert output == ""
+    if number == signal.SIGINT:  # who is killed can no longer keep its children from complaining
+        assert "Traceback" not in errors
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert list((tmp_path / "runs").rglob("seed-*")) == []
     Store(tmp_path / "runs" / ".store")

@@ -11,7 +11,7 @@ from abm.channels import NetworkParameters
 from abm.matching import cancel_all
 from abm.model import CascadeModel
 from abm.venue import Asset, Clock, Contract, OrderRules, VenueRules
-from tests.twins.market import OTHER, PERP, START, Desk, small_model
+from tests.twins.market import OTHER, PERP, SPOT, START, Desk, small_model
 
 TICKS = 1024
 RICH = 10**15
@@ -42,7 +42,8 @@ def spot_desk(weights: list[float], quotes: dict[int, str] | None = None) -> Des
 
 
 def quote(d: Desk, book: int, middle: int, asset: int = 0) -> None:
-    """Somebody new bids a tick below and offers a tick above."""
+    """Somebody new bids a tick below and offers a tick above; the last trade was between them."""
+    d.state.books["last"][book] = middle
     venue = int(d.state.books["venue"][book])
     row = d.open(f"maker {d.sent}", venue)
     for a in range(3):
@@ -64,8 +65,12 @@ def index(d: Desk) -> float:
         ([1, 1, 1], [1000, 1000, 1051], 1000.0),  # one more than 5 % from the median: without it
         ([0.1, 0.1, 0.8], [1000, 1002, 900], 1001.0),  # however heavy it is
         ([0.1, 0.1, 0.1, 0.6, 0.1], [1000, 1001, 1003, 900, 1100], 1001.0),  # two of them: the median of all
-        ([0.5, 0.3, 0.2], [1000, 1010, None], (500 + 303) / 0.8),  # a book without two sides has no say
-        ([1, 1], [None, None], 1000.0),  # nobody: it stays what it was
+        (
+            [0.5, 0.3, 0.2],
+            [1010, 1010, None],
+            1008.0,
+        ),  # an empty book says its last trade, here the opening price
+        ([1, 1], [None, None], 1000.0),
     ],
 )
 def test_the_index_is_the_weighted_mean_of_spot_without_outliers(
@@ -78,6 +83,17 @@ def test_the_index_is_the_weighted_mean_of_spot_without_outliers(
     assert index(d) == pytest.approx(expected, abs=1.5 / TICKS)
 
 
+@pytest.mark.parametrize(("last", "says"), [(1000, 1000), (980, 990), (1020, 1010)])
+def test_a_quote_beyond_the_last_trade_is_the_price(last: int, says: int) -> None:
+    d = spot_desk([1.0])
+    row = d.open("maker", 1, cash=RICH)
+    d.model.accounts.deposit([row], 2, RICH)
+    d.place(row, 1, 1, 990, 1)
+    d.place(row, 1, -1, 1010, 1)
+    d.state.books["last"][1] = last
+    assert index(d) == says
+
+
 def test_a_dollar_book_counts_at_the_dollar_price_of_the_stablecoin() -> None:
     d = spot_desk([0.0, 1.0], {1: "USD"})
     quote(d, 2, 1000)  # BTC at 100 USD
@@ -85,9 +101,10 @@ def test_a_dollar_book_counts_at_the_dollar_price_of_the_stablecoin() -> None:
     assert index(d) == pytest.approx(1000 / 0.98, abs=2 / TICKS)
 
 
-def prepared(rule: str, **fields: float) -> Desk:
-    """A desk whose perpetual has this index, basis, funding and last trade, without any quote."""
+def prepared(rule: str, index: int, **fields: float) -> Desk:
+    """A desk whose spot book traded at this index (fixed point), its perpetual with this basis, funding and last."""
     d = Desk(small_model({"mark": {"rule": rule}}, price=10_000.0))
+    d.state.books["last"][SPOT] = index // TICKS
     for name, value in fields.items():
         d.state.books[name][PERP] = value
     return d
@@ -161,12 +178,10 @@ def test_hyperliquids_mark_is_the_middle_of_oracle_book_and_others(
 def test_all_marks_are_made_from_one_snapshot_and_the_old_one_is_kept() -> None:
     d = Desk(small_model({"orders": {"band": 0.0}}))
     before = d.state.books["mark"].copy()
-    maker = d.open("maker", cash=RICH, coins=RICH)
-    for side in (1, -1):
-        d.place(maker, 2, side, 990 - side, 1)
+    d.state.books["last"][SPOT] = 990
     oracle.price_all(d.address)
     assert (d.state.books["previous_mark"] == before).all()
     assert d.state.books["index"][[PERP, OTHER]].tolist() == [990 * TICKS] * 2, (
         "both venues see the same spot book"
     )
-    assert d.state.books["mark"][2] == 990 * TICKS
+    assert d.state.books["mark"][SPOT] == 990 * TICKS
