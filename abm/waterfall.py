@@ -462,7 +462,10 @@ def adl_amount(s, venue, row, p, lots):
 
 @kernel("void(i8,i8,i8,i8,i8,i8,i8)")
 def close_against(address, row, p, w, lots, amount, parent):
-    """Close `lots` of a failed position against one winner for `amount`; the winner's orders there are cancelled."""
+    """Close `lots` of a failed position against one winner for `amount`; the winner's orders there are cancelled.
+
+    A bankruptcy price far beyond the mark can cost the winner more than he has: what he then owes is covered at once.
+    """
     s = views(address)
     x = s.positions[p]
     b = x.book
@@ -489,6 +492,7 @@ def close_against(address, row, p, w, lots, amount, parent):
         count_closed(s, venue, sign > 0, worth)
     touch(s, row)
     touch(s, winner)
+    cover(s, winner, parent)
 
 
 @inlined

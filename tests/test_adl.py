@@ -235,6 +235,16 @@ def test_a_winners_orders_in_that_contract_are_cancelled_and_the_others_stay() -
     assert d.queue(PERP, -1) == [] and d.queue(1, 1) == [(400, [(winner, 3)])]
 
 
+def test_whoever_owes_by_being_closed_is_covered_in_the_same_step() -> None:
+    """Bankrupt at 95 while the mark is 69: the short from 50 loses 45 dollars by it and has 20."""
+    d = desk()
+    failed, short = enter(d, ("failed", 5, 1000, 100.0), ("short", 20, -1000, 50.0))
+    deleverage(d, 690)
+    assert d.lots(failed) == d.lots(short) == 0
+    assert d.cash(failed) == d.cash(short) == 0
+    assert d.cash(2) == -25 * USD, "the venue's own capital, for want of a fund"
+
+
 def test_each_side_of_a_contract_is_ranked_once_in_a_step() -> None:
     """The first winner's score falls as he is closed, but he is served to the end before the second."""
     d = desk({"score": "profit"})

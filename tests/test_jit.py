@@ -57,13 +57,24 @@ def test_without_the_compiler_the_market_is_the_same() -> None:
 
 @pytest.mark.slow
 def test_no_kernel_reads_or_writes_outside_its_tables(tmp_path: Path) -> None:
-    code = (
-        "from tests.test_jit import walk; from tests.test_conservation import RULES, play; print(walk());"
-        "[play(rules, 1, 60) for rules in RULES];"
-        "from experiments import config; from experiments.build import build;"
-        "build(config.load('two_venues'), 1, record=False).run(560)"
-    )
-    assert elsewhere(code, NUMBA_BOUNDSCHECK="1", CASCADE_CACHE=str(tmp_path)) == walk()
+    code = """
+from abm import matching
+from experiments import config
+from experiments.build import build
+from tests.test_conservation import RULES, play
+from tests.test_jit import walk
+
+print(walk())
+for rules in RULES:
+    play(rules, 1, 60)
+model = build(config.load("two_venues"), 1, record=False)
+model.run(560)
+try:
+    matching.remove_at(model.state.address, 1 << 30)
+except IndexError:
+    print("guarded")
+"""
+    assert elsewhere(code, NUMBA_BOUNDSCHECK="1", CASCADE_CACHE=str(tmp_path)) == f"{walk()}\nguarded"
 
 
 def test_a_kernels_cache_is_named_by_all_that_it_is_compiled_from() -> None:
