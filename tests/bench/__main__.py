@@ -156,6 +156,13 @@ def book_kernel() -> tuple[float, float, int]:
     return fast, slow, len(plain.tape)
 
 
+def calm_model() -> CascadeModel:
+    """October a minute after its opening."""
+    model = build(load("october_2025"), 1)
+    model.run(60)
+    return model
+
+
 def margin_check(model: CascadeModel, steps: int = 300) -> tuple[float, float]:
     """(seconds of the index, seconds of full passes) over a walk of all marks with a fall; queues must agree."""
     s = model.state
@@ -183,29 +190,37 @@ def margin_check(model: CascadeModel, steps: int = 300) -> tuple[float, float]:
     return spent[0][0], spent[1][0]
 
 
-def october(steps: int) -> tuple[CascadeModel, float, dict[str, float], dict[str, float]]:
-    """(model, simulated seconds a second, share of each phase, share of each participant's deciding)."""
-    model = build(load("october_2025"), 1)
-    model.run(60)
-    phases: dict[str, float] = defaultdict(float)
-    species: dict[str, float] = defaultdict(float)
+class Spent:
+    """Wall seconds of a model's phases and of its participants' deciding."""
 
-    def timed(total: dict[str, float], name: str, job: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self, model: CascadeModel) -> None:
+        self.model = model
+        self.phases: dict[str, float] = defaultdict(float)
+        self.species: dict[str, float] = defaultdict(float)
+        self.steps, self.wall = 0, 0.0
+        model.phases = [(name, self._timed("phases", name, phase)) for name, phase in model.phases]
+        for participant in model.participants:
+            participant.decide = self._timed("species", participant.name, participant.decide)  # type: ignore[method-assign]
+
+    def _timed(self, total: str, name: str, job: Callable[..., None]) -> Callable[..., None]:
         def run(*arguments: Any) -> None:
             began = time.perf_counter()
             job(*arguments)
-            total[name] += time.perf_counter() - began
+            getattr(self, total)[name] += time.perf_counter() - began
 
         return run
 
-    model.phases = [(name, timed(phases, name, phase)) for name, phase in model.phases]
-    for participant in model.participants:
-        participant.decide = timed(species, participant.name, participant.decide)  # type: ignore[method-assign]
-    began = time.perf_counter()
-    model.run(steps)
-    wall = time.perf_counter() - began
-    rate = steps * model.clock.step / wall
-    return model, rate, {k: v / wall for k, v in phases.items()}, {k: v / wall for k, v in species.items()}
+    def run(self, steps: int) -> float:
+        """Simulated seconds a second of the next steps."""
+        began = time.perf_counter()
+        self.model.run(steps)
+        wall = time.perf_counter() - began
+        self.steps, self.wall = self.steps + steps, self.wall + wall
+        return steps * self.model.clock.step / wall
+
+    def shares(self, total: dict[str, float]) -> str:
+        """Shares of the wall time, largest first."""
+        return ", ".join(f"{k} {v / self.wall:.0%}" for k, v in sorted(total.items(), key=lambda x: -x[1]))
 
 
 def mesa_cost(steps: int = 300) -> tuple[float, float]:
@@ -234,13 +249,22 @@ def main() -> None:
         f"{slow / fast:.1f}",
         f"{STREAM / fast / 1e6:.2f} M messages/s, {fills:,} fills",
     ))  # fmt: skip
-    model, rate, phases, species = october(1200)
-    rows = model.state.count("rows")
-    lines.append((
-        "October: simulated seconds a second, one core, recording on (floor 300)",
-        f"{rate:.0f}", f"{rows:,} accounts, {len(model.books)} books, {model.state.count('live_orders'):,} live orders",
-    ))  # fmt: skip
-    index, full = margin_check(model)
+    index, full = margin_check(calm_model())
+    scenario, model = load("october_2025"), calm_model()
+    spent = Spent(model)
+    news = round((scenario.news[0].time - scenario.clock.start).total_seconds() / model.clock.step)
+    calm = spent.run(news + model.clock.burn_in_steps - 60)
+    cascade = spent.run(model.clock.steps - model.step_number)
+    whole = spent.steps * model.clock.step / spent.wall
+    rows, live = model.state.count("rows"), model.state.count("live_orders")
+    for what, rate, beside in (
+        ("before the news (floor 300)", calm, f"{rows:,} accounts, {len(model.books)} books"),
+        ("from the news to the end", cascade, f"{live:,} live orders at the end"),
+        ("the whole run", whole, f"{spent.wall:.0f} s of wall time"),
+    ):
+        lines.append(
+            (f"October: simulated seconds a second, one core, recording on, {what}", f"{rate:.0f}", beside)
+        )
     lines.append(
         ("margin: full compiled pass / index, same accounts found", f"{full / index:.1f}", "5 % fall")
     )
@@ -248,10 +272,6 @@ def main() -> None:
     lines.append(("driven by Mesa / plain loop over the phases", f"{mesa / plain:.2f}", "two_venues"))
     table = ["| what | ratio or rate | beside |", "|---|---|---|"]
     table += [f"| {what} | {value} | {beside} |" for what, value, beside in lines]
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in phases.items())
-    deciding = ", ".join(
-        f"{name} {share:.0%}" for name, share in sorted(species.items(), key=lambda x: -x[1])
-    )
     cpu = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
         if line.startswith("model name"):
@@ -261,8 +281,8 @@ def main() -> None:
         "# Benchmarks", "",
         "Written by `make bench`. Ratios compare two things measured in the same run; rates belong to the machine.", "",
         *table, "",
-        f"October's wall time by phase: {shares}.", "",
-        f"Of that, deciding by participant: {deciding}.", "",
+        f"October's wall time by phase: {spent.shares(spent.phases)}.", "",
+        f"Of that, deciding by participant: {spent.shares(spent.species)}.", "",
         f"Machine: {cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, {sys.platform};"
         f" load {os.getloadavg()[0]:.1f} at the end.", "",
     ])  # fmt: skip
