@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,6 +10,11 @@ import numpy as np
 import pytest
 
 from abm.recorder import Column, Recording
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # started in the background: programs under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BOOKS = ["alpha:BTC-PERP", "beta:BTC-PERP", "alpha:BTC-SPOT"]
 VENUES = ["alpha", "beta"]
