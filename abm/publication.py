@@ -14,8 +14,6 @@ from abm.units import ONE, RATE
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
-DEPTHS = (50, 100, 200, 500)  # basis points from the mid
-
 
 @inlined
 def depth_within(s, b, side, reference, r):
