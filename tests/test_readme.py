@@ -65,12 +65,14 @@ def test_every_command_as_it_is_printed(here: Path) -> None:
 
 
 def test_the_python_as_it_is_printed(here: Path) -> None:
+    names: dict[str, object] = {"__name__": "__main__"}
     ran = 0
     for kind, text in BLOCKS:
         if kind == "python" and not re.match(r"# \w+\.py\n", text):
-            exec(compile(text, "README.md", "exec"), {"__name__": "__main__"})
+            exec(compile(text, "README.md", "exec"), names)
             ran += 1
     assert ran == 1
+    assert 50_000 < names["low"] < 116_000  # a price below the opening, not nan
     assert (here / "worse_news.png").read_bytes().startswith(b"\x89PNG")
     assert Run.open("runs/worse_news").config["news"][0]["size"] == -0.05
 
