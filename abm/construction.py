@@ -103,7 +103,7 @@ def new_state(
     state = State(
         books=n, keys=2 * sum(caps), levels=1 << 14, orders=1 << 14, venues=len(nodes), basis=n * window,
         buckets=2 * n * BUCKETS, wheel=WHEEL, requests=1 << 14, inbox=1 << 12, sorted=1 << 12, ranking=1 << 12,
-        scores=1 << 12, rejects=32 * len(nodes), flow=16 * n, events=1 << 17, fills=1, public=RING * n,
+        scores=1 << 12, rejects=32 * len(nodes), events=1 << 17, fills=1, public=RING * n,
         positions=1 << 12, holdings=1 << 12, rows=1 << 10, touched=1 << 10, queue=1 << 10, refs=1 << 10,
     )  # fmt: skip
     m = state.meta[0:1]

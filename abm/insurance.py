@@ -1,7 +1,8 @@
 """When an insurance fund or a vault takes over a failed position, and when it no longer does.
 
 - notional_cap: its net notional, with the new position, stays within `cap` times its equity (Binance: 100 %);
-- drawdown: its equity is not down by `cap` or more from its peak (Bybit and OKX: 30 % of the 8 h peak);
+- drawdown: its equity is not down by `cap` or more from its peak (Bybit and OKX: 30 %; Bybit's is
+  the peak of 8 h, here it is the peak since the start);
 - vault: as long as its own equity at mark is positive (Hyperliquid's liquidator vault);
 - none: never;
 - unlimited: always, also what is below zero (a null rule: nobody is ever auto-deleveraged, the fund may owe).

@@ -93,9 +93,8 @@ CODES = (
 
 MAX_PRICE = 1 << 31
 MAX_LOTS = 1 << 46
-MAX_VALUE = (
-    1 << 55
-)  # of one order in quote units ($36 billion): what is computed from it stays far inside 63 bits
+# of one order in quote units ($36 billion): what is computed from it stays far inside 63 bits
+MAX_VALUE = 1 << 55
 
 
 @inlined
@@ -147,6 +146,8 @@ def remove_at(address, slot):
     if o.row_next != NONE:
         s.orders[o.row_next].row_prev = o.row_prev
     s.rows[o.row].open -= 1
+    if (o.flags & REDUCE_ONLY) != 0:
+        s.positions[o.position].reducing -= 1
     bk = s.books[o.book]
     bk.resting -= 1
     s.venues[bk.venue].resting -= 1
@@ -157,6 +158,26 @@ def remove_at(address, slot):
 def remove(s, slot):
     """`remove_at` from inside a kernel."""
     return remove_at(s.meta[0].address, slot)
+
+
+@kernel("void(i8,i8,i8)")
+def end_reduced_at(address, row, p):
+    """End the reduce-only orders of a position that have nothing left to reduce."""
+    s = views(address)
+    slot = s.rows[row].orders
+    while slot != NONE:
+        o = s.orders[slot]
+        following = o.row_next
+        if (o.flags & REDUCE_ONLY) != 0 and o.position == p and -o.side * s.positions[p].qty <= 0:
+            remove(s, slot)
+        slot = following
+
+
+@inlined
+def end_reduced(s, row, p):
+    """`end_reduced_at`, where there can be any."""
+    if p != NONE and s.positions[p].reducing > 0:
+        end_reduced_at(s.meta[0].address, row, p)
 
 
 @kernel("i8(i8,i8)")
@@ -344,7 +365,6 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         bk.low = price
     if price > bk.high:
         bk.high = price
-    s.flow[b * 16 + kind] += side * qty
     m = s.meta[0]
     m.filled += qty
     m.traded += value
@@ -359,7 +379,6 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         f.book = b
         f.side = side
         f.kind = kind
-        f.maker_kind = s.orders[maker_slot].kind
         m.fills += 1
 
 
@@ -411,8 +430,10 @@ def take_at(address, row, b, p, side, price, qty, flags, stp, kind, cause):
         o.qty -= lots
         s.levels[o.level].qty -= lots
         left -= lots
+        reduced = o.position if bk.kind == PERP else NONE
         if o.qty == 0:
             remove(s, slot)
+        end_reduced(s, maker, reduced)
     return left
 
 
@@ -522,6 +543,8 @@ def rest_at(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind,
         s.orders[rw.orders].row_prev = slot
     rw.orders = slot
     rw.open += 1
+    if (flags & REDUCE_ONLY) != 0:
+        s.positions[p].reducing += 1
     bk = s.books[b]
     bk.resting += 1
     s.venues[bk.venue].resting += 1
@@ -566,6 +589,8 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     if code != ACCEPTED:
         return reject(s, vn, code)
     stp = s.venues[vn].stp
+    if (flags & ENGINE) != 0 and stp != STP_OFF:
+        stp = STP_RESTING  # a liquidation does not end at a bid of the same owner
     opposite = best_price(s, b, -side)
     crosses = opposite != 0 and side * opposite <= side * price
     if crosses and (flags & POST_ONLY) != 0:
@@ -587,8 +612,13 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         ensure_holding(s, row, bk.quote)
         ensure_holding(s, row, bk.base)
     left = qty
+    if crosses and bk.kind == SPOT and side > 0 and s.rows[row].exempt == 0:
+        if affordable(s, row, b, opposite, bk.taker_fee) == 0:
+            return reject(s, vn, NO_BALANCE)
     if crosses:
         left = take(s, row, b, p, side, price, qty, flags, stp, kind, cause)
+        if bk.kind == PERP:
+            end_reduced(s, row, p)
         if left < 0:
             return reject(s, vn, SELF_TRADE)
     if left > 0 and waits:
@@ -606,7 +636,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
 @kernel("i8(i8,i8,i8,i8)")
 def amend(address, handle, price, qty):
     """Change an order: smaller at the same price keeps its place, anything else is checked like a new order and
-    queues anew; if it is refused the old order stays."""
+    queues anew; if it is refused the old order stays, unless it is self-trade prevention that ends it."""
     s = views(address)
     slot = slot_of(s, handle)
     if slot == NONE:

@@ -340,7 +340,6 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             "delay",
         ):
             venues[field] = 0
-        s.flow[:] = 0
         s.meta["events"] = 0
         s.meta["fills"] = 0
 

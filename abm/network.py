@@ -84,7 +84,7 @@ EDGE = np.dtype(
         ("waiting", "i8"),  # transfers in the queue
         ("waiting_amount", "i8"),
         ("in_transit", "i8"),  # queued and travelling
-        ("moved", "i8"),  # served in the last step
+        ("moved", "i8"),  # arrived in the last step
     ],
     align=True,
 )
@@ -378,7 +378,6 @@ class Network:
         edge, amount = table["edge"][slots], table["amount"][slots]
         np.subtract.at(edges["waiting"], edge, 1)
         np.subtract.at(edges["waiting_amount"], edge, amount)
-        np.add.at(edges["moved"], edge, amount)
         normal = random.normal(self._latency_stream, table["key"][slots] + table["hop"][slots])
         latency = 1000.0 * edges["latency"][edge] * np.exp(edges["jitter"][edge] * normal)
         due = np.ceil(times + latency - 1e-6).astype(np.int64)  # the last bits of a sum are not a millisecond
@@ -392,6 +391,7 @@ class Network:
         slots = np.flatnonzero(table["due_ms"] <= now_ms)
         slots = slots[np.lexsort((table["id"][slots], table["due_ms"][slots]))]
         np.subtract.at(self.edges["in_transit"], table["edge"][slots], table["amount"][slots])
+        np.add.at(self.edges["moved"], table["edge"][slots], table["amount"][slots])
         last = table["hop"][slots] + 1 == table["hops"][slots]
         arrived: Records = table[slots[last]]
         np.subtract.at(self.in_transit, arrived["asset"], arrived["amount"])

@@ -155,7 +155,7 @@ class Recorder:
             new["low"] = np.where((low > 0) & ((new["low"] == 0) | (low < new["low"])), low, new["low"])
             new["high"] = np.maximum(high, new["high"])
             self._counts = new
-        self._add_venues(venues)
+        self._add_flows(venues, network)
         if not self.due(step):
             return
         self.steps.append((step, now))
@@ -165,13 +165,16 @@ class Recorder:
         self._counts = None
         self._flow = None
 
-    _flow: NDArray[Any] | None = None
+    _flow: tuple[NDArray[Any], NDArray[Any]] | None = None
 
-    def _add_venues(self, venues: NDArray[Any]) -> None:
+    def _add_flows(self, venues: NDArray[Any], network: NDArray[Any]) -> None:
         if self._flow is not None:
+            before, moved = self._flow
             for name in ("liquidated_long", "liquidated_short", "adl", "takeover", "messages", "rejected"):
-                venues[name] += self._flow[name]
-        self._flow = venues
+                venues[name] += before[name]
+            venues["gateway_delay"] = np.maximum(venues["gateway_delay"], before["gateway_delay"])
+            network["moved"] += moved["moved"]
+        self._flow = venues, network
 
     def label(self, step: int, now: int, last: bool) -> str | None:
         """Name under which the accounts of this moment are wanted, or None."""

@@ -56,12 +56,12 @@ ROW = _record(
     key="i8", cooldown="i8", imr="i8", parent="i8",
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
-    exempt="u1", stage="u1", touched="u1", queued="u1", waiting="i4",
+    exempt="u1", touched="u1", queued="u1", waiting="i4",
 )  # fmt: skip
 
 POSITION = _record(
     qty="i8", entry="i8", buys="i8", sells="i8",
-    row="i4", book="i4", next="i4", bucket="i4", b_next="i4", b_prev="i4",
+    row="i4", book="i4", next="i4", bucket="i4", b_next="i4", b_prev="i4", reducing="i4",
 )  # fmt: skip
 
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
@@ -90,7 +90,6 @@ EVENT = _record(
 
 FILL = _record(
     time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1",
-    maker_kind="u1",
 )  # fmt: skip
 
 REQUEST = _record(parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4")
@@ -132,7 +131,6 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("sorted", I8),
     ("refs", I8),  # handles of orders that their senders named
     ("rejects", I8),  # counts by venue and code
-    ("flow", I8),  # signed taker lots by book and cause kind in this step
     ("events", EVENT),
     ("fills", FILL),
     ("public", PUBLIC),  # ring of public records [step, book]
@@ -210,7 +208,6 @@ class State:
     sorted: np.ndarray[Any, Any]
     refs: np.ndarray[Any, Any]
     rejects: np.ndarray[Any, Any]
-    flow: np.ndarray[Any, Any]
     events: np.ndarray[Any, Any]
     fills: np.ndarray[Any, Any]
     public: np.ndarray[Any, Any]

@@ -291,7 +291,7 @@ class FundRule(Frozen):
     cap: float = parameter(
         1.0,
         "notional_cap: net notional of the inventory at most this times fund equity; drawdown: no more"
-        " take-over after this loss of the 8 h peak",
+        " take-over after this loss of the peak since the start",
         unit="share of fund equity",
         source=f"1.0 in {BINANCE_LIQUIDATION}; 0.3 Bybit docs v5/market/adl-alert",
         ge=0,

@@ -77,8 +77,12 @@ class Arbitrageur(Participant):
         watch: float = parameter(60.0, "Time it watches a market before it trades", unit="seconds", ge=0)
         rebalance: float = parameter(30.0, "Time between looks at balances", unit="seconds", gt=0)
         dry: float = parameter(
-            0.6, "A venue below this share of its opening balance is refilled", unit="share", ge=0, le=1
+            0.95, "A venue below this share of its opening money is refilled", unit="share", ge=0, le=1
         )
+        full: float = parameter(
+            0.3, "Coins beyond the opening that are sent on, or lacking that are sent for", unit="share of the limit",
+            gt=0, le=1,
+        )  # fmt: skip
 
     parameters: Parameters
 
@@ -101,7 +105,7 @@ class Arbitrageur(Participant):
             row=row, book=book, firm=firm.astype(np.int64), via=via, power=power, table=table, cell=inverse,
             firms=np.array(len(owners)), calm=np.zeros(len(books.name)), looks=np.array(0), since=np.array(np.nan),
             ready=np.array(False), home=np.zeros(len(row)), held=np.zeros(len(row)), limit=np.zeros(len(row)),
-            cash=np.zeros(len(me.rows)), coins=np.zeros(len(row)), looked=np.array(-np.inf),
+            cash=np.zeros(len(me.rows)), coming=np.zeros(len(row)), sends=np.array(False), looked=np.array(-np.inf),
             delay=np.full(len(row), self.parameters.settlement), read=np.array(-np.inf), largest=np.zeros(len(names)),
         )  # fmt: skip
 
@@ -151,12 +155,19 @@ class Arbitrageur(Participant):
         return True
 
     def _read(self, me: Me, market: Market) -> None:
-        """Positions, and at spot books coins; an arbitrageur has no resting orders, so nothing is locked."""
+        """Positions, and at spot books coins, there and on the way; no resting orders, so nothing is locked."""
         m, books = self.memory, market.books
         perp = np.asarray(books.kind)[m["book"]] == 0
         at, there = np.flatnonzero(perp), np.flatnonzero(~perp)
         m["held"][at] = me.position(m["row"][at], m["book"][at])
-        m["held"][there] = me.balance(m["row"][there], np.asarray(books.base)[m["book"][there]])
+        base = np.asarray(books.base)[m["book"]]
+        m["held"][there] = me.balance(m["row"][there], base[there])
+        if m["sends"]:
+            under_way = me.transfers()
+            m["sends"][...] = len(under_way) > 0
+            m["coming"][:] = 0.0
+            for t in under_way:
+                m["coming"][there] += t["amount"] * ((m["row"] == t["to"]) & (base == t["asset"]))[there]
 
     @staticmethod
     def _cash(me: Me, market: Market, rows: Ints) -> Floats:
@@ -188,7 +199,7 @@ class Arbitrageur(Participant):
         shut = np.asarray(market.halted)[book] | (me.waiting(row) > 0)
         bid, ask = bid_log[book], ask_log[book]
         spot = np.asarray(books.kind)[book] == 1
-        net = np.bincount(m["cell"], m["held"] - m["home"], len(table))
+        net = np.bincount(m["cell"], m["held"] + m["coming"] - m["home"], len(table))
         sellable = np.isfinite(bid) & ~shut & ~(spot & (m["held"] <= 0)) & (used > -1.0)
         sell = np.where(sellable, bid - fee - value, -np.inf)
         cash = self._cash(me, market, np.arange(len(me.rows)))[row]
@@ -236,46 +247,52 @@ class Arbitrageur(Participant):
     # ------------------------------------------------------------------ coins and dollars between venues
 
     def _rebalance(self, me: Me, market: Market) -> None:
-        """Refill venues that have run dry from those that have most, asset by asset; learn published delays."""
-        m, books = self.memory, market.books
+        """Even out money and coins between venues, asset by asset; learn published delays."""
+        p, m, books = self.parameters, self.memory, market.books
         if not m["ready"]:
             return
+        m["sends"][...] = True  # look once more at what is under way
         self._read(me, market)
         self._delays(me, market)
         overdue = np.asarray(me.overdue(np.arange(len(me.rows)))) > 0
         venue_asset: dict[int, int] = {}
-        for b in np.flatnonzero(np.asarray(books.kind) == 0).tolist():
-            venue_asset.setdefault(int(books.venue[b]), int(books.quote[b]))
-        for b in np.flatnonzero(np.asarray(books.kind) == 1).tolist():
-            venue_asset.setdefault(int(books.venue[b]), int(books.quote[b]))
+        for kind in (0, 1):
+            for b in np.flatnonzero(np.asarray(books.kind) == kind).tolist():
+                venue_asset.setdefault(int(books.venue[b]), int(books.quote[b]))
         settle = np.array([venue_asset.get(int(v), -1) for v in np.asarray(me.venue)])
         cash = self._cash(me, market, np.arange(len(me.rows)))
-        for asset in np.unique(settle[settle >= 0]):
+        for t in me.transfers():
+            cash[t["to"]] += t["amount"] * (settle[t["to"]] == t["asset"])
+        for asset in np.unique(settle[settle >= 0]).tolist():
             rows = np.flatnonzero(settle == asset)
-            self._send(me, market, rows, int(asset), cash[rows], m["cash"][rows], overdue[rows])
+            home = m["cash"][rows]
+            self._send(me, market, rows, asset, cash[rows] - home, (1.0 - p.dry) * home, overdue[rows])
         spot = np.flatnonzero(np.asarray(books.kind)[m["book"]] == 1)
         base = np.asarray(books.base)[m["book"][spot]]
-        for asset in np.unique(base):
+        surplus = m["held"] + m["coming"] - m["home"]
+        for asset in np.unique(base).tolist():
             mine = spot[base == asset]
             rows = m["row"][mine]
-            self._send(me, market, rows, int(asset), m["held"][mine], m["home"][mine], overdue[rows])
+            self._send(me, market, rows, asset, surplus[mine], p.full * m["limit"][mine], overdue[rows])
 
     def _send(
-        self, me: Me, market: Market, rows: Ints, asset: int, have: Floats, home: Floats, overdue: Mask
+        self, me: Me, market: Market, rows: Ints, asset: int, surplus: Floats, bound: Floats, overdue: Mask
     ) -> None:
-        """Within each owner, from the row with the largest surplus to the one that lacks most."""
+        """Within each owner, from where most is too much to where most is missing, once either is beyond its bound."""
         owner, venue, names = np.asarray(me.owner)[rows], np.asarray(me.venue)[rows], market.books.venue_names
-        for name in np.unique(owner[have < self.parameters.dry * home]):
+        strain = surplus / np.maximum(bound, 1e-12)
+        for name in np.unique(owner[np.abs(strain) > 1.0]):
             mine = np.flatnonzero(owner == name)
-            surplus = (have - home)[mine]
-            i, j = mine[np.argmax(surplus)], mine[np.argmin((have / np.maximum(home, 1e-12))[mine])]
-            amount = min(float(have[i] - home[i]), float(home[j] - have[j]))
-            if i == j or overdue[i] or overdue[j] or amount <= 0.02 * home[j]:
+            i, j = mine[np.argmax(strain[mine])], mine[np.argmin(strain[mine])]
+            # half of the difference, but no venue gives what it needs itself
+            amount = min(float(surplus[i]), 0.5 * float(surplus[i] - surplus[j]))
+            if i == j or overdue[i] or overdue[j] or amount <= 0.25 * min(bound[i], bound[j]):
                 continue
             if not np.asarray(market.withdrawals_open)[venue[i]]:
                 continue
             if np.isfinite(me.network.delay(names[int(venue[i])], names[int(venue[j])], asset)):
-                me.transfer(int(rows[i]), int(rows[j]), asset, 0.9 * amount)
+                me.transfer(int(rows[i]), int(rows[j]), asset, amount)
+                self.memory["sends"][...] = True
 
     def _delays(self, me: Me, market: Market) -> None:
         """How long it takes to bring dollars to each station's venue: the fastest published channel from any other."""

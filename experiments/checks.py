@@ -96,7 +96,9 @@ def _clock(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
     for where, time in times:
         if not 0 <= clock.seconds(time) < clock.duration:
             run = f"{show(clock.start)} and {clock.duration:g} s later"
-            yield f"{where}: given {show(time)}, expected a time within the run, between {run}"
+            yield f"{where}: given {show(time)}, expected a time within the run, between {run}" + (
+                " (--set network.events=[] leaves them out)" if where.startswith("network") else ""
+            )
 
 
 def _units(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

@@ -132,7 +132,8 @@ def markdown(card: Card) -> str:
         f"{passed} of {len(compared)} compared rows are in range, {len(measured) - passed} are not, "
         f"{len(compared) - len(measured)} could not be measured. "
         f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}: {', '.join(map(str, seeds))}. "
-        "Value = median over seeds, in brackets the 5 % and 95 % quantiles.",
+        "Value = median over seeds, in brackets the 5 % and 95 % quantiles; P5b and P7: the end of the 95 % interval"
+        " over paired seeds that their range asks for.",
         "",
         *_table(compared),
     ]

@@ -132,6 +132,9 @@ class Pen:
     def heard_at(self, index: Any) -> Any:
         return np.where(self.learned[index] != 0, self.learned_at, np.nan)
 
+    def transfers(self) -> Any:
+        return []  # here money arrives at once
+
     def overdue(self, index: Any) -> Any:
         return self.late[index]
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from abm import matching
-from abm.matching import CODES, FOK, IOC, POST_ONLY, REDUCE_ONLY
+from abm.matching import CODES, ENGINE, FOK, IOC, POST_ONLY, REDUCE_ONLY
 from tests.twins.market import BTC, ETH, OTHER, PERP, SPOT, USDT, Desk, messages, small_model
 from tests.twins.naive_book import Exchange, twin_of
 
@@ -57,6 +57,39 @@ def test_price_first_then_time() -> None:
         bid 1000 | cid:2
         bid 999 | ann:5
     """)
+
+
+def test_a_reduce_only_order_goes_with_its_position() -> None:
+    d = desk()
+    d.place(d.ann, PERP, -1, 1000, 5)
+    d.place(d.bob, PERP, 1, 1000, 5)  # bob is long, ann short
+    assert d.place(d.bob, PERP, -1, 1005, 5, REDUCE_ONLY) == "accepted"
+    assert d.place(d.ann, PERP, 1, 990, 5, REDUCE_ONLY) == "accepted"
+    d.place(d.cid, PERP, 1, 1001, 5)
+    d.place(d.bob, PERP, -1, 1001, 5)
+    assert drawn(d) == "bid 990 | ann:5"  # bob is flat: his offer is gone, and a bid above it rests
+    assert d.place(d.cid, PERP, 1, 1006, 1, POST_ONLY) == "accepted"
+
+
+@pytest.mark.parametrize("mode", ["cancel_resting", "cancel_taking", "cancel_both"])
+def test_a_liquidation_does_not_end_at_a_bid_of_the_same_owner(mode: str) -> None:
+    d = desk(orders={"band": 0.0, "self_trade": mode})
+    isolated = d.open("ann", cash=RICH, isolated=True)
+    d.place(d.cid, PERP, -1, 1000, 10)
+    d.place(isolated, PERP, 1, 1000, 10)
+    d.place(d.ann, PERP, 1, 999, 1)
+    d.place(d.bob, PERP, 1, 998, 10)
+    assert d.place(isolated, PERP, -1, 900, 10, flags=IOC | ENGINE) == "accepted"
+    assert drawn(d) == ""
+    assert d.tape()[-1] == (PERP, d.bob, isolated, -1, 998, 10)
+
+
+def test_buying_spot_without_money_is_refused() -> None:
+    d = desk()
+    poor = d.open("poor", cash=0)
+    d.place(d.ann, SPOT, -1, 1000, 5)
+    assert d.place(poor, SPOT, 1, 1000, 5, IOC) == "not enough balance"
+    assert d.tape() == []
 
 
 def test_smaller_keeps_its_place_and_larger_goes_to_the_end() -> None:

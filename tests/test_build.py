@@ -100,6 +100,24 @@ def test_news_of_four_per_cent_makes_a_cascade_that_is_larger_than_the_news() ->
     assert run.venues["adl"][:, 1].sum() > 0  # the venue without a fund
 
 
+def test_arbitrageurs_bring_back_the_money_that_the_fall_has_moved() -> None:
+    """Here from the venue of the coins, where they sold, to the other one; what an edge moved is what arrived."""
+    run = recorded()
+    events, kinds, owners = run.events, run.vocabularies["kind"], run.vocabularies["owner_name"]
+    sent = events["kind"] == kinds.index("transfer_sent")
+    assert sent.any() and all(owners[o].startswith("arbitrageurs/") for o in events["owner"][sent])
+    arrived = events["value"][events["kind"] == kinds.index("transfer_arrived")].sum()
+    assert run.network["moved"].sum() == pytest.approx(arrived, rel=1e-9)
+    assert 0 < arrived < events["value"][sent].sum()  # less the fee
+
+
+def test_a_thinned_record_adds_up_what_flows_and_keeps_the_longest_wait() -> None:
+    fine, coarse = recorded(), recorded(("record.every", "60"))
+    assert coarse.network["moved"].sum() == pytest.approx(fine.network["moved"].sum(), rel=1e-9)
+    longest = fine.venues["gateway_delay"].reshape(-1, 60, 2).max(axis=1)
+    assert (coarse.venues["gateway_delay"] == longest).all() and longest.any()
+
+
 def test_without_news_nobody_is_liquidated() -> None:
     run = recorded(("news.0.size", "0"))
     assert run.venues["liquidated_long"].sum() + run.venues["liquidated_short"].sum() < 1e5  # USD

@@ -286,7 +286,12 @@ class Exchange:
             self.lots[row, book] += 0
             if self.rows[row].isolated and self.rows[row].contract is None:
                 self.rows[row].contract = book
-        left, stopped = self._take(row, book, side, price, qty)
+        if crosses and b.kind == 1 and side > 0 and not self.rows[row].exempt:
+            each = others[0].price * b.unit
+            if self.spendable(row, b.quote) < each + up(each, b.taker_fee) + 1:
+                return self.refuse(b.venue, "not enough balance")
+        left, stopped = self._take(row, book, side, price, qty, bool(flags & ENGINE))
+        self._end_reduced(row, book)
         if stopped:
             return self.refuse(b.venue, "self-trade")
         if waits:
@@ -307,13 +312,15 @@ class Exchange:
         """Try it on a copy of this exchange."""
         from copy import deepcopy
 
-        left, stopped = deepcopy(self)._take(row, book, side, price, qty)
+        left, stopped = deepcopy(self)._take(row, book, side, price, qty, False)
         return left == 0 and not stopped
 
-    def _take(self, row: int, book: int, side: int, price: int, qty: int) -> tuple[int, bool]:
+    def _take(self, row: int, book: int, side: int, price: int, qty: int, engine: bool) -> tuple[int, bool]:
         """Trade up to a limit. Returns (lots left, whether self-trade prevention ended the taker)."""
         b = self.books[book]
         rule = self.venues[b.venue].self_trade
+        if engine and rule != "off":
+            rule = "cancel_resting"
         left = qty
         while left > 0:
             others = self.side(book, -side)
@@ -345,8 +352,18 @@ class Exchange:
             if o.qty == 0:
                 self.orders.remove(o)
             self._settle(b, book, row, o, side, n)
+            self._end_reduced(o.row, book)
             left -= n
         return left, False
+
+    def _end_reduced(self, row: int, book: int) -> None:
+        """Reduce-only orders that have nothing left to reduce are gone."""
+        self.orders = [
+            o
+            for o in self.orders
+            if not (o.flags & REDUCE_ONLY and (o.row, o.book) == (row, book))
+            or -o.side * self.lots[row, book] > 0
+        ]
 
     def _settle(self, b: Book, book: int, taker: int, o: Order, side: int, n: int) -> None:
         value = o.price * n * b.unit
