@@ -5,7 +5,7 @@ negative for asks, so that "higher rank is better" on both sides. A level is a f
 price from one tick up may be used and memory grows with live levels only, at most `cap` a side (the venue's
 `orders.levels`).
 
-Functions here move orders about; who may place them and what a fill does to accounts is in `matching`.
+Functions here move orders about; who may place them is in `admission`, what a fill does to accounts in `matching`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from abm.book import slot_of
 from abm.causes import CAUSES, EVENT_KINDS
 from abm.jit import CONSTANT, kernel
 from abm.margin import equity_and_maintenance, free_margin
-from abm.matching import (
+from abm.messages import (
     AMEND,
     CANCEL,
     CANCEL_ALL,

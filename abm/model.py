@@ -15,7 +15,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import funding, ledger, margin, matching, oracle, publication, waterfall
+from abm import funding, gateway, ledger, margin, matching, oracle, publication, resting, waterfall
 from abm.agent import Participant
 from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
@@ -225,7 +225,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def calendar(self) -> None:
         """1. What is due: orders whose life is over, news that reaches people."""
-        matching.expire(self.state.address)
+        resting.expire(self.state.address)
         now, step = self.now, self.clock.step_ms
         for size, name, deliveries in self._news:
             due = deliveries.due(now, step)
@@ -270,7 +270,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         inbox = s.inbox[:n]
         key = ((inbox["arrive"] - start) << 20) | np.maximum(inbox["tie"], 0)
         s.sorted[:n] = np.argsort(key, kind="stable")
-        matching.gateway(s.address, 0, start)
+        gateway.gateway(s.address, 0, start)
         s.sorted[:n] = np.argsort(inbox["arrive"], kind="stable")
 
     def match(self) -> None:

@@ -30,8 +30,10 @@ from abm.liquidation import (
     slice_lots,
 )
 from abm.margin import bucket_place, equity_and_maintenance, settlement, watch
-from abm.matching import ENGINE, IOC, MAX_PRICE, REDUCE_ONLY, cancel_all, place
+from abm.matching import place
+from abm.messages import ENGINE, IOC, MAX_PRICE, REDUCE_ONLY
 from abm.ranking import drop_first, heapify
+from abm.resting import cancel_all
 from abm.state import BUCKETS, NONE, views
 from abm.units import at_price, at_rate, mul_div, wide
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abm import matching
-from abm.matching import CODES, ENGINE, FOK, IOC, POST_ONLY, REDUCE_ONLY
+from abm import messages as asked
+from abm import resting
+from abm.messages import CODES, ENGINE, FOK, IOC, POST_ONLY, REDUCE_ONLY
 from tests.twins.market import BTC, ETH, OTHER, PERP, SPOT, USDT, Desk, messages, small_model
 from tests.twins.naive_book import Exchange, twin_of
 
@@ -342,7 +343,7 @@ def act(d: Desk, twin: Exchange, action: tuple[Any, ...]) -> None:
         twin.pass_time(d.model.clock.step_ms)
     elif what == "cancel all":
         where = book if back % 2 else None
-        count = matching.cancel_all(d.address, row, -1 if where is None else where)
+        count = resting.cancel_all(d.address, row, -1 if where is None else where)
         assert count == twin.cancel_all(row, where)
     elif what in ("cancel", "amend"):
         if d.sent == 0:
@@ -436,8 +437,8 @@ def play(kind: str, n: int, seed: int, mode: str, batch: int = 250) -> None:
     d, twin = market(
         mode, levels=16 if kind == "full" else 4096, limit=100_000, capacity=150 if kind == "full" else 10**6
     )
-    ops = {"limit": matching.LIMIT, "cancel": matching.CANCEL, "amend": matching.AMEND, "quote": matching.QUOTE,
-           "cancel all": matching.CANCEL_ALL}  # fmt: skip
+    ops = {"limit": asked.LIMIT, "cancel": asked.CANCEL, "amend": asked.AMEND, "quote": asked.QUOTE,
+           "cancel all": asked.CANCEL_ALL}  # fmt: skip
     todo = stream(kind, n, seed)
     owners: dict[int, int] = {}
     for start in range(0, n, batch):
@@ -510,7 +511,7 @@ def test_thousands_of_owners_at_one_price_are_served_in_their_order() -> None:
     d.model.accounts.deposit(rows, USDT, np.full(3000, 10**9))
     order = np.random.default_rng(5).permutation(rows)
     box = messages(3000)
-    box["op"], box["row"], box["book"], box["side"] = matching.LIMIT, order, PERP, 1
+    box["op"], box["row"], box["book"], box["side"] = asked.LIMIT, order, PERP, 1
     box["price"], box["qty"] = 1000, 1
     d.batch(box)
     taker = d.open("taker", cash=RICH)

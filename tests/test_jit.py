@@ -58,7 +58,7 @@ def test_without_the_compiler_the_market_is_the_same() -> None:
 @pytest.mark.slow
 def test_no_kernel_reads_or_writes_outside_its_tables(tmp_path: Path) -> None:
     code = """
-from abm import matching
+from abm import resting
 from experiments import config
 from experiments.build import build
 from tests.test_conservation import RULES, play
@@ -70,7 +70,7 @@ for rules in RULES:
 model = build(config.load("two_venues"), 1, record=False)
 model.run(560)
 try:
-    matching.remove_at(model.state.address, 1 << 30)
+    resting.remove_at(model.state.address, 1 << 30)
 except IndexError:
     print("guarded")
 """

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abm.matching import cancel_all
 from abm.model import CascadeModel
+from abm.resting import cancel_all
 from abm.waterfall import anchor
 from experiments.checks import bracket_tables
 from tests.twins.market import BTC_PRICE, ETH, OTHER, PERP, Desk, small_model

@@ -8,8 +8,8 @@ import pytest
 
 from abm import oracle
 from abm.channels import NetworkParameters
-from abm.matching import cancel_all
 from abm.model import CascadeModel
+from abm.resting import cancel_all
 from abm.venue import Asset, Clock, Contract, OrderRules, VenueRules
 from tests.twins.market import OTHER, PERP, SPOT, START, Desk, small_model
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from abm import insurance
-from abm.matching import POST_ONLY
+from abm.messages import POST_ONLY
 from agents.exchange import Exchange
 from experiments.checks import bracket_tables
 from tests.twins.market import PERP, SPOT, Desk, small_model

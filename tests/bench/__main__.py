@@ -104,9 +104,9 @@ def one_book(messages: list[tuple[str, int, int, int, int]]) -> tuple[CascadeMod
         m = out[i]
         m["row"], m["side"], m["price"], m["qty"] = rows[name % 2], side, price, lots
         m["ref"] = name
-        m["op"] = {"limit": matching.LIMIT, "market": matching.MARKET, "cancel": matching.QUOTE}[what]
+        m["op"] = {"limit": messages.LIMIT, "market": messages.MARKET, "cancel": messages.QUOTE}[what]
         if what == "market":
-            m["flags"], m["ref"] = matching.IOC, NONE
+            m["flags"], m["ref"] = messages.IOC, NONE
     s = model.state
     s.grow("refs", PREFILL + STREAM + 1)
     s.refs[:] = NONE

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from abm import margin, matching, waterfall
+from abm import margin, matching, resting, waterfall
 from abm.channels import EdgeParameters, NetworkParameters
+from abm.messages import CODES
 from abm.model import CascadeModel
 from abm.state import MESSAGE, NAMES, NONE, State
 from abm.venue import Asset, Clock, Contract, VenueRules
@@ -106,23 +107,23 @@ class Desk:
         self.model._make_room()
         ref = self.name()
         code = matching.place(self.address, row, book, side, price, qty, flags, expiry, 0, ref, kind, 0)
-        return matching.CODES[code]
+        return CODES[code]
 
     def handle(self, name: int) -> int:
         """The handle under which the order of message `name` rested, -1 if it never did."""
         return int(self.state.refs[name])
 
     def cancel(self, name: int) -> str:
-        return matching.CODES[matching.cancel(self.address, self.handle(name))]
+        return CODES[resting.cancel(self.address, self.handle(name))]
 
     def amend(self, name: int, price: int, qty: int) -> str:
         self.model._make_room()
-        return matching.CODES[matching.amend(self.address, self.handle(name), price, qty)]
+        return CODES[matching.amend(self.address, self.handle(name), price, qty)]
 
     def pass_time(self, steps: int = 1) -> None:
         """What the calendar does at the beginning of steps."""
         for _ in range(steps):
-            matching.expire(self.address)
+            resting.expire(self.address)
             self.state.meta["now"] += self.model.clock.step_ms
 
     def set_mark(self, book: int, mark_fp: int) -> None:

@@ -1,0 +1,155 @@
+"""Whether an order is let in: its terms (price, size, band, halt) and its account's money. Refusals have a code."""
+
+from __future__ import annotations
+
+from abm.accounts import SPOT, holding, position, spot_lock
+from abm.book import best_price
+from abm.jit import inlined, kernel
+from abm.margin import free_margin, initial_of, spendable, worst_exposure
+from abm.messages import (
+    ACCEPTED,
+    BAD_PRICE,
+    BAD_SIZE,
+    ENGINE,
+    EXPIRED,
+    FOK,
+    HALTED,
+    IOC,
+    MAX_LOTS,
+    MAX_PRICE,
+    MAX_VALUE,
+    NO_BALANCE,
+    NO_MARGIN,
+    OUTSIDE_BAND,
+    REDUCE_ONLY,
+    WRONG_CONTRACT,
+    WRONG_VENUE,
+)
+from abm.state import NONE, views
+from abm.units import at_price, at_rate, at_rate_up
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+
+@inlined
+def reject(s, venue, code):
+    """Count a refusal by venue and reason, and pass its code on."""
+    s.rejects[venue * 32 + code] += 1
+    s.venues[venue].rejected += 1
+    return code
+
+
+@inlined
+def limit_of_market(s, b, side):
+    """How far a market order may go: to the venue's bound around the mark, or anywhere."""
+    bk = s.books[b]
+    if bk.reach == 0 or bk.mark == 0:
+        return MAX_PRICE - 1 if side > 0 else 1
+    if side > 0:
+        return (bk.mark + at_rate(bk.mark, bk.reach)) >> 10
+    edge = bk.mark - at_rate(bk.mark, bk.reach)
+    return max(1, -(-edge >> 10))  # up to a whole tick: down would be outside the band
+
+
+@inlined
+def check_terms(s, row, b, side, price, qty, flags, expiry):
+    """Everything about an order that does not depend on the account's money."""
+    bk = s.books[b]
+    rw = s.rows[row]
+    if rw.venue != bk.venue:
+        return WRONG_VENUE
+    if rw.only >= 0 and rw.only != b and (flags & ENGINE) == 0:
+        return WRONG_CONTRACT
+    if bk.halted != 0 and (flags & ENGINE) == 0:
+        return HALTED
+    if price < 1 or price >= MAX_PRICE:
+        return BAD_PRICE
+    if qty < 1 or qty > MAX_LOTS or (bk.largest > 0 and qty > bk.largest and (flags & ENGINE) == 0):
+        return BAD_SIZE
+    if (flags & ENGINE) == 0:
+        ticks = (bk.mark >> 10) + 1
+        if price > ticks and (flags & (IOC | FOK)) == 0:
+            ticks = price
+        if qty > MAX_VALUE // (ticks * bk.unit) or qty > (1 << 62) // bk.lot_base:
+            return BAD_SIZE
+    if expiry != 0 and expiry <= s.meta[0].now:
+        return EXPIRED
+    if bk.band > 0 and bk.mark > 0 and (flags & ENGINE) == 0:
+        edge = bk.mark + side * at_rate(bk.mark, bk.band)
+        if side * (price << 10) > side * edge:
+            return OUTSIDE_BAND
+    return ACCEPTED
+
+
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8)")
+def check_money_at(address, row, b, side, price, qty, flags):
+    """Free margin (with open orders counted) or free balance for an order."""
+    s = views(address)
+    bk = s.books[b]
+    if s.rows[row].exempt != 0 or (flags & ENGINE) != 0:
+        return ACCEPTED
+    if bk.kind == SPOT:
+        if side < 0:
+            h = holding(s, row, bk.base)
+            if h == NONE or s.holdings[h].amount - s.holdings[h].locked < qty * bk.lot_base:
+                return NO_BALANCE
+        elif (flags & (IOC | FOK)) == 0:
+            need = spot_lock(s, b, side, price, qty)
+            value = price * qty * bk.unit
+            at_once = value + at_rate_up(value, bk.taker_fee)
+            if at_once > need:
+                need = at_once
+            if spendable(s, row, bk.quote) < need:
+                return NO_BALANCE
+        return ACCEPTED
+    if (flags & REDUCE_ONLY) != 0:
+        return ACCEPTED
+    p = position(s, row, b)
+    before = 0
+    after = qty
+    if p != NONE:
+        x = s.positions[p]
+        before = worst_exposure(x)
+        up = x.qty + x.buys
+        down = x.sells - x.qty
+        if side > 0:
+            up += qty
+        else:
+            down += qty
+        after = up if up > down else down
+    if after <= before:
+        return ACCEPTED
+    need = initial_of(s, b, at_price(after * bk.unit, bk.mark), s.rows[row].imr)
+    if before > 0:
+        need -= initial_of(s, b, at_price(before * bk.unit, bk.mark), s.rows[row].imr)
+    worse = side * ((price << 10) - bk.mark)
+    if worse > 0:
+        # an order through the mark is under water at once; a market order has its bound as price
+        touched = best_price(s, b, -side)
+        paid = price
+        if touched != 0 and side * touched < side * price and (flags & IOC) != 0:
+            paid = touched
+        worse = side * ((paid << 10) - bk.mark)
+        if worse > 0:
+            if (after - before) * bk.unit > (1 << 62) // ((worse >> 10) + 1):
+                return NO_MARGIN
+            need += at_price((after - before) * bk.unit, worse)
+    if free_margin(s, row) < need:
+        return NO_MARGIN
+    return ACCEPTED
+
+
+@inlined
+def check_money(s, row, b, side, price, qty, flags):
+    """`check_money_at` from inside a kernel."""
+    return check_money_at(s.meta[0].address, row, b, side, price, qty, flags)
+
+
+@inlined
+def affordable(s, row, b, price, fee_rate):
+    """Lots that a row's free quote balance pays for at a price, fee included."""
+    bk = s.books[b]
+    free = spendable(s, row, bk.quote)
+    each = price * bk.unit
+    each += at_rate_up(each, fee_rate) + 1
+    return free // each if free > 0 else 0

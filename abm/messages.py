@@ -1,0 +1,59 @@
+"""What a venue may be asked and what it answers: kinds of messages, flags of orders, self-trade prevention, codes."""
+
+from __future__ import annotations
+
+# what a message asks for
+LIMIT, MARKET, CANCEL, CANCEL_ALL, AMEND, QUOTE = range(6)
+
+# order flags
+IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE = 1, 2, 4, 8, 16
+
+# self-trade prevention
+STP_RESTING, STP_TAKING, STP_BOTH, STP_OFF = range(4)
+
+# what a message's sender is told
+CODES = (
+    "accepted",
+    "bad price",
+    "bad size",
+    "outside the band",
+    "post-only would trade",
+    "nothing to reduce",
+    "not enough margin",
+    "not enough balance",
+    "cannot be filled whole",
+    "unknown order",
+    "too many orders of the account",
+    "no room",
+    "halted",
+    "gateway full",
+    "self-trade",
+    "wrong venue",
+    "wrong contract for an isolated account",
+    "expired",
+)
+(
+    ACCEPTED,
+    BAD_PRICE,
+    BAD_SIZE,
+    OUTSIDE_BAND,
+    WOULD_TRADE,
+    NOTHING_TO_REDUCE,
+    NO_MARGIN,
+    NO_BALANCE,
+    NOT_WHOLE,
+    UNKNOWN_ORDER,
+    TOO_MANY_ORDERS,
+    NO_ROOM,
+    HALTED,
+    GATEWAY_FULL,
+    SELF_TRADE,
+    WRONG_VENUE,
+    WRONG_CONTRACT,
+    EXPIRED,
+) = range(len(CODES))
+
+MAX_PRICE = 1 << 31
+MAX_LOTS = 1 << 46
+# of one order in quote units ($36 billion): what is computed from it stays far inside 63 bits
+MAX_VALUE = 1 << 55
