@@ -37,15 +37,24 @@ def small_model(
     duration: float = 3600.0,
     tables: Mapping[str, Any] | None = None,
     edges: Sequence[EdgeParameters] = (),
+    decimals: int = 6,
+    price_scale: float = 1.0,
     **contract: Any,
 ) -> CascadeModel:
-    """Two empty venues: fields of their `VenueRules`, bracket tables by symbol, and fields of both `Contract`s."""
+    """Two empty venues: fields of their `VenueRules`, bracket tables by symbol, and fields of both `Contract`s.
+
+    `decimals` are those of USDT, `price_scale` what all prices and their steps are multiplied with.
+    """
     return CascadeModel(
         Clock(start=START, duration=duration, step=1.0, burn_in=0.0),
-        {"USDT": Asset(decimals=6), "BTC": Asset(decimals=8, value=100.0)},
+        {"USDT": Asset(decimals=decimals), "BTC": Asset(decimals=8, value=100.0)},
         {
-            "BTC": Contract(**{"price": BTC_PRICE * TICK, "tick": TICK, "lot": LOT} | contract),
-            "ETH": Contract(**{"price": ETH_PRICE * 0.1, "tick": 0.1, "lot": 0.01} | contract),
+            "BTC": Contract(
+                **{"price": BTC_PRICE * TICK * price_scale, "tick": TICK * price_scale, "lot": LOT} | contract
+            ),
+            "ETH": Contract(
+                **{"price": ETH_PRICE * 0.1 * price_scale, "tick": 0.1 * price_scale, "lot": 0.01} | contract
+            ),
         },
         {
             "alpha": VenueRules.model_validate(
