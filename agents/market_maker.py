@@ -49,6 +49,10 @@ class MarketMaker(Participant):
             0.5, "Depth over open interest falls as volatility to this power", unit="1",
             source="BTC 0.55-0.6 %, ETH 0.4 %, others 0.2-0.8 % of open interest", ge=0, le=2,
         )  # fmt: skip
+        depth_minor: float = parameter(
+            1.0, "Depth of coins that are not majors, over that law", unit="1",
+            source="square-root law of turnover and volatility 12:00-20:30: below 1; 0.2-0.8 % of open interest", gt=0,
+        )  # fmt: skip
         spot_depth: float = parameter(
             0.3, "The same at all spot venues of the coin", unit="share of the perpetuals' depth", ge=0, le=10
         )
@@ -192,7 +196,8 @@ class MarketMaker(Participant):
         spot = np.asarray(books.kind)[book] == 1
         owned = np.where(spot, m["held"] * price[book], 0.0)
         # a coin's depth at perpetuals, then what spot books have of it by the coins that firms hold there
-        of_book = p.depth * interest / sigma**p.depth_power
+        scale = np.where(desks.majors(books), 1.0, p.depth_minor)
+        of_book = p.depth * scale * interest / sigma**p.depth_power
         of_coin = desks.by_coin(books, of_book)
         holding = np.bincount(book, owned, len(books.name)).astype(np.float64)
         share = holding / np.maximum(desks.by_coin(books, holding), 1e-9)
