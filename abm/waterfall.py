@@ -509,6 +509,23 @@ def profitable_lots(s, n):
 
 
 @inlined
+def payable_lots(s, w, amount, lots):
+    """Lots of a winner that may be closed at the price of `amount` for `lots` before his account is below zero."""
+    x = s.positions[w]
+    bk = s.books[x.book]
+    held = x.qty if x.qty > 0 else -x.qty
+    worth = at_price(lots * bk.unit, bk.mark)
+    loss = amount - worth if x.qty < 0 else amount + worth  # of the winner, for all `lots`, against the mark
+    if loss <= 0:
+        return held
+    equity, _ = equity_and_maintenance(s, x.row)
+    equity -= 2  # what shares are rounded by
+    if equity <= 0:
+        return 0
+    return mul_div(lots, equity, loss) if equity < loss else held
+
+
+@inlined
 def serve(s, address, k, n):
     """Close request `k` against the heap of `n` winners. Returns the winners left, or -1 if room ran out."""
     r = s.requests[k]
@@ -545,13 +562,23 @@ def serve(s, address, k, n):
         return n
     done = 0
     paid = 0
-    while done < lots and n > 0:
+    bounded = True  # first those who can pay; only when nobody is left are the others closed as well
+    while done < lots and (n > 0 or bounded):
         if s.meta[0].events + 4 >= len(s.events):
             r.qty = lots - done
             return -1
+        if n == 0:
+            n = rank(s, s.positions[p].book, -1 if s.positions[p].qty > 0 else 1, s.venues[venue].score, NONE)
+            bounded = False
+            continue
         w = wide(s.ranking[0])
         q = s.positions[w].qty if s.positions[w].qty > 0 else -s.positions[w].qty
         part = q if q < lots - done else lots - done
+        if bounded:
+            most = payable_lots(s, w, amount, lots)
+            if most < part:
+                part = most
+                q = part  # he is left out from here on
         if part > 0:
             done += part
             share = mul_div(amount, done, lots) - paid

@@ -245,6 +245,19 @@ def test_whoever_owes_by_being_closed_is_covered_in_the_same_step() -> None:
     assert d.cash(2) == -25 * USD, "the venue's own capital, for want of a fund"
 
 
+def test_a_winner_is_closed_by_no_more_than_he_can_pay_for_while_others_can() -> None:
+    """Bankrupt at 95 while the mark is 90: `thin` comes first, has two dollars and would lose five by all of it."""
+    d = desk()
+    failed, thin, deep = enter(
+        d, ("failed", 5, 1000, 100.0), ("thin", 1, -1000, 91.0), ("deep", 1000, -1000, 120.0), ("calm", 10**6, 1000, 100.0)
+    )[:3]  # fmt: skip
+    deleverage(d, 900)
+    assert [(e["other"], e["qty"]) for e in d.events("adl")] == [(thin, 399), (deep, 601)]
+    equity, _, _ = d.margin(thin)
+    assert 0 <= equity < 0.01 * USD and d.lots(failed) == d.cash(failed) == 0
+    assert d.cash(1) == d.cash(2) == 0, "neither fund nor venue paid"
+
+
 def test_each_side_of_a_contract_is_ranked_once_in_a_step() -> None:
     """The first winner's score falls as he is closed, but he is served to the end before the second."""
     d = desk({"score": "profit"})
