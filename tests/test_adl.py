@@ -249,7 +249,8 @@ def test_a_winner_is_closed_by_no_more_than_he_can_pay_for_while_others_can() ->
     """Bankrupt at 95 while the mark is 90: `thin` comes first, has two dollars and would lose five by all of it."""
     d = desk()
     failed, thin, deep = enter(
-        d, ("failed", 5, 1000, 100.0), ("thin", 1, -1000, 91.0), ("deep", 1000, -1000, 120.0), ("calm", 10**6, 1000, 100.0)
+        d, ("failed", 5, 1000, 100.0), ("thin", 1, -1000, 91.0), ("deep", 1000, -1000, 120.0),
+        ("calm", 10**6, 1000, 100.0),
     )[:3]  # fmt: skip
     deleverage(d, 900)
     assert [(e["other"], e["qty"]) for e in d.events("adl")] == [(thin, 399), (deep, 601)]
