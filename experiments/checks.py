@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abm.brackets import read
+from abm.messages import MAX_PRICE
 from experiments.faults import meant, show
 
 if TYPE_CHECKING:
@@ -133,8 +134,9 @@ def _units(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
             ticks = exact(contract.price) / exact(contract.tick)
             if ticks < 1:
                 yield f"{book}, expected a tick not above the price {contract.price:g}"
-            if (REACH * ticks) * 1024 > INT64 // 4:
-                yield f"{book}, expected a tick of at least {REACH * 4096 * contract.price / INT64:.3g}"
+            if REACH * ticks >= MAX_PRICE:
+                least = REACH * contract.price / MAX_PRICE
+                yield f"{book}, expected a tick of at least {least:.3g}: {REACH} x the price is beyond 2^31 ticks"
             if REACH * ticks * unit > INT64 // 1024:
                 yield f"{book}, expected a smaller lot: one lot at {REACH} x the price overflows 64 bits"
             base = scenario.assets.get(coin)

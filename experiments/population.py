@@ -95,6 +95,9 @@ def _numbers(owner: NDArray[np.str_]) -> Ints:
     return np.char.rpartition(owner, "/")[:, 2].astype(np.int64) if len(owner) else np.zeros(0, np.int64)
 
 
+MOST_UNITS = 2.0**61  # of one asset in all accounts: a quarter of what a 64-bit integer holds
+
+
 class _Builder:
     """What every kind of opening needs: terms, path, assets, the seed, and the lots taken so far."""
 
@@ -104,6 +107,7 @@ class _Builder:
         self.terms, self.quotes, self.past, self.seed = ground, quotes, past, seed
         self.unit = {name: 10.0**asset.decimals for name, asset in assets.items()}
         self.parts = _Parts()
+        self.paid = dict.fromkeys(assets, 0.0)
         self.taken = {"long": np.zeros_like(ground.lots), "short": np.zeros_like(ground.lots)}
 
     def draw(self, entry: str, purpose: str, n: int, fixed: int) -> Floats:
@@ -145,7 +149,15 @@ class _Builder:
         """Amounts in dollars or coins, rounded up to the asset's unit."""
         names = np.broadcast_to(np.asarray(asset), len(row))
         scale = np.array([self.unit[name] for name in np.unique(names)])
-        units = np.ceil(amount * scale[np.unique(names, return_inverse=True)[1]]).astype(np.int64)
+        whole = np.ceil(amount * scale[np.unique(names, return_inverse=True)[1]])
+        for name in np.unique(names):
+            self.paid[name] += float(whole[names == name].sum())
+            if not self.paid[name] < MOST_UNITS:
+                raise ValueError(
+                    f"population.*.opening: accounts with {self.paid[name] / self.unit[name]:.3g} {name} in all,"
+                    f" expected at most {MOST_UNITS / self.unit[name]:.3g}: more do not fit in 64 bits"
+                )
+        units = whole.astype(np.int64)
         keep = units > 0
         self.parts.add(deposit_row=row[keep], asset=names[keep], units=units[keep])
 

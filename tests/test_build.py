@@ -92,6 +92,14 @@ def recorded(*overrides: tuple[str, str]) -> Recording:
     return model.recorder.finish()
 
 
+def test_more_money_than_an_integer_holds_is_refused_before_anything_runs() -> None:
+    scenario = config.load("two_venues", [("population.makers.opening.cash", "{major = 1e9}")])
+    with pytest.raises(
+        ScenarioError, match=r"opening: accounts with 2e\+17 USDT in all, expected at most 2.31e\+12"
+    ):
+        build(scenario, seed=1)
+
+
 def test_news_of_four_per_cent_makes_a_cascade_that_is_larger_than_the_news() -> None:
     run = recorded()
     low = np.nanmin(run.books["low"], axis=0) / 116605.1 - 1.0

@@ -189,6 +189,8 @@ assets.BTC.decimals = 2
     contracts.BTC.lot: given 0.001, expected a whole number of units of BTC (10^-2)
 contracts.BTC.tick = 1e-15
     contracts.BTC.tick: given 1e-15 with lot 0.001, expected a tick of at least
+contracts.BTC.price = 1e12
+    contracts.BTC.tick: given 0.1 with lot 0.001, expected a tick of at least 3.73e+03: 8 x
 contracts.BTC.tick = 200000
     contracts.BTC.tick: given 200000 with lot 0.001, expected a tick not above
 contracts.BTC.lot = 1e9
