@@ -69,10 +69,11 @@ def cache_folder(module: str) -> Path:
 
 
 KERNELS: list[Any] = []
-CONSTANT = "Array(f8, 1, 'C', readonly=True)"  # in a signature: an array that may be read-only
+# in a signature: an array that may be read-only
+CONSTANT, INTS, BOOLS = (f"Array({kind}, 1, 'C', readonly=True)" for kind in ("f8", "i8", "b1"))
 
 
-def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """A compiled function with an explicit signature, cached on disk, that releases the GIL."""
 
     def decorate(function: Callable[..., Any]) -> Any:

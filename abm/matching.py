@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from abm.accounts import PERP, SPOT, ensure_holding, ensure_position, position, settle_perp, settle_spot
 from abm.admission import affordable, check_money, check_terms, limit_of_market, reject
-from abm.book import available, best_level, best_price, depth_of, has_room, side_base, slot_of
+from abm.book import (
+    available,
+    best_level,
+    best_price,
+    depth_of,
+    dequeue,
+    enqueue,
+    handle_of,
+    has_room,
+    side_base,
+    slot_of,
+)
 from abm.jit import inlined, kernel
 from abm.margin import spendable
 from abm.messages import (
@@ -313,6 +324,17 @@ def amend(address, handle, price, qty):
         code = NO_ROOM
     if code == ACCEPTED and (flags & REDUCE_ONLY) != 0 and -side * s.positions[o.position].qty <= 0:
         code = NOTHING_TO_REDUCE
+    if code == ACCEPTED and (opposite == 0 or side * opposite > side * price) and (flags & REDUCE_ONLY) == 0:
+        # meets nobody: the same as to cancel it and to place it anew, but in its own slot
+        dequeue(s, slot)
+        o.price = price
+        o.qty = qty
+        o.gen += 1
+        enqueue(s, slot)
+        reserve(s, slot)
+        if o.ref >= 0:
+            s.refs[o.ref] = handle_of(s, slot)
+        return ACCEPTED
     reserve(s, slot)
     if code != ACCEPTED:
         return reject(s, s.books[b].venue, code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ from abm import random
 from abm.accounts import holding, position
 from abm.book import slot_of
 from abm.causes import CAUSES, EVENT_KINDS
-from abm.jit import CONSTANT, kernel
+from abm.jit import CONSTANT, inlined, kernel, zeros
 from abm.margin import equity_and_maintenance, free_margin
 from abm.messages import (
     AMEND,
@@ -98,18 +99,75 @@ def _named(address, slots, tick, price, lots):  # type: ignore[no-untyped-def]
             lots[i] = s.orders[slot].qty
 
 
-@kernel(f"void(f8[::1],f8[::1],i8[::1],i8[::1],b1,{CONSTANT},{CONSTANT},i8[::1],i8[::1])")
-def _whole(price, quantity, book, side, outwards, tick, lot, ticks, lots):  # type: ignore[no-untyped-def]
-    """Whole ticks, rounded so that the price is not worse than asked (or outwards), -1 = none; whole lots."""
-    for i in range(len(book)):
-        exact = price[i] / tick[book[i]]
-        ticks[i] = -1
-        if np.isfinite(exact):
-            down = (side[i] > 0) != outwards
-            near = np.floor(exact + 1e-9) if down else np.ceil(exact - 1e-9)
-            ticks[i] = np.int64(min(max(near, 0.0), 2.0**31))
-        coins = quantity[i] / lot[book[i]]
-        lots[i] = np.int64(np.floor(min(coins, 1e15) + 1e-6)) if 0.0 < coins < np.inf else 0
+@inlined
+def at(column, i):  # type: ignore[no-untyped-def]
+    """Entry `i` of a column, or its only one."""
+    return column[i if len(column) > 1 else 0]
+
+
+_MESSAGES = numba.from_dtype(MESSAGE)[::1]
+_INTS, _FLOATS = numba.int64[::1], numba.float64[::1]
+_GIVEN = numba.types.Array(numba.float64, 1, "C", readonly=True)
+
+
+@kernel(
+    numba.int64(
+        _MESSAGES, numba.int64, numba.int64, numba.int32[::1], numba.int64, numba.int64, numba.boolean,
+        _INTS, _INTS, _FLOATS, _FLOATS, _INTS, _INTS, _INTS, _INTS, _INTS, _GIVEN, _GIVEN,
+    )
+)  # fmt: skip
+def _write(  # type: ignore[no-untyped-def]
+    sheet, written, count, rows, op, flags, outwards, book, side, price, quantity, expiry, tag, ref, handle, kind,
+    tick, lot,
+):  # fmt: skip
+    """Write `count` messages behind the `written` ones. Returns how many there are then.
+
+    Columns have `count` entries or one. Prices become whole ticks, not worse than asked or rounded outwards, sizes
+    whole lots. Left out: orders without a lot or a price, changes without a price; a quote without a price is taken
+    away.
+    """
+    for i in range(count):
+        b = at(book, i)
+        s = at(side, i)
+        ticks, lots = np.int64(0), np.int64(0)
+        if op in (LIMIT, QUOTE, AMEND):
+            exact = at(price, i) / tick[b]
+            ticks = np.int64(NONE)
+            if np.isfinite(exact):
+                down = (s > 0) != outwards
+                near = np.floor(exact + 1e-9) if down else np.ceil(exact - 1e-9)
+                ticks = np.int64(min(max(near, 0.0), 2.0**31))
+        if op in (LIMIT, QUOTE, AMEND, MARKET):
+            coins = at(quantity, i) / lot[b]
+            lots = np.int64(np.floor(min(coins, 1e15) + 1e-6)) if 0.0 < coins < np.inf else np.int64(0)
+        if op == QUOTE:
+            if ticks < 0:
+                lots = np.int64(0)
+            ticks = np.int64(1) if ticks < 1 else ticks
+        elif (
+            (op == LIMIT and (lots <= 0 or ticks <= 0))
+            or (op == MARKET and lots <= 0)
+            or (op == AMEND and ticks < 0)
+        ):
+            continue
+        m = sheet[written]
+        m.arrive = 0
+        m.tie = 0
+        m.price = ticks
+        m.qty = lots
+        m.expiry = at(expiry, i)
+        m.cause = 0
+        m.handle = at(handle, i)
+        m.tag = at(tag, i)
+        m.row = at(rows, i)
+        m.book = b
+        m.ref = at(ref, i)
+        m.op = op
+        m.side = s
+        m.flags = flags
+        m.kind = at(kind, i)
+        written += 1
+    return written
 
 
 @kernel("i8(i8,i4,i8[::1])")
@@ -139,6 +197,12 @@ def _post(address, first, stream, step, now_us, latency_us):  # type: ignore[no-
         row.waiting += 1
 
 
+def _column(values: Any, dtype: type) -> NDArray[Any]:
+    """A contiguous array of one dimension."""
+    column: NDArray[Any] = np.ascontiguousarray(values, dtype)
+    return column if column.ndim == 1 else column.ravel()
+
+
 class Me:
     """One participant's rows and pen. The model makes it; `decide` uses it.
 
@@ -165,7 +229,8 @@ class Me:
         self._scale = books.scale
         self._latency_us = int(latency_ms * 1000)
         self._streams: dict[str, int] = {}
-        self.outbox: list[NDArray[Any]] = []
+        self._sheet = zeros(256, MESSAGE)
+        self._written = 0
         self.requests: list[tuple[Any, ...]] = []
         self.reports: list[tuple[str, int, float]] = []
         self.suspensions: list[tuple[int, bool]] = []
@@ -183,10 +248,12 @@ class Me:
         if index is None:
             return self.rows
         rows = self.rows[index]
-        return rows if rows.ndim else np.atleast_1d(rows)
+        return np.ascontiguousarray(rows) if rows.ndim else np.atleast_1d(rows)
 
     def _pairs(self, index: Any, other: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         rows, others = self._rows(index), np.asarray(other, np.int32)
+        if others.ndim == 0:
+            return rows, np.full(rows.shape, others)
         if rows.shape != others.shape:
             rows, others = np.broadcast_arrays(rows, others)
         return np.ascontiguousarray(rows), np.ascontiguousarray(others)
@@ -340,48 +407,61 @@ class Me:
 
     # ---- sending
 
-    def _whole(
-        self, book: Any, side: Any, quantity: Any, price: Any = 0.0, round: str = "in"
-    ) -> tuple[Ints, Ints]:
-        """(ticks, lots) of prices and sizes, of the shape to which the arguments broadcast."""
-        shape = np.broadcast(book, side, quantity, price).shape
+    @property
+    def outbox(self) -> NDArray[Any]:
+        """What has been sent in this step: records of `abm.state.MESSAGE`."""
+        return self._sheet[: self._written]
 
-        def column(values: Any, dtype: type) -> NDArray[Any]:
-            array: NDArray[Any] = np.ascontiguousarray(values, dtype)
-            return (array if array.shape == shape else np.full(shape, array)).ravel()
-
-        books, sides = column(book, np.int64), column(side, np.int64)
-        ticks, lots = np.empty(len(books), np.int64), np.empty(len(books), np.int64)
-        _whole(
-            column(price, np.float64), column(quantity, np.float64), books, sides, round == "out",
-            self._books.tick, self._books.lot, ticks, lots,
-        )  # fmt: skip
-        return ticks.reshape(shape), lots.reshape(shape)
-
-    def _send(self, op: int, index: Any, keep: Any = None, **fields: Any) -> None:
+    def _send(
+        self,
+        op: int,
+        index: Any,
+        book: Any = NONE,
+        side: Any = 0,
+        price: Any = 0.0,
+        quantity: Any = 0.0,
+        flags: int = 0,
+        outwards: bool = False,
+        expiry: Any = 0,
+        tag: Any = 0,
+        ref: Any = NONE,
+        handle: Any = 0,
+        kind: Any = 0,
+    ) -> None:
         rows = self._rows(index)
-        messages = np.zeros(np.broadcast(rows, *fields.values()).shape, MESSAGE)
-        messages["ref"] = NONE
-        messages["row"] = rows
-        for name, column in fields.items():
-            messages[name] = column
-        messages["op"] = op
-        if keep is not None and not np.all(keep):
-            messages = messages[np.broadcast_to(keep, messages.shape)]
-        if messages.size:
-            self.outbox.append(messages.ravel())
+        columns = [
+            _column(book, np.int64), _column(side, np.int64), _column(price, np.float64),
+            _column(quantity, np.float64), _column(expiry, np.int64), _column(tag, np.int64),
+            _column(ref, np.int64), _column(handle, np.int64), _column(kind, np.int64),
+        ]  # fmt: skip
+        count = max(len(rows), *map(len, columns))
+        if min(len(rows), *map(len, columns)) == 0:
+            return
+        if any(len(c) not in (1, count) for c in (rows, *columns)):
+            raise ValueError(
+                f"columns of {[len(rows), *map(len, columns)]} entries, expected one length or one entry"
+            )
+        if self._written + count > len(self._sheet):
+            larger = zeros(2 * (self._written + count), MESSAGE)
+            larger[: self._written] = self._sheet[: self._written]
+            self._sheet = larger
+        book, side, price, quantity, expiry, tag, ref, handle, kind = columns
+        self._written = _write(
+            self._sheet, self._written, count, rows, op, flags, outwards, book, side, price, quantity, expiry, tag,
+            ref, handle, kind, self._books.tick, self._books.lot,
+        )  # fmt: skip
 
     def post(self, stream: int, now_us: int) -> None:
         """Put what was sent into the inbox of the venues, stamped with its arrival (the model does)."""
         s = self._state
-        first = n = s.count("inbox")
-        for table in ("inbox", "sorted"):
-            s.grow(table, n + sum(map(len, self.outbox)))
-        for messages in self.outbox:  # as plain bytes: records are copied field by field
-            s.inbox[n : n + len(messages)].view(np.uint8)[:] = messages.view(np.uint8)
-            n += len(messages)
-        s.meta["inbox"] = n
-        self.outbox.clear()
+        first = s.count("inbox")
+        last = first + self._written
+        s.grow("inbox", last)
+        s.grow("sorted", last)
+        # as plain bytes: records are copied field by field
+        s.inbox[first:last].view(np.uint8)[:] = self._sheet[: self._written].view(np.uint8)
+        s.meta["inbox"] = last
+        self._written = 0
         _post(s.address, first, stream, self.step, now_us, self._latency_us)
 
     def limit(
@@ -405,12 +485,10 @@ class Me:
             side: +1 buy, -1 sell. tif: "gtc", "ioc" or "fok". expire: seconds from now, None = never.
             round: to the tick "in" (buy down, sell up: never worse than asked) or "out".
         """
-        ticks, lots = self._whole(book, side, quantity, price, round)
         flags = _FLAGS[tif] | (POST_ONLY if post_only else 0) | (REDUCE_ONLY if reduce_only else 0)
-        end = 0 if expire is None else np.asarray((self.time + np.asarray(expire)) * 1000.0).astype(np.int64)
+        end = 0 if expire is None else np.asarray((self.time + np.asarray(expire)) * 1000.0)
         self._send(
-            LIMIT, index, (lots > 0) & (ticks > 0), book=book, side=side, price=ticks, qty=lots, flags=flags,
-            expiry=end, tag=tag, kind=_CAUSE[cause],
+            LIMIT, index, book, side, price, quantity, flags, round == "out", end, tag, kind=_CAUSE[cause],
         )  # fmt: skip
 
     def market_order(
@@ -423,46 +501,45 @@ class Me:
         cause: str = "decision",
     ) -> None:
         """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
-        lots = self._whole(book, side, quantity)[1]
         flags = IOC | (REDUCE_ONLY if reduce_only else 0)
-        self._send(MARKET, index, lots > 0, book=book, side=side, qty=lots, flags=flags, kind=_CAUSE[cause])
+        self._send(MARKET, index, book, side, 0.0, quantity, flags, kind=_CAUSE[cause])
 
     def quote(
         self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"
     ) -> None:
         """Place or change the order named by a slot (post-only); quantity 0 takes it away."""
-        ticks, lots = self._whole(book, side, quantity, price)
-        lots = np.where(ticks < 0, 0, lots)
-        ticks = np.maximum(ticks, 1)
-        self._send(
-            QUOTE, index, None, book=book, side=side, price=ticks, qty=lots, flags=POST_ONLY, ref=slot,
-            kind=_CAUSE[cause],
-        )  # fmt: skip
+        self._send(QUOTE, index, book, side, price, quantity, POST_ONLY, ref=slot, kind=_CAUSE[cause])
 
     def cancel(self, handles: Any) -> None:
         """Cancel own orders by handle; a stale handle is refused without harm."""
         handles = np.atleast_1d(np.asarray(handles, np.int64))
-        slots = handles & SLOT_MASK
-        owners = self._state.orders["row"][np.minimum(slots, len(self._state.orders) - 1)]
-        index = np.searchsorted(self.rows, owners)
-        index = np.minimum(index, len(self.rows) - 1)
-        mine = self.rows[index] == owners
-        self._send(CANCEL, index, mine, handle=handles, book=NONE)
+        index, mine = self._behind(handles)
+        self._send(CANCEL, index[mine], handle=handles[mine])
 
     def cancel_all(self, index: Any = None, book: Any = None) -> None:
         """Cancel all orders of rows, in one book or in all."""
-        self._send(CANCEL_ALL, index, None, book=NONE if book is None else book)
+        self._send(CANCEL_ALL, index, NONE if book is None else book)
+
+    def cancel_owner(self, owner: Any) -> None:
+        """Cancel all orders of owners (numbers as in `me.owner`), at every venue where they have an account."""
+        self.cancel_all(np.flatnonzero(np.isin(self.owner, owner)))
 
     def replace(self, handles: Any, price: Any, quantity: Any) -> None:
         """Amend own orders: smaller at the same price keeps its place, anything else queues anew."""
         handles = np.atleast_1d(np.asarray(handles, np.int64))
-        orders = self._state.orders[np.minimum(handles & SLOT_MASK, len(self._state.orders) - 1)]
-        index = np.minimum(np.searchsorted(self.rows, orders["row"]), len(self.rows) - 1)
-        mine = self.rows[index] == orders["row"]
-        ticks, lots = self._whole(orders["book"], orders["side"], quantity, price)
-        self._send(
-            AMEND, index, mine & (ticks >= 0), handle=handles, book=orders["book"], price=ticks, qty=lots,
-        )  # fmt: skip
+        price, quantity = (
+            np.broadcast_to(np.asarray(x, np.float64), handles.shape) for x in (price, quantity)
+        )
+        index, mine = self._behind(handles)
+        orders = self._state.orders[handles[mine] & SLOT_MASK]
+        book, side = orders["book"], orders["side"]
+        self._send(AMEND, index[mine], book, side, price[mine], quantity[mine], handle=handles[mine])
+
+    def _behind(self, handles: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """Own index of the rows that handles belong to, and whether they are own ones at all."""
+        rows = self._state.orders["row"][np.minimum(handles & SLOT_MASK, len(self._state.orders) - 1)]
+        index = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return index, self.rows[index] == rows
 
     def slots(self, count: int) -> int:
         """Reserve names for `count` orders; returns the first. Call in `setup`."""

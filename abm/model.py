@@ -261,17 +261,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def queue_messages(self) -> None:
         """4. New messages reach their venues' gateways, which accept them one by one."""
-        s = self.state
+        start = self.now * 1000
         self.state.meta["now"] += self.clock.step_ms
-        n = s.count("inbox")
-        if n == 0:
-            return
-        start = (self.now - self.clock.step_ms) * 1000
-        inbox = s.inbox[:n]
-        key = ((inbox["arrive"] - start) << 20) | np.maximum(inbox["tie"], 0)
-        s.sorted[:n] = np.argsort(key, kind="stable")
-        gateway.gateway(s.address, 0, start)
-        s.sorted[:n] = np.argsort(inbox["arrive"], kind="stable")
+        gateway.accept(self.state, start)
 
     def match(self) -> None:
         """5. Accepted messages are checked, matched and settled one by one."""
@@ -360,7 +352,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def _collect(self, me: Me) -> None:
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
-        if me.outbox:
+        if len(me.outbox):
             me.post(self._tie_streams[me.name], self.now * 1000)
         for source, target, asset, amounts in me.requests:
             self._transfer(source, target, asset, amounts)

@@ -23,6 +23,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
+from agents.gaps import any_gap, trade
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,20 +94,21 @@ class Arbitrageur(Participant):
         via, power = desks.conversion(market.books)
         books = market.books
         coins = int(np.max(books.coin)) + 1 if len(books.name) else 0
-        # a cell is a firm in a coin; its stations stand side by side in a table padded with -1
+        # a cell is a firm in a coin; its stations stand side by side
         cell = firm * coins + np.asarray(books.coin, np.int64)[book]
         order = np.lexsort((book, cell))
         row, book, firm, cell = row[order], book[order], firm[order], cell[order]
-        names, inverse, count = np.unique(cell, return_inverse=True, return_counts=True)
-        table = np.full((len(names), int(count.max()) if len(count) else 0), -1, np.int64)
-        place = np.arange(len(cell)) - np.searchsorted(cell, cell)
-        table[inverse, place] = np.arange(len(cell))
+        names, first = np.unique(cell, return_index=True)
+        spot = np.asarray(books.kind)[book] == 1
+        n = len(row)
         self.memory.update(
-            row=row, book=book, firm=firm.astype(np.int64), via=via, power=power, table=table, cell=inverse,
-            firms=np.array(len(owners)), calm=np.zeros(len(books.name)), looks=np.array(0), since=np.array(np.nan),
-            ready=np.array(False), home=np.zeros(len(row)), held=np.zeros(len(row)), limit=np.zeros(len(row)),
-            cash=np.zeros(len(me.rows)), coming=np.zeros(len(row)), sends=np.array(False), looked=np.array(-np.inf),
-            delay=np.full(len(row), self.parameters.settlement), read=np.array(-np.inf), largest=np.zeros(len(names)),
+            row=row, book=book, firm=firm.astype(np.int64), via=via, power=power,
+            first=np.append(first, n).astype(np.int64), perp_at=np.flatnonzero(~spot), spot_at=np.flatnonzero(spot),
+            firms=np.array(len(owners)), calm=np.zeros(len(books.name)), weight=np.zeros(len(books.name)),
+            looks=np.array(0), since=np.array(np.nan), ready=np.array(False), home=np.zeros(n), held=np.zeros(n),
+            limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n), sends=np.array(False),
+            looked=np.array(-np.inf), delay=np.full(n, self.parameters.settlement), read=np.array(-np.inf),
+            largest=np.zeros(len(names)),
         )  # fmt: skip
 
     def decide(self, me: Me, market: Market) -> None:
@@ -120,14 +122,13 @@ class Arbitrageur(Participant):
         if market.time - m["looked"] >= p.rebalance - 1e-9:
             m["looked"][...] = market.time
             self._rebalance(me, market)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            bid, ask = np.log(market.bid * convert), np.log(market.ask * convert)
         fresh = market.time - m["read"] >= 5.0 - 1e-9
-        if not fresh and not self._gap(market, bid, ask):
+        books = market.books
+        if not fresh and not any_gap(books.coin, market.bid, market.ask, convert, p.fees, books.taker_fee):
             return
         m["read"][...] = market.time
         self._read(me, market)
-        self._trade(me, market, convert, bid, ask)
+        self._trade(me, market, convert)
 
     def _watched(self, me: Me, market: Market) -> bool:
         """Averages visible depth; once it has seen enough, sets limits and takes stock."""
@@ -146,7 +147,8 @@ class Arbitrageur(Participant):
         wealth = np.bincount(m["firm"], np.maximum(me.equity(row), 0.0), int(m["firms"]))
         part = wealth / max(float(wealth.sum()), 1e-9)
         m["limit"][:] = np.maximum(limit[book] * part[m["firm"]], 1e-12)
-        np.maximum.at(m["largest"], m["cell"], m["limit"])
+        m["largest"][:] = np.maximum.reduceat(m["limit"], m["first"][:-1])
+        m["weight"][:] = m["calm"] * desks.fair(market) * desks.rates(market, m["via"], m["power"])
         self._read(me, market)
         m["home"][:] = m["held"]
         everyone = np.arange(len(me.rows))
@@ -157,17 +159,18 @@ class Arbitrageur(Participant):
     def _read(self, me: Me, market: Market) -> None:
         """Positions, and at spot books coins, there and on the way; no resting orders, so nothing is locked."""
         m, books = self.memory, market.books
-        perp = np.asarray(books.kind)[m["book"]] == 0
-        at, there = np.flatnonzero(perp), np.flatnonzero(~perp)
+        at, there = m["perp_at"], m["spot_at"]
         m["held"][at] = me.position(m["row"][at], m["book"][at])
-        base = np.asarray(books.base)[m["book"]]
-        m["held"][there] = me.balance(m["row"][there], base[there])
+        base = books.base[m["book"][there]]
+        m["held"][there] = me.balance(m["row"][there], base)
         if m["sends"]:
             under_way = me.transfers()
             m["sends"][...] = len(under_way) > 0
             m["coming"][:] = 0.0
-            for t in under_way:
-                m["coming"][there] += t["amount"] * ((m["row"] == t["to"]) & (base == t["asset"]))[there]
+            if len(under_way):
+                going = np.zeros((len(me.rows), len(books.asset_names)))
+                np.add.at(going, (under_way["to"], under_way["asset"]), under_way["amount"])
+                m["coming"][there] = going[m["row"][there], base]
 
     @staticmethod
     def _cash(me: Me, market: Market, rows: Ints) -> Floats:
@@ -175,74 +178,34 @@ class Arbitrageur(Participant):
         free: Floats = np.maximum(np.asarray(me.available(rows), np.float64), 0.0)
         return free
 
-    def _gap(self, market: Market, bid: Floats, ask: Floats) -> bool:
-        """Whether in any coin the dearest bid is above the cheapest ask (logs in common dollars), after own fees."""
-        coin = np.asarray(market.books.coin, np.int64)
-        fee = self.parameters.fees * np.asarray(market.books.taker_fee)
-        coins = int(coin.max()) + 1
-        best, least = np.full(coins, -np.inf), np.full(coins, np.inf)
-        np.maximum.at(best, coin, np.fmax(bid - fee, -np.inf))
-        np.minimum.at(least, coin, np.fmin(ask + fee, np.inf))
-        return bool((best > least).any())
-
-    def _trade(self, me: Me, market: Market, convert: Floats, bid_log: Floats, ask_log: Floats) -> None:
+    def _trade(self, me: Me, market: Market, convert: Floats) -> None:
         """One pair of orders for each firm and coin whose values leave a profit; or one order that evens legs."""
         p, m, books = self.parameters, self.memory, market.books
-        row, book, table = m["row"], m["book"], m["table"]
-        price_of = desks.fair(market) * convert
-        used = np.minimum(np.maximum((m["held"] - m["home"]) / m["limit"], -2.0), 2.0)
+        row, book, cells = m["row"], m["book"], len(m["largest"])
         calm = desks.or_zero(market.calm_volatility)
-        sigma = calm * desks.stress(m, market, convert, m["calm"] * price_of)
-        # value of a coin at this station: lower where the firm is long, higher where it is short
-        value = -p.bar * calm[book] * np.sqrt(m["delay"]) * used
-        fee = p.fees * np.asarray(books.taker_fee)[book] + 0.5 * p.bar * sigma[book] * np.sqrt(p.execution)
-        shut = np.asarray(market.halted)[book] | (me.waiting(row) > 0)
-        bid, ask = bid_log[book], ask_log[book]
-        spot = np.asarray(books.kind)[book] == 1
-        net = np.bincount(m["cell"], m["held"] + m["coming"] - m["home"], len(table))
-        sellable = np.isfinite(bid) & ~shut & ~(spot & (m["held"] <= 0)) & (used > -1.0)
-        sell = np.where(sellable, bid - fee - value, -np.inf)
+        sigma = calm * desks.stress(m, market, convert, m["weight"])
+        shut = market.halted[book] | (me.waiting(row) > 0)
         cash = self._cash(me, market, np.arange(len(me.rows)))[row]
-        buy = np.where(np.isfinite(ask) & ~shut & (used < 1.0) & (cash > 0), ask + fee - value, np.inf)
-        there = table >= 0
-        dear = np.argmax(np.where(there, sell[table], -np.inf), 1)
-        cheap = np.argmin(np.where(there, buy[table], np.inf), 1)
-        every = np.arange(len(table))
-        a, b = table[every, cheap], table[every, dear]  # stations to buy at, to sell at
-        profit = sell[b] - buy[a]
-        naked = np.abs(net) > p.even * m["largest"]
-        go = (profit > 0) & (a != b)
-        if not (go | naked).any():
-            return
-        seen_ask, seen_bid = np.asarray(market.depth_ask)[0], np.asarray(market.depth_bid)[0]
-        price = np.exp(np.where(np.isfinite(ask), ask, bid)) / convert[book]
-        most_buy = np.minimum((1.0 - used) * m["limit"], p.depth_part * seen_ask[book])
-        most_buy = np.minimum(most_buy, np.where(spot, 0.95 * cash / np.maximum(price, 1e-300), np.inf)).clip(
-            0.0
-        )
-        most_sell = np.minimum((1.0 + used) * m["limit"], p.depth_part * seen_bid[book])
-        most_sell = np.minimum(most_sell, np.where(spot, m["held"], np.inf)).clip(0.0)
-        # the displayed depth within 0.5 % as a slope: the gap closes by `take` when both sides are eaten so far
-        way = np.where(go, profit, 0.0).clip(0.0, 0.05) * p.take / 2
-        size = np.minimum(seen_ask[book[a]], seen_bid[book[b]]) * np.minimum(way / 0.005, 1.0)
-        touch = np.minimum(np.asarray(market.ask_size)[book[a]], np.asarray(market.bid_size)[book[b]])
-        size = np.maximum(size, touch * p.take)
-        size = np.where(go, np.minimum(size, np.minimum(most_buy[a], most_sell[b])), 0.0)
-        even = np.where(naked, net, 0.0)
-        bought = np.where(np.isfinite(buy[a]), np.minimum(size + np.maximum(-even, 0.0), most_buy[a]), 0.0)
-        sold = np.where(np.isfinite(sell[b]), np.minimum(size + np.maximum(even, 0.0), most_sell[b]), 0.0)
-        reach = way + np.where(naked, 0.002, 0.0)
-        for at, side, quantity in ((a, 1, bought), (b, -1, sold)):
-            # where only one leg is to be evened the other one is zero
-            some = quantity >= np.asarray(books.lot)[book[at]]
-            if not some.any():
-                continue
-            here = at[some]
-            best = np.asarray(market.ask if side > 0 else market.bid)[book[here]]
+        station, side = np.empty((2, 2 * cells), np.int64)
+        price, quantity = np.empty((2, 2 * cells))
+        n = trade(
+            m["first"], book, shut, m["held"], m["coming"], m["home"], m["limit"], m["largest"], m["delay"], cash,
+            np.empty(len(row)), market.bid, market.ask, market.depth_bid[0], market.depth_ask[0], market.bid_size,
+            market.ask_size, convert, books.taker_fee, books.lot, calm, sigma, books.kind == 1,
+            p.bar, p.fees, p.execution, p.take, p.depth_part, p.even, station, side, price, quantity,
+        )  # fmt: skip
+        if n:
+            here = station[:n]
             me.limit(
-                row[here], book[here], side, best * np.exp(side * reach[some]), quantity[some], tif="ioc",
-                cause="arbitrage", round="out",
-            )  # fmt: skip
+                row[here],
+                book[here],
+                side[:n],
+                price[:n],
+                quantity[:n],
+                tif="ioc",
+                cause="arbitrage",
+                round="out",
+            )
 
     # ------------------------------------------------------------------ coins and dollars between venues
 
@@ -261,8 +224,9 @@ class Arbitrageur(Participant):
                 venue_asset.setdefault(int(books.venue[b]), int(books.quote[b]))
         settle = np.array([venue_asset.get(int(v), -1) for v in np.asarray(me.venue)])
         cash = self._cash(me, market, np.arange(len(me.rows)))
-        for t in me.transfers():
-            cash[t["to"]] += t["amount"] * (settle[t["to"]] == t["asset"])
+        way = me.transfers()
+        mine = settle[way["to"]] == way["asset"]
+        np.add.at(cash, way["to"][mine], way["amount"][mine])
         for asset in np.unique(settle[settle >= 0]).tolist():
             rows = np.flatnonzero(settle == asset)
             home = m["cash"][rows]

@@ -10,7 +10,6 @@ import pytest
 import agents
 from abm.agent import Participant
 from abm.exam import ExamError, check_agent
-from abm.state import MESSAGE
 
 BUSY = {"hold": 0.02, "idle": 0.01, "add_share": 0.75, "add_after": 1.0, "call_near": 0.1, "call_far": 0.2}
 SETTINGS: dict[str, Any] = {"leveraged_long": BUSY, "leveraged_short": BUSY}
@@ -55,9 +54,8 @@ class ClockWinder(Contrarian):
 
 class Thief(Contrarian):
     def trade(self, me: Any, market: Any, awake: Any, book: int, size: Any) -> None:
-        message = np.zeros(1, MESSAGE)
-        message["row"] = np.setdiff1d(np.arange(100), me.rows)[0]
-        me.outbox.append(message)
+        me.market_order(awake, book, 1, size)
+        me.outbox["row"] = np.setdiff1d(np.arange(100), me.rows)[0]
 
 
 class Gambler(Contrarian):
