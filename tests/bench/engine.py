@@ -121,7 +121,9 @@ class Engine:
             part["handle"][reduced] = handle
             o = s.orders[np.where(handle == NONE, 0, handle & SLOT_MASK)]
             alive = (handle != NONE) & (o["live"] != 0) & (o["gen"] == handle >> SLOT_BITS)
-            idle[first:last][reduced] = ~alive | (o["qty"] <= part["qty"][reduced])
+            again = np.ones(len(handle), bool)
+            again[np.unique(part["ref"][reduced], return_index=True)[1]] = False
+            idle[first:last][reduced] = ~alive | (o["qty"] <= part["qty"][reduced]) | again
             self.batch(first, last)
         return idle
 

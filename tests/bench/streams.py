@@ -11,25 +11,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.bench.plain_book import PlainBook
+
 LIMIT, MARKET, CANCEL, REDUCE = range(4)
 REQUEST = np.dtype([("op", "u1"), ("side", "i1"), ("name", "i4"), ("price", "i8"), ("qty", "i8")])
 BLOCK = 256  # reductions come at the beginning of a block: a batch engine then knows their handles
 MIDDLE = 1_000_000
 
 
-def near_touch(count: int, prefill: int = 5_000, seed: int = 20251010) -> NDArray[Any]:
-    """`prefill` resting limits, then half limits near the touch, 40 % cancels and 10 % market orders."""
+def near_touch(count: int, resting: int = 5_000, seed: int = 20251010) -> NDArray[Any]:
+    """`resting` limits, then half limits near the touch, 40 % cancels of living orders and 10 % market orders.
+
+    Market orders are large while more than `resting` orders live and small otherwise, so that about so many stay. A
+    plain book runs along, so that it is known who lives.
+    """
     rng = np.random.default_rng(seed)
-    n = prefill + count
+    n = resting + count
     out = np.zeros(n, REQUEST)
     u = rng.random(n)
-    u[:prefill] = 0.0
+    u[:resting] = 0.0
     out["op"] = np.where(u < 0.5, LIMIT, np.where(u < 0.9, CANCEL, MARKET))
     out["side"] = np.where(rng.random(n) < 0.5, 1, -1)
-    through = np.where((rng.random(n) < 0.05) & (np.arange(n) >= prefill), 3, 0)
+    through = np.where((rng.random(n) < 0.05) & (np.arange(n) >= resting), 3, 0)
     out["price"] = MIDDLE - out["side"] * (rng.geometric(0.05, n) - through)
-    out["qty"] = np.where(out["op"] == MARKET, rng.integers(1, 40, n), rng.integers(1, 20, n))
-    _name_cancels(out, rng.random(n))
+    out["qty"] = rng.integers(1, 20, n)
+    book, live, name = PlainBook(), [], 0
+    names, lots = [0] * n, out["qty"].tolist()
+    columns = (out["op"].tolist(), out["side"].tolist(), out["price"].tolist(), rng.random(n).tolist())
+    for i, (op, side, price, draw) in enumerate(zip(*columns, strict=True)):
+        if op == CANCEL:
+            target = -1
+            while target not in book.orders:
+                k = int(draw * len(live))
+                target, live[k] = live[k], live[-1]
+                live.pop()
+            names[i] = target
+            book.cancel(target)
+            continue
+        names[i] = name
+        if op == LIMIT:
+            book.add(name, side, price, lots[i])
+            live.append(name)
+        else:
+            lots[i] = 1 + int(draw * (58 if len(book.orders) > resting else 2))
+            book.add(name, side, 1 << 40 if side > 0 else 1, lots[i], rests=False)
+        name += 1
+    out["name"], out["qty"] = names, lots
     return out
 
 
