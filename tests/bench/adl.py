@@ -24,9 +24,7 @@ def deleverage() -> float:
     lots = rng.integers(50, 150, OPPOSING)
     loser, holder = d.open("loser", cash=10**7), d.open("holder", cash=10**16)
     lost = int(lots.sum()) // 1000
-    accounts.place(
-        [loser, holder, *shorts], PERP, np.array([lost, int(lots.sum()) - lost, *-lots]), 100.0
-    )
+    accounts.place([loser, holder, *shorts], PERP, np.array([lost, int(lots.sum()) - lost, *-lots]), 100.0)
     d.set_mark(PERP, 900 * 1024)
     d.model.liquidate()
     began = time.perf_counter()
@@ -39,4 +37,6 @@ def deleverage() -> float:
 
 def measure(repeats: int = 3) -> list[Line]:
     (spent,) = interleaved([deleverage], repeats)
-    return [Line("ADL over 100,000 opposing accounts", spent * 1e3, "ms", most=5.0, beside="0.1 % of their lots")]
+    return [
+        Line("ADL over 100,000 opposing accounts", spent * 1e3, "ms", most=5.0, beside="0.1 % of their lots")
+    ]

@@ -112,7 +112,12 @@ def measure(repeats: int = 5) -> list[Line]:
 
     return [
         ratio("book: bourse, one message a call / engine in batch", "bourse", "batch", least=10.0),
-        ratio("book: engine in batch / C reference, same records and features, same tape", "batch", "C", most=1.3),
+        ratio(
+            "book: engine in batch / C reference, same records and features, same tape",
+            "batch",
+            "C",
+            most=1.3,
+        ),
         ratio("book: C reference / orderly-chaos' C core (which has no accounts)", "C", "core", most=1.0),
         ratio("book: engine, one order a call from Python / bourse", "single", "bourse", most=1.0),
     ]

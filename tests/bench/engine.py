@@ -133,7 +133,9 @@ class Engine:
         place, cancel, address = matching.place, resting.cancel, s.address
         handles = memoryview(s.refs)
         part = self.messages[first:last]
-        todo = list(zip(*(part[f].tolist() for f in ("op", "row", "side", "price", "qty", "ref")), strict=True))
+        todo = list(
+            zip(*(part[f].tolist() for f in ("op", "row", "side", "price", "qty", "ref")), strict=True)
+        )
         gone, market = messages.QUOTE, messages.MARKET
         began = time.perf_counter()
         for op, row, side, price, qty, ref in todo:
@@ -149,7 +151,9 @@ class Engine:
         """(maker's account, taker's name, price, lots) of every fill."""
         s = self.model.state
         f = s.fills[: s.count("fills")]
-        return np.stack([f["maker"] - self.rows[0], f["cause"], f["price"], f["qty"]], axis=1).astype(np.int64)
+        return np.stack([f["maker"] - self.rows[0], f["cause"], f["price"], f["qty"]], axis=1).astype(
+            np.int64
+        )
 
     def depth(self, side: int) -> list[tuple[int, int]]:
         """(price, lots) of a side's live levels, best first."""
@@ -160,5 +164,3 @@ class Engine:
             (side * (key >> 24), int(s.levels["qty"][key & 0xFFFFFF]))
             for key in s.keys[base : base + n][::-1].tolist()
         ]
-
-

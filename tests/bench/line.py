@@ -30,13 +30,17 @@ class Line:
 
     @property
     def floor(self) -> str:
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
         if self.least is not None:
             return f">= {self.least:,g}"
         return f"<= {self.most:,g}" if self.most is not None else ""
 
     def row(self) -> str:
         """The line of a Markdown table."""
-        value = "-" if self.value is None else f"{self.value:,.4g}" if self.value < 1000 else f"{self.value:,.0f}"
+        value = (
+            "-" if self.value is None else f"{self.value:,.4g}" if self.value < 1000 else f"{self.value:,.0f}"
+        )
         return f"| {self.what} | {value} | {self.unit} | {self.floor} | {self.verdict} | {self.beside} |"
 
 

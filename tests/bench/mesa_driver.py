@@ -33,4 +33,11 @@ def measure(repeats: int = 3) -> list[Line]:
     mesa, plain = interleaved([lambda: drive(False), lambda: drive(True)], repeats)
     if len(hashes) != 1:
         raise AssertionError("Mesa's step and the plain loop made different markets")
-    return [Line("driven by Mesa / plain loop over the phases, same state", mesa / plain, most=1.1, beside="two_venues")]
+    return [
+        Line(
+            "driven by Mesa / plain loop over the phases, same state",
+            mesa / plain,
+            most=1.1,
+            beside="two_venues",
+        )
+    ]

@@ -76,9 +76,7 @@ class OrderlyChaos:
         self.oc = oc
         self.trades: list[tuple[int, int, int, int]] = []
         note = self.trades.append
-        self.book = oc.LimitOrderBook(
-            on_trade=lambda t: note((t.maker_id, t.taker_id, t.price, t.quantity))
-        )
+        self.book = oc.LimitOrderBook(on_trade=lambda t: note((t.maker_id, t.taker_id, t.price, t.quantity)))
 
     def replay(self, stream: NDArray[Any]) -> float:
         """Feed the stream, a call a message; the seconds that took."""
