@@ -1,4 +1,4 @@
-"""October as `cascade october` runs it: its speed, whose time it is, and whether its calm hour is as busy as the real."""
+"""October as `cascade october` runs it: its speed, whose time it is, and whether its calm hour is a real one."""
 
 from __future__ import annotations
 
