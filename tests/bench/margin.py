@@ -45,7 +45,7 @@ def calm_model() -> CascadeModel:
 def replay(
     model: CascadeModel, books: NDArray[np.int64], marks: NDArray[np.int64], check: Any
 ) -> tuple[float, list[int], int]:
-    """(seconds of the checks alone, rows found at each, looks of the index) over marks of shape (steps, books); ends as it began."""
+    """(seconds of the checks alone, rows found at each, looks of the index) over marks of shape (steps, books)."""
     s = model.state
     opening = s.books["mark"][books].copy()
     for b in books:
