@@ -96,8 +96,10 @@ def measure(repeats: int = 5) -> list[Line]:
     except NoCompiler as error:
         absent["C"] = str(error)
     for name, module, job in (("bourse", "bourse", contest.bourse), ("core", "orderly_chaos", contest.core)):
-        if importlib.util.find_spec(module) is None or (name == "core" and "C" not in jobs):
-            absent[name] = f"{module} is not installed" if name not in jobs else ""
+        if importlib.util.find_spec(module) is None:
+            absent[name] = f"{module} is not installed"
+        elif name == "core" and "C" in absent:
+            absent[name] = absent["C"]  # its loop is in C
         else:
             jobs[name] = job
     seconds = dict(zip(jobs, interleaved(list(jobs.values()), repeats), strict=True))
