@@ -2,12 +2,13 @@
 #   make            the environment           make test      fast tests (< 5 minutes on two cores)
 #   make october    the main job              make test-all  fast and slow tests
 #   make check      style, types, layers      make bench     speed, by parts
+#   make oracles  books of others, for tests and bench
 #   make readme     the README's figures and tables, from runs/
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: venv october test test-fast test-slow test-all warm check format bench readme clean
+.PHONY: venv oracles october test test-fast test-slow test-all warm check format bench readme clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp
@@ -16,6 +17,12 @@ venv: .venv/.stamp
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+# Books that others wrote, for tests and bench; one may install where the other does not.
+oracles: venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --only-binary bourse \
+		"bourse==0.4.0; python_version < '3.12'"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt orderly-chaos==0.2.0
 
 october: venv
 	$(BIN)/cascade october

@@ -1,4 +1,4 @@
-"""A bare price-time book in plain Python: no accounts, no checks. The yardstick of the book benchmark."""
+"""A bare price-time book in plain Python: no accounts, no checks. It tells the stream who lives."""
 
 from __future__ import annotations
 
