@@ -37,13 +37,13 @@ class Variant(NamedTuple):
 
 # whose positions can be forced to close; desks trade on margin but keep far from it, and with a leverage of one
 # they would have no margin left to quote with: that is another cause than this one
-_OPENED = ("leveraged_long", "leveraged_short", "hedger")
+PUBLIC = ("leveraged_long", "leveraged_short", "hedger")
 
 VARIANTS: dict[str, Variant] = {
     "no_news": Variant("the news has size zero", (("news.*.size", "0.0"),)),
     "unlevered": Variant(
         "nobody but desks opens with a leverage above 1",
-        tuple((f"population.@{species}.opening.max_leverage", "1.0") for species in _OPENED),
+        tuple((f"population.@{species}.opening.max_leverage", "1.0") for species in PUBLIC),
     ),
     "steady_makers": Variant(
         "makers never withdraw, for volatility or losses", (("population.@market_maker.withdraws", "false"),)

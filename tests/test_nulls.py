@@ -42,8 +42,8 @@ def test_each_variant_of_october_takes_out_one_cause_and_nothing_else(october: c
     assert {path.split(".")[2:] == ["fund", "rule"] for path in changed["no_adl"]} == {True}
     assert {path.partition(".opening.")[2] for path in changed["unlevered"]} == {"max_leverage"}
     assert changed["calm"] == {"news.0.size", "network.events", "clock.duration", "record.every"}
-    opened = {name for name, entry in found["unlevered"].population.items() if entry.opening is not None}
-    assert {path.split(".")[1] for path in changed["unlevered"]} == opened  # nobody keeps leverage
+    public = {name for name, entry in october.population.items() if entry.species in nulls.PUBLIC}
+    assert {path.split(".")[1] for path in changed["unlevered"]} == public  # nobody but desks keeps leverage
 
 
 def test_a_scenario_says_which_variants_it_does_not_have() -> None:
