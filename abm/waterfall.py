@@ -294,7 +294,8 @@ def ask_adl(s, row, parent):
 
 @kernel("void(i8,i8,i8)")
 def cover_at(address, row, parent):
-    """Bring a flat account below zero back to exactly zero: the fund pays as far as its equity goes, then the venue."""
+    """Bring a flat account below zero back to exactly zero: the fund pays as far as its equity goes, then the venue,
+    first from the fees that it has earned, then from its capital, which may go below zero."""
     s = views(address)
     if largest_position(s, row) != NONE:
         return
@@ -306,7 +307,10 @@ def cover_at(address, row, parent):
     paid = deficit if deficit < equity else (equity if equity > 0 else 0)
     s.holdings[holding(s, row, v.settle)].amount += deficit
     s.holdings[ensure_holding(s, v.fund, v.settle)].amount -= paid
-    s.holdings[ensure_holding(s, v.capital, v.settle)].amount -= deficit - paid
+    earned = s.holdings[ensure_holding(s, v.fees, v.settle)].amount
+    fees = min(max(earned, 0), deficit - paid)
+    s.holdings[holding(s, v.fees, v.settle)].amount -= fees
+    s.holdings[ensure_holding(s, v.capital, v.settle)].amount -= deficit - paid - fees
     e = s.events[new_event(s, E_DEFICIT, parent, row, NONE)]
     e.cause = C_LIQUIDATION
     e.value = deficit
