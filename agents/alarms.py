@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.parts import ripe
+
 Memory = dict[str, Any]
 Entries = NDArray[np.int64]
 
@@ -59,16 +61,13 @@ def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
         look[1] = now + AHEAD
         memory["soon"] = np.flatnonzero(flat < look[1])
     soon = memory["soon"]
-    times = flat[soon]
-    ripe = times <= now
-    found = np.sort(soon[ripe])
-    found = found[np.append(True, found[1:] != found[:-1])] if len(found) else found
-    flat[found] = NEVER
-    memory["soon"] = soon[~ripe]
-    look[0] = min(look[1], float(times[~ripe].min(initial=NEVER)))
-    if len(found) == 0:
+    found, nearest = np.empty(len(soon), np.int64), np.empty(2)
+    count = ripe(flat, soon, now, found, nearest)
+    memory["soon"] = soon[: int(nearest[1])]
+    look[0] = min(look[1], float(nearest[0]))
+    if count == 0:
         return []
-    entries = when.shape[1]
+    found, entries = found[:count], when.shape[1]
     ends = np.searchsorted(found, entries * np.arange(when.shape[0] + 1)).tolist()
     pages = enumerate(zip(ends, ends[1:], strict=False))
     return [(kind, found[first:last] - kind * entries) for kind, (first, last) in pages if first < last]

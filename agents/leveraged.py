@@ -27,7 +27,8 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents.alarms import Entries, appoint, due, forget, open_diary, open_levels, reached, unwatch, watch
-from agents.crowd import bearable, in_coins, register
+from agents.crowd import register
+from agents.parts import FLAT, SENDS, building, closing, follow
 
 ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
 
@@ -179,6 +180,7 @@ class Leveraged(Participant):
         )  # fmt: skip
         open_diary(self.memory, 4, n)
         open_levels(self.memory, 3, group.astype(np.int64), len(kinds))
+        self.memory["value"] = np.full((3, len(kinds)), np.nan)
 
     # ------------------------------------------------------------------ the rule
 
@@ -187,15 +189,16 @@ class Leveraged(Participant):
         memory = self.memory
         if len(memory["row"]) == 0:
             return
-        books = memory["group_book"]
-        price = market.last[books]
-        price = np.where(np.isfinite(price), price, market.mark[books])
-        self._follow_trend(price, me.dt)
+        weight = me.dt / (me.dt + self.parameters.trend)
+        known, hit = follow(
+            memory["group_book"], memory["group_side"], market.last, market.mark, weight, memory["slow"],
+            memory["nearest"], memory["value"],
+        )  # fmt: skip
         if not memory["begun"][0]:
-            if not np.isfinite(price).all():
+            if not known:
                 return
             self._begin(me, market)
-        for kind, entries in reached(memory, FALLING * (memory["group_side"] * price)):
+        for kind, entries in reached(memory, memory["value"]) if hit else ():
             if kind == CALL:
                 lag = self._lag(me, "add", entries, self.parameters.add_after, self.parameters.add_spread)
                 appoint(memory, ADD, entries, me.time + lag)
@@ -266,32 +269,28 @@ class Leveraged(Participant):
     def _close(self, me: Me, market: Market, entries: Entries) -> None:
         """Send what is left to close, no more at once than the book bears; come back until it is done."""
         memory, p = self.memory, self.parameters
-        position = me.position(memory["row"][entries], memory["book"][entries])
-        self._is_flat(me, entries[position == 0])
-        entries = entries[position != 0]
-        if len(entries) == 0:
+        row, book, why = memory["row"][entries], memory["book"][entries], memory["why"][entries]
+        cause = CAUSE[why]
+        position, waiting = me.position(row, book), me.waiting(row)
+        state, quantity = np.empty(len(entries), np.int64), np.empty(len(entries))
+        closing(
+            position, waiting, cause > 0, memory["usual"][entries], book, market.mid, market.last,
+            market.depth_bid[1], market.depth_ask[1], p.careless, p.parts, PATIENT * p.parts, p.haste, p.patience,
+            state, quantity,
+        )  # fmt: skip
+        if (state == FLAT).any():
+            self._is_flat(me, entries[state == FLAT])
+        if (state == FLAT).all():
             return
-        appoint(memory, CLOSE, entries, me.time + p.retry)
-        free = me.waiting(memory["row"][entries]) == 0
-        ready, position = entries[free], position[position != 0][free]
-        if len(ready) == 0:
-            return
-        why = memory["why"][ready]
-        why[why == LOST] = ROUTINE
-        memory["why"][ready] = why
-        row, book, causes = memory["row"][ready], memory["book"][ready], CAUSE[why]
-        hasty = causes > 0
-        least = np.maximum(
-            in_coins(market, book, p.careless),
-            memory["usual"][ready] / np.where(hasty, p.parts, PATIENT * p.parts),
-        )
-        share = np.where(hasty, p.haste, p.patience)
-        quantity = bearable(market, book, -position, np.abs(position), share, least)
-        for number, cause in enumerate(CAUSES):
-            now = causes == number
-            if now.any():
-                way = -np.sign(position[now]).astype(np.int64)
-                me.market_order(row[now], book[now], way, quantity[now], reduce_only=True, cause=cause)
+        appoint(memory, CLOSE, entries[state != FLAT], me.time + p.retry)
+        sends = state == SENDS
+        memory["why"][entries[sends & (why == LOST)]] = ROUTINE
+        way = np.where(position > 0, -1, 1)
+        for number in np.unique(cause[sends]).tolist():
+            now = np.flatnonzero(sends & (cause == number))
+            me.market_order(
+                row[now], book[now], way[now], quantity[now], reduce_only=True, cause=CAUSES[number]
+            )
 
     def _is_flat(self, me: Me, entries: Entries) -> None:
         """The position is gone: routine closers open again soon, the others perhaps and later."""
@@ -341,21 +340,26 @@ class Leveraged(Participant):
         """Buy (or sell) towards the wanted size, as the book bears; then plan for what has become of it."""
         memory, p = self.memory, self.parameters
         row, book, side = memory["row"][entries], memory["book"][entries], memory["side"][entries]
-        goal, has = memory["goal"][entries], me.position(row, book) * side
-        stuck = (has <= memory["got"][entries]) & (memory["tries"][entries] > 0) & (me.waiting(row) == 0)
-        memory["tries"][entries] += np.where(stuck, 100, 1)
+        goal, has, waiting = memory["goal"][entries], me.position(row, book) * side, me.waiting(row)
+        tries = memory["tries"][entries]
+        stuck = (has <= memory["got"][entries]) & (tries > 0) & (waiting == 0)
+        memory["tries"][entries] = tries = tries + np.where(stuck, 100, 1)
         memory["got"][entries] = has
-        done = (has >= 0.95 * goal) | (memory["tries"][entries] > TRIES)
-        # the venue let it have less than it wanted: next time with less leverage
-        memory["leverage"][entries[done & (has < 0.5 * goal)]] *= 0.7
-        self._plan(me, market, entries[done & (has > 0)])
-        self._come_back(me, entries[done & (has <= 0)], p.idle)
+        done = (has >= 0.95 * goal) | (tries > TRIES)
+        if done.any():
+            # the venue let it have less than it wanted: next time with less leverage
+            memory["leverage"][entries[done & (has < 0.5 * goal)]] *= 0.7
+            self._plan(me, market, entries[done & (has > 0)])
+            self._come_back(me, entries[done & (has <= 0)], p.idle)
         appoint(memory, BUILD, entries[~done], me.time + p.retry)
-        sends = ~done & (me.waiting(row) == 0)
-        row, book, side, goal, has = (x[sends] for x in (row, book, side, goal, has))
-        least = np.maximum(in_coins(market, book, p.careless), goal / (PATIENT * p.parts))
-        quantity = bearable(market, book, side, goal - has, p.patience, least)
-        me.market_order(row, book, side, quantity, cause="decision")
+        row, book, side, goal, has, waiting = (x[~done] for x in (row, book, side, goal, has, waiting))
+        if len(row):
+            quantity = np.empty(len(row))
+            building(
+                side.astype(np.float64), goal, has, waiting, book, market.mid, market.last, market.depth_bid[1],
+                market.depth_ask[1], p.careless, PATIENT * p.parts, p.patience, quantity,
+            )  # fmt: skip
+            me.market_order(row, book, side, quantity, cause="decision")
 
     def _add(self, me: Me, market: Market, entries: Entries) -> None:
         """Answer the margin call: send money from the purse. It helps if it arrives in time."""
@@ -407,14 +411,6 @@ class Leveraged(Participant):
         lag = np.where(me.uniform("speed", row) < p.fast_share, fast, slow)
         heard_at = np.nan_to_num(me.heard_at(row), nan=me.time)
         self._want_out(me, held, NEWS, np.maximum(heard_at + lag, me.time))
-
-    def _follow_trend(self, price: NDArray[np.float64], dt: float) -> None:
-        slow = self.memory["slow"]
-        weight = dt / (dt + self.parameters.trend)
-        slow += weight * (np.where(np.isfinite(price), price, slow) - slow)
-        fresh = np.isnan(slow)
-        if fresh.any():
-            slow[fresh] = price[fresh]
 
     def _trend(self, market: Market) -> NDArray[np.float64]:
         """Mark over its own slow average less one, by group."""
