@@ -224,7 +224,8 @@ class Me:
         self.venue = np.array(table["venue"])
         self.isolated = np.array(table["only"]) != NONE
         self.key = np.array(table["key"])
-        self._own_key, self._order = np.unique(self.owner, return_inverse=True)
+        self._mine = np.zeros(state.count("rows"), np.bool_)
+        self._mine[self.rows] = True
         self._settle = np.array(state.venues["settle"])
         self._scale = books.scale
         self._latency_us = int(latency_ms * 1000)
@@ -579,8 +580,8 @@ class Me:
         )  # fmt: skip
         if self._network is None or not self._network.in_transit.any():
             return np.zeros(0, kind)
-        way = self._network.under_way(self._own_key)
-        way = way[np.isin(way["row_from"], self.rows)]
+        way = self._network.under_way()
+        way = way[self._mine[way["row_from"]]]
         out = np.zeros(len(way), kind)
         out["id"] = way["id"]
         out["from"] = np.searchsorted(self.rows, way["row_from"])
