@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from abm.random import key_of, uniform
+from abm.jit import CONSTANT, inlined, kernel
+from abm.random import FOREVER, draw, key_of, uniform, unit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+WHOLE = CONSTANT.replace("f8", "i8")  # the same of integers
+BITS = CONSTANT.replace("f8", "b1")  # and of yes and no
+ALWAYS = np.uint64(FOREVER & 0xFFFFFFFFFFFFFFFF)
 YEAR = 365.0 * 86400.0  # s
 
 
@@ -37,6 +41,17 @@ def chosen(me: Any, books: Any, each: int, purpose: str) -> tuple[Ints, Ints]:
     first = np.searchsorted(book[order], book[order])
     keep = np.sort(order[np.arange(len(order)) - first < each])
     return row[keep], book[keep]
+
+
+def purpose(name: str) -> np.uint64:
+    """The key of a purpose as kernels take it."""
+    return np.uint64(key_of(name) & 0xFFFFFFFFFFFFFFFF)
+
+
+@inlined
+def station(purpose, drawn, book):  # type: ignore[no-untyped-def]
+    """In kernels: a uniform draw of a station for a purpose (uint64 key) from the bits of its row's draw."""
+    return unit(draw(purpose, drawn ^ (book * 0x9E3779B97F4A7), ALWAYS))
 
 
 def spread(drawn: Floats, book: Ints, purpose: str) -> Floats:
@@ -79,12 +94,20 @@ def or_zero(values: Any) -> Floats:
     return result
 
 
+@kernel(f"void({CONSTANT},i8[::1],i8[::1],f8[::1])")
+def _rates(mid, via, power, out):  # type: ignore[no-untyped-def]
+    """mid[via] ** power where there is such a price, else 1."""
+    for b in range(len(out)):
+        rate = mid[via[b]]
+        out[b] = 1.0
+        if power[b] != 0 and rate > 0:
+            out[b] = rate if power[b] > 0 else 1.0 / rate
+
+
 def rates(market: Any, via: Ints, power: Ints) -> Floats:
     """float64[books]: what a price of the book is multiplied with to be in common dollars."""
-    result = np.ones(len(via))
-    foreign = np.flatnonzero(power)
-    mid = np.asarray(market.mid)[via[foreign]]
-    result[foreign] = np.power(np.where(mid > 0, mid, 1.0), power[foreign])
+    result = np.empty(len(via))
+    _rates(market.mid, via, power, result)
     return result
 
 
@@ -134,6 +157,28 @@ def calm(market: Any) -> Floats:
     return result
 
 
+@kernel(f"void({CONSTANT},f8[::1],{WHOLE},f8[::1],f8[::1],f8,f8[::1],f8[::1])")
+def _swing(mid, convert, coin, weight, calm, since, log, known):  # type: ignore[no-untyped-def]
+    """Move the volatility of every book's coin on by the weighted mean move since the last look."""
+    coins = 0
+    for b in range(len(coin)):
+        coins = max(coins, coin[b] + 1)
+    total, moved = np.zeros(coins), np.zeros(coins)
+    for b in range(len(coin)):
+        now = np.log(mid[b] * convert[b]) if mid[b] * convert[b] > 0 else np.nan
+        if np.isfinite(now - log[b]):
+            total[coin[b]] += max(weight[b], 1e-12)
+            moved[coin[b]] += max(weight[b], 1e-12) * (now - log[b])
+        log[b] = now
+    if not np.isfinite(since):
+        return
+    part = 1.0 - 2.0 ** (-since / HALF_LIFE)
+    for b in range(len(coin)):
+        move = moved[coin[b]] / max(total[coin[b]], 1e-12)
+        old = known[b] ** 2
+        known[b] = np.sqrt(old + part * (move**2 / since / calm[b] ** 2 - old))
+
+
 def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats) -> Floats:
     """float64[books], at least 1: volatility of the coin's mean mid over its calm value.
 
@@ -147,16 +192,9 @@ def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats)
     if market.time - memory["stress_time"] < SAMPLE - 1e-9:
         known: Floats = np.maximum(memory["stress"], 1.0)
         return known
-    with np.errstate(invalid="ignore", divide="ignore"):
-        log = np.log(np.asarray(market.mid) * convert)
-    change = log - memory["stress_log"]
-    seen = np.where(np.isfinite(change), np.maximum(weight, 1e-12), 0.0)
-    moved = by_coin(market.books, seen * or_zero(change)) / np.maximum(by_coin(market.books, seen), 1e-12)
-    since = market.time - memory["stress_time"]
-    if np.isfinite(since):
-        new, old = moved**2 / since / calm(market) ** 2, memory["stress"] ** 2
-        memory["stress"] = np.sqrt(old + (1.0 - 2.0 ** (-since / HALF_LIFE)) * (new - old))
-    memory["stress_log"] = log
+    since = market.time - float(memory["stress_time"])
+    coin = np.ascontiguousarray(market.books.coin, np.int64)
+    _swing(market.mid, convert, coin, weight, calm(market), since, memory["stress_log"], memory["stress"])
     memory["stress_time"] = np.array(market.time)
     known = np.maximum(memory["stress"], 1.0)
     return known

@@ -25,7 +25,8 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
-from agents.quoting import requote
+from agents.learning import learn, withdraw
+from agents.quoting import look, requote, used
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -131,6 +132,13 @@ class MarketMaker(Participant):
         patience: float = parameter(
             0.3, "Change of a level's price that is let be", unit="share of its offset", ge=0, le=1
         )
+        slack: float = parameter(
+            0.0, "The same at least, for the levels nearest to the price",
+            unit="standard deviations of one pace", ge=0, le=10,
+        )  # fmt: skip
+        rough: float = parameter(
+            0.33, "Change of a level's size that is let be", unit="share of the larger", ge=0, lt=1
+        )
         withdraws: bool = parameter(True, "False: never withdraws, for volatility or losses (null run)")
         withdrawal: float = parameter(
             0.55, "Exponent a: depth = calm depth x (sigma / sigma0)^-a", unit="1", source=f"{TAPE}: 0.52-0.6",
@@ -168,8 +176,14 @@ class MarketMaker(Participant):
         firms, firm = np.unique(np.asarray(me.owner)[row], return_inverse=True)
         via, power = desks.conversion(market.books)
         n, books, k = len(row), len(market.books.name), p.levels
+        b = market.books
+        coin = np.array(b.coin, np.int64)
         self.memory.update(
-            row=row, book=book, firm=firm.astype(np.int64), via=via, power=power,
+            row=row, book=book, firm=firm.astype(np.int64), via=via, power=power, rows=np.arange(len(me.rows)),
+            desk=firm * (int(coin.max()) + 1) + coin[book], places=np.bincount(row, minlength=1)[row].astype(np.float64),
+            coin=coin, venue=np.array(b.venue, np.int64), spot=np.asarray(b.kind) == 1, beta=np.array(b.beta, np.float64),
+            tick=np.array(b.tick, np.float64), lot=np.array(b.lot, np.float64), band=np.array(b.band, np.float64),
+            reach=np.zeros(n),
             first=np.array(me.slots(2 * n * k)), ready=np.array(False),
             sent=np.zeros((n, 2, k)), asked=np.zeros((n, 2, k)), full=np.ones((n, 2, k)),
             seen=np.full(n, -np.inf), quoted=np.zeros(n),
@@ -216,6 +230,7 @@ class MarketMaker(Participant):
         offset = near * ratio ** (np.arange(p.levels)[None, :] + jitter)
         inner = np.where(np.arange(p.levels) == 0, 0.0, offset / np.sqrt(ratio))
         m["offset"][:] = offset
+        m["reach"][:] = 0.5 * (offset[:, 0] + offset[:, min(2, p.levels - 1)])
         m["takes"][:] = p.refill * np.minimum(np.sqrt(offset / p.refill_near), 1.0)
         m["shape"][:] = (offset * np.sqrt(ratio)) ** p.profile - inner**p.profile
         m["shape"][:] /= m["unit"][book, None] ** p.profile
@@ -242,7 +257,8 @@ class MarketMaker(Participant):
             self._open(me, market)
         convert = desks.rates(market, m["via"], m["power"])
         self._learn(me, market, convert)
-        m["extreme"][market.step % len(m["extreme"])] = market.low, market.high
+        extreme = m["extreme"][market.step % len(m["extreme"])]
+        extreme[0], extreme[1] = market.low, market.high
         if market.time - m["looked"] >= self.parameters.look - 1e-9:
             m["looked"][...] = market.time
             m["held"][:] = self._inventory(me, market)
@@ -250,135 +266,65 @@ class MarketMaker(Participant):
                 self._limits(me, market, convert)
         if (m["state"] == DUMPING).any():
             self._dump(me, market)
-        due = self._due(me, market)
-        if len(due):
-            self._quote(me, market, convert, due)
+        self._quote(me, market, convert)
 
     def _learn(self, me: Me, market: Market, convert: Floats) -> None:
         """Fair log price of every book: net flow over depth, the coin's other books, public information."""
         p, m = self.parameters, self.memory
-        fair, books, dt = m["fair"], market.books, market.dt
-        flow = (2.0 * np.asarray(market.taker_buy) - np.asarray(market.volume)) * convert
-        self._withdraw(market, convert)
-        depth = m["target"] * m["left"]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            last, mid = np.log(market.last) - fair, np.log(market.mid) - fair
-        reached = np.where(np.isfinite(last), np.abs(last), 0.0)  # flow that others absorbed teaches less
-        step = p.permanent * np.sign(flow) * np.minimum(m["unit"] * np.abs(flow) / depth, reached)
-        weight = m["target"]
-        total = desks.by_coin(books, weight)
-        fair += p.blend * desks.by_coin(books, weight * step) / total + (1.0 - p.blend) * step
-        fair += (1.0 - np.exp(-dt / p.anchor)) * np.where(np.isfinite(mid), mid, 0.0)
-        common = fair + np.log(convert)
-        fair += (
-            (1.0 - np.exp(-dt / p.pull)) * p.blend * (desks.by_coin(books, weight * common) / total - common)
-        )
-        fair += p.information * np.sqrt(dt) * self._tide(me, market)
-
-    def _tide(self, me: Me, market: Market) -> Floats:
-        """Public information of a step: a common shock by beta and one of the coin's own; shape (books,)."""
-        books, calm = market.books, self.memory["calm"]
-        drawn = me.normal("information", np.zeros(1, np.int64))[0]
-        seed = np.full(len(calm), me.uniform("information", np.zeros(1, np.int64))[0])
-        own = desks.normal(seed, np.asarray(books.coin, np.int64), "information")
-        largest = int(np.argmax(self.memory["target"]))
-        common = np.minimum(desks.or_zero(books.beta) * calm[largest], calm)
-        shock: Floats = common * drawn + np.sqrt(np.maximum(calm**2 - common**2, 0.0)) * own
-        return shock
-
-    def _withdraw(self, market: Market, convert: Floats) -> None:
-        """What is left of calm depth at today's volatility of the coin, by book."""
-        p, m = self.parameters, self.memory
         stress = desks.stress(m, market, convert, m["target"])
         if p.withdraws:
-            left = np.maximum(stress**-p.withdrawal, p.floor)
-            m["left"][:] = np.where(
-                np.asarray(market.withdrawals_open)[market.books.venue], left, left * p.stuck
-            )
-
-    def _due(self, me: Me, market: Market) -> Ints:
-        """Stations to be looked at: by turns, and at once where the fair price has left the quotes."""
-        p, m = self.parameters, self.memory
-        turn = max(int(round(p.pace / market.dt)), 1)
-        bound = 0.5 * (m["offset"][:, 0] + m["offset"][:, min(2, p.levels - 1)])
-        moved = np.abs(m["fair"][m["book"]] - m["quoted"]) > bound
-        due = moved | ((np.arange(len(moved)) + market.step) % turn == 0)
-        due &= (m["state"][m["firm"]] == QUOTING) & (me.waiting(m["row"]) == 0)
-        return np.flatnonzero(due)
-
-    def _quote(self, me: Me, market: Market, convert: Floats, due: Ints) -> None:
-        """Reservation price, offsets and sizes of the stations that are due; sends what differs from what stands."""
-        p, m = self.parameters, self.memory
-        row, book, k = m["row"][due], m["book"][due], p.levels
-        perp = np.asarray(market.books.kind)[book] == 0
-        m["held"][due[perp]] = me.position(row[perp], book[perp])
-        fair, price = m["fair"][book], np.exp(m["fair"][book])
-        bound = p.inventory * m["depth"] / (np.exp(m["fair"]) * convert)[m["book"]]
-        of_book, of_coin = (used[due] for used in self._used(m["held"] - m["home"], bound, market))
-        calm = m["calm"][book]
-        stress = np.maximum(m["stress"][book], 1.0) if p.withdraws else np.ones(len(book))
-        carried = p.own_book * of_book + (1.0 - p.own_book) * of_coin
-        shift = (
-            -p.skew
-            * np.minimum(np.maximum(carried, -1.0), 1.0)
-            * calm
-            * np.sqrt(p.unwinding)
-            * np.minimum(stress, p.skew_stress)
-        )
-        offset = m["offset"][due] + (p.width * calm * np.minimum(stress, p.widest) * np.sqrt(p.pace))[:, None]
-        # sizes: calm size x withdrawal, less on the side that adds to the inventory
-        size = m["depth"][due] * m["left"][book] / (price * convert[book])
-        late = np.asarray(market.gateway_delay)[market.books.venue[book]] > p.stale
-        size = np.where(late | np.asarray(market.halted)[book], 0.0, size)
-        # full size up to half of the limit: until then inventory is moved by price, not by size
-        room, edge = np.empty((2, len(due), 2))
-        room[:, 0] = 2.0 - 2.0 * np.maximum(of_book, of_coin)
-        room[:, 1] = 2.0 + 2.0 * np.minimum(of_book, of_coin)
-        room = np.minimum(np.maximum(room, 0.0), 1.0)
-        ask, bid = np.asarray(market.ask)[book], np.asarray(market.bid)[book]
-        tick, lot = np.asarray(market.books.tick)[book], np.asarray(market.books.lot)[book]
-        # a quote is meant to rest: never through the other side of the book as it was seen, nor through the band
-        mark, band = market.mark[book], 0.99 * np.asarray(market.books.band)[book]
-        edge[:, 0] = np.fmin(np.where(ask > 0, ask - tick, np.inf), mark * (1.0 + band))
-        edge[:, 1] = np.fmax(np.where(bid > 0, bid + tick, 0.0), mark * (1.0 - band))
-        level = np.empty((len(due), 2, k))
-        reserve = (fair + shift)[:, None]
-        np.subtract(reserve, offset, out=level[:, 0])
-        np.add(reserve, offset, out=level[:, 1])
-        np.exp(level, out=level)
-        slot = int(m["first"]) + (due[:, None] * 2 * k + np.arange(2 * k)).reshape(-1, 2, k)
-        live, lots = me.named(slot)
-        back = 1.0 - np.exp(-np.minimum(market.time - m["seen"][due], 1e9)[:, None] / m["takes"][due])
-        traded = np.empty((len(m["fair"]), 2))
-        traded[:, 0], traded[:, 1] = np.fmin.reduce(m["extreme"][:, 0]), np.fmax.reduce(m["extreme"][:, 1])
-        want, send = np.empty(level.shape), np.empty(level.shape, np.bool_)
-        requote(
-            due, price, tick, lot, p.patience, edge, traded[book], size[:, None] * room,
-            self._affordable(me, market, due, live, lots), back, m["shape"], offset, level, live, lots,
-            m["sent"], m["asked"], m["full"], want, send,
+            withdraw(stress, p.withdrawal, p.floor, p.stuck, market.withdrawals_open, m["venue"], m["left"])
+        luck = me.uniform("information", m["rows"][:1])
+        learn(
+            market.dt, luck[0], market.last, market.mid, market.volume, market.taker_buy, convert, m["coin"],
+            m["beta"], m["calm"], m["target"], m["left"], m["unit"], p.permanent, p.blend, p.anchor, p.pull,
+            p.information, luck.view(np.int64)[0], m["fair"],
         )  # fmt: skip
-        i, s, j = np.nonzero(send)
-        if len(i):
-            me.quote(row[i], book[i], slot[send], 1 - 2 * s, level[send], want[send], cause="quote")
-        m["seen"][due], m["quoted"][due] = market.time, fair
 
-    def _affordable(self, me: Me, market: Market, due: Ints, live: Floats, lots: Ints) -> Floats:
-        """float64[n, 2]: at a spot book a firm quotes what it owns, cash on the bid side, coins on the ask side."""
-        m, books = self.memory, market.books
-        most = np.full((len(due), 2), np.inf)
-        here = np.flatnonzero(np.asarray(books.kind)[m["book"][due]] == 1)
-        if len(here) == 0:
-            return most
-        row, book = m["row"][due[here]], m["book"][due[here]]
-        stands = lots[here] * np.asarray(books.lot)[book][:, None, None]
-        places = np.bincount(m["row"], minlength=len(me.rows))[row]
-        coins = me.balance(row, books.base[book]) + stands[:, 1].sum(1)
-        m["held"][due[here]] = coins
-        cash = me.balance(row, books.quote[book]) / places + np.where(
-            lots[here, 0] > 0, stands[:, 0] * live[here, 0], 0.0
-        ).sum(1)
-        most[here, 0], most[here, 1] = 0.85 * cash / np.exp(m["fair"][book]), 0.85 * coins
-        return most
+    def _quote(self, me: Me, market: Market, convert: Floats) -> None:
+        """Look at the stations that are due; send what differs from what stands."""
+        p, m = self.parameters, self.memory
+        stations, wide = len(m["row"]), 2 * p.levels
+        due, slot = np.empty(stations, np.int64), np.empty((stations, wide), np.int64)
+        n = look(
+            market.step, max(int(round(p.pace / market.dt)), 1), int(m["first"]), wide, m["fair"], m["quoted"],
+            m["reach"], m["row"], m["book"], (m["state"] == QUOTING)[m["firm"]], me.waiting(m["rows"]), due, slot,
+        )  # fmt: skip
+        if n == 0:
+            return
+        due, slot = due[:n], slot[:n]
+        live, lots = me.named(slot)
+        row, book = m["row"][due], m["book"][due]
+        coins, cash = self._owned(me, market, row, book)
+        of_book, of_coin = np.empty((2, stations))
+        used(
+            due, me.position(row, book), coins, lots, m["spot"], m["lot"], m["fair"], convert, m["book"], m["desk"],
+            m["depth"], m["home"], p.inventory, m["held"], of_book, of_coin,
+        )  # fmt: skip
+        stress = np.maximum(m["stress"], 1.0) if p.withdraws else np.ones(len(convert))
+        closed = (market.gateway_delay > p.stale)[m["venue"]] | market.halted
+        to = [np.empty(slot.size, kind) for kind in (np.int64,) * 4 + (np.float64,) * 2]
+        look_time = np.sqrt(p.pace)
+        sends = requote(
+            market.time, due, slot, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["tick"],
+            m["lot"], m["band"], m["spot"], closed, market.bid, market.ask, market.mark, m["extreme"], m["row"],
+            m["book"], m["depth"], m["held"], m["places"], of_book, of_coin, m["shape"], m["offset"], m["takes"],
+            p.own_book, p.skew * np.sqrt(p.unwinding), p.skew_stress, p.width * look_time, p.widest, p.patience,
+            p.slack * look_time, p.rough, m["seen"], m["quoted"], m["sent"], m["asked"], m["full"], *to,
+        )  # fmt: skip
+        if sends:
+            to_row, to_book, to_slot, side, price, size = (column[:sends] for column in to)
+            me.quote(to_row, to_book, to_slot, side, price, size, cause="quote")
+
+    def _owned(self, me: Me, market: Market, row: Ints, book: Ints) -> tuple[Floats, Floats]:
+        """Free coins and cash at spot books, 0 at perpetuals."""
+        coins, cash = np.zeros((2, len(row)))
+        here = np.flatnonzero(self.memory["spot"][book])
+        if len(here):
+            row, book = row[here], book[here]
+            coins[here] = me.balance(row, market.books.base[book])
+            cash[here] = me.balance(row, market.books.quote[book])
+        return coins, cash
 
     # ------------------------------------------------------------------ the balance sheet
 
@@ -397,15 +343,6 @@ class MarketMaker(Participant):
             held[here] = me.balance(row[here], books.base[book[here]])
             held[here] += lots * np.asarray(books.lot)[book[here]]
         return held
-
-    def _used(self, inventory: Floats, bound: Floats, market: Market) -> tuple[Floats, Floats]:
-        """Inventory of each station over its limit: of the book, and of the firm in the coin."""
-        m = self.memory
-        bound = np.maximum(bound, 1e-300)
-        coin = np.asarray(market.books.coin, np.int64)[m["book"]]
-        name = m["firm"] * (int(coin.max()) + 1) + coin
-        net = (np.bincount(name, inventory) / np.maximum(np.bincount(name, bound), 1e-300))[name]
-        return inventory / bound, net
 
     def _wealth(self, me: Me, market: Market, convert: Floats) -> Floats:
         """float64[firms]: accounts and coins, less what the opening inventory made (it is hedged elsewhere)."""

@@ -14,8 +14,6 @@ both the coin and the money.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +21,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
+from agents.flow import RESTS, TAKES, arrivals, orders
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,10 +82,11 @@ class Noise(Participant):
         books = len(market.books.name)
         via, power = desks.conversion(market.books)
         self.memory.update(
-            row=row, book=book, served=np.maximum(np.bincount(book, minlength=books), 1)[book],
-            mood=np.zeros(len(row)), calm=np.zeros(books), looks=np.array(0), home=np.zeros(len(row)),
-            ready=np.array(False), held=np.zeros(len(row)),
-            rate=np.zeros(len(row)), via=via, power=power, price=np.ones(books),
+            row=row, book=book, served=np.maximum(np.bincount(book, minlength=books), 1)[book].astype(np.float64),
+            mood=np.zeros(len(row)), woke=np.zeros(len(row)), calm=np.zeros(books), looks=np.array(0),
+            home=np.zeros(len(row)), ready=np.array(False), awake=np.zeros(len(row), np.int64),
+            mean=np.zeros(len(row)), rate=np.zeros(len(row)), via=via, power=power, weight=np.zeros(books),
+            spot=np.asarray(market.books.kind) == 1, lot=np.array(market.books.lot, np.float64),
         )  # fmt: skip
 
     def _watch(self, me: Me, market: Market) -> bool:
@@ -102,7 +102,8 @@ class Noise(Participant):
         value = m["calm"] * price
         relative = (value / max(float(value.max()), 1e-300)) ** p.scale
         m["rate"][:] = (np.maximum(p.rate * relative, p.least) / 60.0)[m["book"]]
-        m["price"][:] = price
+        m["weight"][:] = value
+        m["woke"][:] = market.time
         m["ready"][...] = True
         return True
 
@@ -110,10 +111,13 @@ class Noise(Participant):
         """Inventory of stations: position, at spot books free coins."""
         m, books = self.memory, market.books
         row, book = m["row"][which], m["book"][which]
-        spot = np.asarray(books.kind)[book] == 1
+        spot = m["spot"][book]
+        perp, here = np.flatnonzero(~spot), np.flatnonzero(spot)
         held = np.zeros(len(which))
-        held[~spot] = me.position(row[~spot], book[~spot])
-        held[spot] = me.balance(row[spot], np.asarray(books.base)[book[spot]])
+        if len(perp):
+            held[perp] = me.position(row[perp], book[perp])
+        if len(here):
+            held[here] = me.balance(row[here], books.base[book[here]])
         return held
 
     def decide(self, me: Me, market: Market) -> None:
@@ -121,56 +125,35 @@ class Noise(Participant):
         p, m = self.parameters, self.memory
         if len(m["row"]) == 0 or not (m["ready"] or self._watch(me, market)):
             return
-        row, book = m["row"], m["book"]
         # activity: Poisson, faster in volatile times; the trades of one step go as one order
         convert = desks.rates(market, m["via"], m["power"])
-        stress = desks.stress(m, market, convert, m["calm"] * m["price"]).clip(1.0, p.stress)
-        drawn = me.uniform("arrival", row)
-        expected = m["rate"] * market.dt * (stress**p.activity)[book] / m["served"]
-        arrival = desks.spread(drawn, book, "arrival")
-        keep = np.exp(-market.dt / p.persistence)
-        m["mood"] *= keep
-        m["mood"] += np.sqrt(1.0 - keep**2) * desks.normal(drawn, book, "mood")
-        awake = np.flatnonzero((arrival < 1.0 - np.exp(-expected)) & ~np.asarray(market.halted)[book])
-        if len(awake) == 0:
+        stress = desks.stress(m, market, convert, m["weight"]).clip(1.0, p.stress)
+        drawn = me.uniform("arrival", m["row"]).view(np.int64)
+        count = arrivals(
+            market.time, market.dt, p.activity, drawn, m["book"], m["rate"], stress, market.halted, m["served"],
+            p.persistence, m["mood"], m["woke"], m["awake"], m["mean"],
+        )  # fmt: skip
+        if count == 0:
             return
-        row, book, drawn, mean = row[awake], book[awake], drawn[awake], expected[awake]
-        trades = 1.0 + np.maximum(mean - 0.5, 0.0)  # mean number of trades given that there is one, nearly
-        held = self._held(me, market, awake)
-        bound = p.inventory * np.maximum(m["calm"][book], 1e-300)
-        lean = 2.0 * p.imbalance * np.tanh(m["mood"][awake]) - (held - m["home"][awake]) / bound
-        side = np.where(desks.spread(drawn, book, "side") < 0.5 + 0.5 * lean, 1, -1)
-        # size: a share of the depth that is seen on the side to be hit
-        seen = np.where(
-            side > 0, np.asarray(market.depth_ask)[:2, book], np.asarray(market.depth_bid)[:2, book]
-        )
-        average = p.turnover * seen[1] / (60.0 * m["rate"][awake])
-        size = (
-            average * trades * np.exp(p.dispersion * desks.normal(drawn, book, "size") - p.dispersion**2 / 2)
-        )
-        size = np.minimum(size, p.largest * seen[0])
-        self._within_means(me, market, row, book, side, size, held)
-        bid, ask = np.asarray(market.bid)[book], np.asarray(market.ask)[book]
-        good = (size >= np.asarray(market.books.lot)[book]) & (bid > 0) & (ask > 0)
-        rests = desks.spread(drawn, book, "patience") < p.patient
-        now, later = good & ~rests, good & rests
-        if now.any():
+        awake, n = m["awake"][:count], int(count)
+        row, book = m["row"][awake], m["book"][awake]
+        kind, side, size, price = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n)
+        orders(
+            awake, m["mean"][:n], drawn, m["book"], m["mood"], m["rate"], self._held(me, market, awake),
+            self._cash(me, market, row, book), m["home"], m["calm"], m["spot"], m["lot"], market.bid, market.ask,
+            market.depth_bid, market.depth_ask, p.inventory, p.imbalance, p.turnover, p.dispersion, p.largest,
+            p.patient, p.behind, kind, side, size, price,
+        )  # fmt: skip
+        now, later = np.flatnonzero(kind == TAKES), np.flatnonzero(kind == RESTS)
+        if len(now):
             me.market_order(row[now], book[now], side[now], size[now])
-        if later.any():
-            behind = -p.behind * np.log(desks.spread(drawn, book, "behind"))
-            price = np.where(side > 0, bid * (1.0 - behind), ask * (1.0 + behind))
+        if len(later):
             me.limit(row[later], book[later], side[later], price[later], size[later], expire=p.expiry)
 
-    @staticmethod
-    def _within_means(
-        me: Any, market: Any, row: Ints, book: Ints, side: Ints, size: Floats, held: Floats
-    ) -> None:
-        """Cut spot orders to the coins or the money that the row has (in place)."""
-        books = market.books
-        spot = np.asarray(books.kind)[book] == 1
-        if not spot.any():
-            return
-        sells, buys = np.flatnonzero(spot & (side < 0)), np.flatnonzero(spot & (side > 0))
-        size[sells] = np.minimum(size[sells], 0.5 * held[sells])
-        cash = me.balance(row[buys], np.asarray(books.quote)[book[buys]])
-        size[buys] = np.minimum(size[buys], 0.2 * cash / np.nan_to_num(market.ask[book[buys]], nan=np.inf))
+    def _cash(self, me: Me, market: Market, row: Ints, book: Ints) -> Floats:
+        """Money that may be spent at spot books, 0 at perpetuals (they need margin)."""
+        cash = np.zeros(len(row))
+        spot = np.flatnonzero(self.memory["spot"][book])
+        if len(spot):
+            cash[spot] = me.balance(row[spot], market.books.quote[book[spot]])
+        return cash

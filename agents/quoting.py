@@ -1,70 +1,190 @@
 """What a maker sends for its levels: the arithmetic that runs over every station, side and level of every look.
 
-One compiled pass instead of some forty operations on small tables; its twin in plain numpy is `tests.twins.quotes`.
-Side 0 bids, side 1 offers. Tables of all stations are indexed by `due`, those of a look by its place in `due`.
+Two compiled passes instead of some hundred operations on small tables; their twins in plain numpy are
+`tests.twins.quotes`. Side 0 bids, side 1 offers. A look is one of the stations that are `due`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import kernel
+from abm.jit import CONSTANT, inlined, kernel
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+
+@kernel("i8(i8,i8,i8,i8,f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],b1[::1],i8[::1],i8[::1],i8[:,::1])")
+def look(step, turn, first, width, fair, quoted, reach, row, book, quoting, waiting, due, slot):
+    """Find the stations to be looked at: by turns, and at once where the fair price has left the quotes.
+
+    Args:
+        step, turn: steps; a station is due once in `turn`. first, width: the first order name, names a station.
+        fair: float64[books], log prices. quoted, reach: float64[n], of the last look; how far it may have moved.
+        row, book: int64[n]. quoting: bool[n], False: the firm has stopped. waiting: int64[rows], messages under way.
+        due, slot: int64[n], [n, width], out: stations and the names of their orders.
+
+    Returns how many are due.
+    """
+    count = 0
+    for i in range(len(book)):
+        turns = (i + step) % turn == 0
+        if (turns or abs(fair[book[i]] - quoted[i]) > reach[i]) and quoting[i] and waiting[row[i]] == 0:
+            due[count] = i
+            for j in range(width):
+                slot[count, j] = first + i * width + j
+            count += 1
+    return count
 
 
 @kernel(
-    "void(i8[::1],f8[::1],f8[::1],f8[::1],f8,f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1],"
-    "f8[:,:,::1],f8[:,:,::1],i8[:,:,::1],f8[:,:,::1],f8[:,:,::1],f8[:,:,::1],f8[:,:,::1],b1[:,:,::1])"
+    "void(i8[::1],f8[::1],f8[::1],i8[:,::1],b1[::1],f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8,"
+    "f8[::1],f8[::1],f8[::1])"
 )
-def requote(
-    due, fair, tick, lot, patience, edge, traded, size, most, back, shape, offset,
-    level, live, lots, sent, asked, full, want, send,
+def used(
+    due, position, coins, lots, spot, lot, fair, convert, book, desk, depth, home, limit, held, of_book, of_coin
 ):  # fmt: skip
-    """Decide which levels of the stations `due` to send anew, at which size; remember what was sent.
+    """Inventory of every station, and what it is of its limit: in the book, and of the firm in the coin.
 
     Args:
-        due: int64[n], stations. fair, tick, lot: float64[n], price and steps (coins) of their books.
-        patience: change of a level's price that is let be, share of its offset.
-        edge: float64[n, 2], the price that a quote must not pass, so that it rests.
-        traded: float64[n, 2], lowest and highest trade since the last looks, NaN = none.
-        size, most: float64[n, 2], coins a side when nothing is eaten; what can be afforded (inf: no bound).
-        back, offset: float64[n, levels], share of what was eaten that has come back; distance from the price.
-        shape: float64[stations, levels], share of the size.
-        level: float64[n, 2, levels], wanted prices; `edge` bounds them in place.
-        live, lots: [n, 2, levels], prices (NaN: none) and lots of what stands.
-        sent, asked, full: float64[stations, 2, levels], coins and prices last sent, share of the size that is there.
-        want, send: [n, 2, levels], out: coins wanted, and whether to send.
+        due: int64[n]. position, coins: float64[n], of perpetuals, and what may be sold at spot. lots: int64[n, 2 k],
+        standing quotes, bids first. spot, lot, fair, convert: [books], fair as log price.
+        book, desk: int64[stations], desk names firm and coin. depth, home: float64[stations], calm dollars, coins
+        at the opening. limit: multiple of depth.
+        held, of_book, of_coin: float64[stations], out: coins (of the stations due), shares of the limits.
     """
-    levels = level.shape[2]
+    levels = lots.shape[1] // 2
     for n in range(len(due)):
-        at = due[n]
+        b = book[due[n]]
+        held[due[n]] = position[n]
+        if spot[b]:  # coins in own resting offers count
+            held[due[n]] = coins[n] + lots[n, levels:].sum() * lot[b]
+    value = np.exp(fair) * convert
+    net, bound = np.zeros(desk.max() + 1), np.zeros(desk.max() + 1)
+    for i in range(len(book)):
+        most = max(limit * depth[i] / value[book[i]], 1e-300)
+        of_book[i] = (held[i] - home[i]) / most
+        net[desk[i]] += held[i] - home[i]
+        bound[desk[i]] += most
+    for i in range(len(book)):
+        of_coin[i] = net[desk[i]] / bound[desk[i]]
+
+
+@inlined
+def _edge(side, bid, ask, tick, mark, band):
+    """The price a quote must not pass: it is to rest behind the other side as it was seen, and within the band."""
+    if side == 0:
+        edge, last = ask - tick if ask > 0 else np.inf, mark * (1.0 + 0.99 * band)
+        return last if last < edge else edge
+    edge, last = bid + tick if bid > 0 else 0.0, mark * (1.0 - 0.99 * band)
+    return last if last > edge else edge
+
+
+@inlined
+def _traded(side, extreme, b):
+    """Lowest (met by bids) or highest trade of a book since the last looks, NaN = none."""
+    found = np.nan
+    for t in range(len(extreme)):
+        price = extreme[t, side, b]
+        if not np.isnan(price) and not ((side == 0 and price >= found) or (side == 1 and price <= found)):
+            found = price
+    return found
+
+
+@kernel(
+    # of the look: n entries
+    "i8(f8,i8[::1],i8[:,::1],f8[::1],f8[:,::1],i8[:,::1],"
+    # of books
+    f"f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],b1[::1],{CONSTANT},{CONSTANT},{CONSTANT},"
+    # of stations
+    "f8[:,:,::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[:,::1],f8[:,::1],f8[:,::1],"
+    # rules
+    "f8,f8,f8,f8,f8,f8,f8,f8,"
+    # memory and results
+    "f8[::1],f8[::1],f8[:,:,::1],f8[:,:,::1],f8[:,:,::1],i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1])"
+)
+def requote(
+    now, due, slot, cash, live, lots,
+    fair, convert, calm, stress, left, tick_of, lot_of, band, spot, closed, bid, ask, mark,
+    extreme, row, book, depth, held, places, of_book, of_coin, shape, offset, takes,
+    own_book, skew, skew_most, width, width_most, patience, slack, rough,
+    seen, quoted, sent, asked, full, to_row, to_book, to_slot, to_side, to_price, to_coins,
+):  # fmt: skip
+    """Decide which levels of the stations `due` to send anew, at which price and size; remember what was sent.
+
+    Args:
+        now: seconds. due: int64[n], stations. slot: int64[n or more, 2 levels], order names. cash: float64[n], money
+        that may be spent at a spot book. live, lots: [n, 2 levels], prices (NaN: none) and lots of what stands.
+        fair, calm: float64[books], log price, volatility per square root of a second; convert: common dollars;
+        stress: volatility over calm; left: share of calm depth; tick_of, lot_of; band: share of the mark; spot,
+        closed: bool, no quotes; bid, ask, mark: as seen, NaN = none.
+        extreme: float64[steps, 2, books], lowest and highest trades of the last steps, NaN = none.
+        row, book: int64[stations]. depth: calm dollars. held: coins. places: stations of the row. of_book, of_coin:
+        inventory over its limit. shape, offset, takes: float64[stations, levels], share of the size, log distance,
+        seconds in which eaten size comes back.
+        own_book: weight of the book's inventory. skew, width, slack: multiples of calm volatility (root of seconds)
+        for the shift of the price, the added offset and the least change that is acted on; skew_most, width_most:
+        stress that they follow at most. patience: change of price let be, share of the offset; rough: of size.
+        seen, quoted: float64[stations], time and log price of the last look, out.
+        sent, asked, full: float64[stations, 2, levels], coins and prices last sent, share of the size that is there.
+        to_row .. to_coins: out, the quotes to send; side +1 buys.
+
+    Returns how many quotes to send.
+    """
+    levels = offset.shape[1]
+    count = 0
+    want = np.empty(levels)
+    for n in range(len(due)):
+        i = due[n]
+        b = book[i]
+        price, lot, tick = np.exp(fair[b]), lot_of[b], tick_of[b]
+        carried = own_book * of_book[i] + (1.0 - own_book) * of_coin[i]
+        shift = -skew * min(max(carried, -1.0), 1.0) * calm[b] * min(stress[b], skew_most)
+        wider = width * calm[b] * min(stress[b], width_most)
+        size = 0.0 if closed[b] else depth[i] * left[b] / (price * convert[b])
+        reserve, since = fair[b] + shift, min(now - seen[i], 1e9)
         for side in range(2):
-            total = 0.0
+            edge, traded = _edge(side, bid[b], ask[b], tick, mark[b], band[b]), _traded(side, extreme, b)
+            # full size up to half of the limit: until then inventory is moved by price, not by size
+            use = max(of_book[i], of_coin[i]) if side == 0 else -min(of_book[i], of_coin[i])
+            room = min(max(2.0 - 2.0 * use, 0.0), 1.0)
+            total = resting = 0.0
             for j in range(levels):
-                if side == 0:
-                    level[n, side, j] = min(level[n, side, j], edge[n, side])
-                    reached = traded[n, side] <= asked[at, side, j] * (1 + 1e-9)
-                else:
-                    level[n, side, j] = max(level[n, side, j], edge[n, side])
-                    reached = traded[n, side] >= asked[at, side, j] * (1 - 1e-9)
-                stands, was, there = lots[n, side, j] * lot[n], sent[at, side, j], full[at, side, j]
+                k = side * levels + j
+                stands, was, there = lots[n, k] * lot, sent[i, side, j], full[i, side, j]
+                if lots[n, k] > 0 and side == 0:
+                    resting += stands * live[n, k]
                 # smaller than sent because trades reached it: eaten (a refused quote was not)
-                if was > 0 and stands < was - 0.5 * lot[n] and reached:
-                    there = there * stands / max(was, 1e-300)
+                if was > 0 and stands < was - 0.5 * lot:
+                    past = traded <= asked[i, 0, j] * (1 + 1e-9) if side == 0 else traded >= asked[i, 1, j] * (1 - 1e-9)
+                    if past:
+                        there *= stands / was
                 # resilience: the part of a level that was eaten comes back over the refill time
-                full[at, side, j] = there + (1.0 - there) * back[n, j]
-                want[n, side, j] = size[n, side] * shape[at, j] * full[at, side, j]
-                total += want[n, side, j]
-            part = min(1.0, max(most[n, side], 0.0) / max(total, 1e-300))
+                if there < 1.0:
+                    there += (1.0 - there) * (1.0 - np.exp(-since / takes[i, j]))
+                full[i, side, j] = there
+                want[j] = size * room * shape[i, j] * there
+                total += want[j]
+            # at a spot book a firm quotes what it owns, cash on the bid side, coins on the ask side
+            part = 1.0
+            if spot[b]:
+                most = 0.85 * ((cash[n] / places[i] + resting) / price if side == 0 else held[i])
+                part = min(1.0, max(most, 0.0) / max(total, 1e-300))
             for j in range(levels):
-                stands = lots[n, side, j] * lot[n]
-                coins = np.floor(want[n, side, j] * part / lot[n] * (1 + 1e-12)) * lot[n]
-                let_be = max(patience * offset[n, j] * fair[n], 1.5 * tick[n])
-                moved = abs(live[n, side, j] - level[n, side, j]) > let_be
-                differs = coins < 0.9 * stands or stands < 0.85 * coins
-                goes = (moved or differs) if stands > 0 else coins > 0
-                want[n, side, j], send[n, side, j] = coins, goes
-                sent[at, side, j] = coins if goes else stands
+                k = side * levels + j
+                away = offset[i, j] + wider
+                level = min(np.exp(reserve - away), edge) if side == 0 else max(np.exp(reserve + away), edge)
+                stands = lots[n, k] * lot
+                coins = np.floor(want[j] * part / lot * (1 + 1e-12)) * lot
+                let_be = max(max(patience * away, slack * calm[b] * min(stress[b], width_most)) * price, 1.5 * tick)
+                goes = coins > 0
+                if stands > 0:
+                    rougher = min(stands, coins) < (1.0 - rough) * max(stands, coins)
+                    goes = rougher or abs(live[n, k] - level) > let_be
+                sent[i, side, j] = coins if goes else stands
                 if goes:
-                    asked[at, side, j] = level[n, side, j]
+                    asked[i, side, j] = level
+                    to_row[count], to_book[count], to_slot[count] = row[i], b, slot[n, k]
+                    to_side[count], to_price[count], to_coins[count] = 1 - 2 * side, level, coins
+                    count += 1
+        seen[i], quoted[i] = now, fair[b]
+    return count

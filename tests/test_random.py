@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtri
 
 from abm import random
 from abm.jit import kernel
@@ -14,6 +15,21 @@ KEYS = np.array([0, 1, -1, 2**62, -(2**63), random.key_of("longs/41")], np.int64
 def drawn(stream, keys, step, out):  # type: ignore[no-untyped-def]
     for i in range(len(keys)):
         out[i] = random.draw(stream, keys[i], step)
+
+
+@kernel("void(f8[::1],f8[::1])")
+def quantiles(probability, out):  # type: ignore[no-untyped-def]
+    for i in range(len(out)):
+        out[i] = random.inverse_normal(probability[i])
+
+
+def test_the_normal_quantile_of_kernels_is_that_of_scipy() -> None:
+    tail = 10.0 ** -np.linspace(0.31, 300, 3000)
+    inner = np.linspace(0.0, 1.0, 20_001)[1:-1]
+    p = np.concatenate([tail, inner, 1.0 - 2.0 ** -np.arange(1.0, 53.0), [2.0**-54, 1.0 - 2.0**-53, 0.5]])
+    out = np.zeros(len(p))
+    quantiles(p, out)
+    np.testing.assert_allclose(out, ndtri(p), rtol=1e-12, atol=1e-14)
 
 
 def test_a_kernel_and_numpy_draw_the_same_bits() -> None:
