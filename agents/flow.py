@@ -21,7 +21,9 @@ TAKES, RESTS = 1, 2  # what a station sends; 0 is nothing
 
 
 @kernel(f"i8(f8,f8,f8,i8[::1],i8[::1],f8[::1],f8[::1],{BITS},f8[::1],f8,f8[::1],f8[::1],i8[::1],f8[::1])")
-def arrivals(now, dt, activity, drawn, book, rate, stress, halted, served, persistence, mood, woke, awake, mean):
+def arrivals(
+    now, dt, activity, drawn, book, rate, stress, halted, served, persistence, mood, woke, awake, mean
+):
     """Find the stations with an order in this step, and bring their mood up to date.
 
     The mood (sign of flow) is an autoregression in time: advanced by one draw over all the time since it was last

@@ -24,7 +24,10 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents.alarms import Entries, appoint, due, open_diary
-from agents.crowd import bearable, in_coins
+from agents.hedges import buy_back, leave, legs_of, mend, reasons, touched
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 MEND, LEAVE = range(2)  # appointments
 BASIS, FEAR = range(2)  # why it leaves
@@ -108,7 +111,7 @@ class Hedger(Participant):
         open_diary(memory, 2, len(names))
         if len(names):
             held = np.arange(len(names))
-            coins_held, short = self._coins_held(me, held), self._short(me, held)
+            coins_held, short, _, _ = self._legs(me, held)
             memory["target"], memory["size"] = coins_held + short, np.abs(short)
             quantity = me.position(row, book)
             largest = np.lexsort((quantity, hedge))  # within a hedge the most negative first
@@ -153,131 +156,128 @@ class Hedger(Participant):
             (self._mend, self._leave)[kind](me, market, hedges)
 
     def _look(self, me: Me, market: Market, since: float) -> None:
+        """Take stock of what has changed; make appointments with whoever has a new reason to act."""
         memory, p = self.memory, self.parameters
-        short, naked = memory["short"], memory["naked"]
-        changed = me.changed(since)
-        hedges = np.union1d(
-            np.flatnonzero(changed[np.maximum(memory["place"], 0)]), memory["hedge"][changed[memory["row"]]]
-        )
-        short[hedges] = self._short(me, hedges)
-        naked[hedges] = self._coins_held(me, hedges) + short[hedges] - memory["target"][hedges]
-        row = memory["row"][memory["main"]]
-        loose = np.flatnonzero(np.abs(naked) > p.tolerance * memory["size"])
-        loose = loose[~np.isfinite(memory["when"][:, loose]).any(axis=0)]
-        lag = p.mend_after * np.exp(p.mend_spread * me.normal("mend", row[loose]))
-        appoint(memory, MEND, loose, me.time + lag)
-
-        able = (memory["spot"] >= 0) & (short < 0) & ~np.isfinite(memory["when"][LEAVE])
-        basis = self._basis(market, memory["pair_book"], memory["pair_spot"])
-        pays = np.flatnonzero(able & (basis[memory["pair"]] < -memory["bound"]))
-        memory["why"][pays] = BASIS
-        appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[pays]))
-        heard = me.heard(row)
-        bad = memory["heard"] - heard
-        memory["heard"] = heard
-        worried = np.flatnonzero(able & (bad > 0))
-        worried = worried[me.uniform("fear", row[worried]) < 100.0 * p.fear * bad[worried]]
-        memory["why"][worried] = FEAR
-        lag = p.fear_after * np.exp(p.fear_spread * me.normal("wait", row[worried]))
-        appoint(memory, LEAVE, worried, np.maximum(me.heard_at(row[worried]) + lag, me.time))
+        short, naked, place = memory["short"], memory["naked"], memory["place"]
+        hedges = np.empty(len(place), np.int64)
+        hedges = hedges[: touched(me.changed(since), memory["row"], place, memory["first"], hedges)]
+        if len(hedges):
+            coins, sold, _, _ = self._legs(me, hedges)
+            short[hedges], naked[hedges] = sold, coins + sold - memory["target"][hedges]
+        row, heard = memory["row"][memory["main"]], me.heard()
+        found, count = np.empty((3, len(place)), np.int64), np.empty(3, np.int64)
+        basis, before = self._basis(market, memory["pair_book"], memory["pair_spot"]), memory["heard"].copy()
+        reasons(
+            naked, memory["size"], memory["when"], memory["spot"], short, basis, memory["pair"], memory["bound"],
+            memory["heard"], heard[row], p.tolerance, found, count,
+        )  # fmt: skip
+        loose, pays, worried = (one[:many] for one, many in zip(found, count.tolist(), strict=True))
+        if len(loose):
+            lag = p.mend_after * np.exp(p.mend_spread * me.normal("mend", row[loose]))
+            appoint(memory, MEND, loose, me.time + lag)
+        if len(pays):
+            memory["why"][pays] = BASIS
+            appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[pays]))
+        if len(worried):
+            bad = before[worried] - memory["heard"][worried]
+            worried = worried[me.uniform("fear", row[worried]) < 100.0 * p.fear * bad]
+            memory["why"][worried] = FEAR
+            lag = p.fear_after * np.exp(p.fear_spread * me.normal("wait", row[worried]))
+            appoint(memory, LEAVE, worried, np.maximum(me.heard_at(row[worried]) + lag, me.time))
 
     def _mend(self, me: Me, market: Market, hedges: Entries) -> None:
         """Bring the net exposure back to its target, slice by slice."""
-        memory, p = self.memory, self.parameters
-        coins, short = self._coins_held(me, hedges), self._short(me, hedges)
-        naked = coins + short - memory["target"][hedges]
-        open_still = np.abs(naked) > p.tolerance * memory["size"][hedges]
-        hedges, coins, short, naked = (x[open_still] for x in (hedges, coins, short, naked))
-        if len(hedges) == 0:
-            return
-        appoint(memory, MEND, hedges, me.time + p.slices)
-        main = memory["main"][hedges]
-        row, book = memory["row"][main], memory["book"][main]
-        free = (me.waiting(row) == 0) & (me.waiting(np.maximum(memory["place"][hedges], 0)) == 0)
-
-        mark = market.mark[book]
-        covered = me.equity(row) >= p.cover * (np.abs(short) + np.abs(naked)) * mark
-        sells = (me.uniform("resell", row, forever=True) < p.resell) | ~covered
-        sells &= (memory["spot"][hedges] >= 0) & (coins > 0)
-        too_long = free & (naked > 0)
-        self._sell_coins(me, market, hedges[too_long & sells], naked[too_long & sells], "hedge")
-        again = too_long & ~sells & covered
-        quantity = self._bearable(market, hedges[again], book[again], -1, naked[again])
-        me.market_order(row[again], book[again], -1, quantity, cause="hedge")
-        too_short = free & (naked < 0)
-        self._buy_back(me, market, hedges[too_short], -naked[too_short], "hedge")
+        memory, p, n = self.memory, self.parameters, len(hedges)
+        coins, short, legs, held = self._legs(me, hedges)
+        naked, size = coins + short - memory["target"][hedges], memory["size"][hedges]
+        row, book, place, spot, free = self._accounts(me, hedges)
+        seller = me.uniform("resell", row, forever=True) < p.resell
+        public, (still, short_of), (sale, again) = (
+            self._public(market),
+            np.empty((2, n), bool),
+            np.empty((2, n)),
+        )
+        mend(
+            naked, short, coins, size, book, spot, free, me.equity(row), seller, public, p.tolerance, p.cover,
+            p.participation, p.careless, p.parts, still, sale, again, short_of,
+        )  # fmt: skip
+        appoint(memory, MEND, hedges[still], me.time + p.slices)
+        self._order(me, place, spot, -1, sale, "hedge")
+        self._order(me, row, book, -1, again, "hedge")
+        if short_of.any():
+            back = self._buy_back(hedges, legs, held, -naked, short_of, public)
+            self._order(me, memory["row"][legs], memory["book"][legs], 1, back, "hedge")
 
     def _leave(self, me: Me, market: Market, hedges: Entries) -> None:
         """Close both legs by the same amount, as fast as the thinner book bears, while it pays."""
-        memory, p = self.memory, self.parameters
-        short, coins = -self._short(me, hedges), self._coins_held(me, hedges)
-        basis = self._basis(market, memory["book"][memory["main"][hedges]], memory["spot"][hedges])
-        pays = (memory["why"][hedges] == FEAR) | (basis < -0.25 * memory["bound"][hedges])
-        goes_on = pays & (np.minimum(short, coins) > 1e-6 * memory["size"][hedges])
-        hedges, short, coins = hedges[goes_on], short[goes_on], coins[goes_on]
-        if len(hedges) == 0:
-            return
-        appoint(memory, LEAVE, hedges, me.time + p.slices)
-        main = memory["main"][hedges]
-        free = (me.waiting(memory["row"][main]) == 0) & (me.waiting(memory["place"][hedges]) == 0)
-        hedges, short, coins, main = hedges[free], short[free], coins[free], main[free]
-        quantity = self._bearable(market, hedges, memory["book"][main], 1, np.minimum(short, coins))
-        quantity = self._bearable(market, hedges, memory["spot"][hedges], -1, quantity)
+        memory, p, n = self.memory, self.parameters, len(hedges)
+        coins, short, legs, held = self._legs(me, hedges)
+        row, book, place, spot, free = self._accounts(me, hedges)
+        why, public, on, quantity = (
+            memory["why"][hedges],
+            self._public(market),
+            np.empty(n, bool),
+            np.empty(n),
+        )
+        pays = (why == FEAR) | (self._basis(market, book, spot) < -0.25 * memory["bound"][hedges])
+        leave(
+            -short, coins, memory["size"][hedges], book, spot, free, pays, public, p.participation, p.careless, p.parts,
+            on, quantity,
+        )  # fmt: skip
+        appoint(memory, LEAVE, hedges[on], me.time + p.slices)
         for number, cause in enumerate(CAUSES):
-            now = memory["why"][hedges] == number
+            now = (why == number) & (quantity > 0)
             if now.any():
-                self._buy_back(me, market, hedges[now], quantity[now], cause)
-                self._sell_coins(me, market, hedges[now], quantity[now], cause)
+                back = self._buy_back(hedges, legs, held, quantity, now, public)
+                self._order(me, memory["row"][legs], memory["book"][legs], 1, back, cause)
+                self._order(me, place, spot, -1, np.where(now, quantity, 0.0), cause)
 
     # ------------------------------------------------------------------ the two legs
 
-    def _sell_coins(
-        self, me: Me, market: Market, hedges: Entries, quantity: NDArray[np.float64], cause: str
-    ) -> None:
-        if len(hedges):
-            spot = self.memory["spot"][hedges]
-            quantity = np.minimum(
-                self._bearable(market, hedges, spot, -1, quantity), self._coins_held(me, hedges)
-            )
-            me.market_order(self.memory["place"][hedges], spot, -1, quantity, cause=cause)
+    @staticmethod
+    def _order(me: Me, row: Entries, book: Entries, side: int, quantity: Floats, cause: str) -> None:
+        """Send what is not nothing; what closes a short leg may only reduce it."""
+        some = np.flatnonzero(quantity)
+        if len(some):
+            me.market_order(row[some], book[some], side, quantity[some], reduce_only=side > 0, cause=cause)
 
     def _buy_back(
-        self, me: Me, market: Market, hedges: Entries, quantity: NDArray[np.float64], cause: str
-    ) -> None:
-        """Buy so much of the short legs, each leg in proportion to its size."""
-        if len(hedges) == 0:
-            return
-        memory = self.memory
-        hedges, quantity = hedges[quantity > 0], quantity[quantity > 0]
-        legs, which = self._legs(hedges)
-        row, book = memory["row"][legs], memory["book"][legs]
-        short = np.maximum(-me.position(row, book), 0.0)
-        whole = np.bincount(which, short, len(hedges))[which]
-        part = np.divide(short, whole, out=np.zeros_like(short), where=whole > 0)
-        amount = self._bearable(market, hedges[which], book, 1, quantity[which] * part)
-        me.market_order(row, book, 1, np.minimum(amount, short), reduce_only=True, cause=cause)
+        self, hedges: Entries, legs: Entries, held: Floats, quantity: Floats, goes: Mask, public: Floats
+    ) -> Floats:
+        """Coins to buy in each leg of the hedges that go, so that their short legs shrink by `quantity`."""
+        memory, p, back = self.memory, self.parameters, np.empty(len(legs))
+        buy_back(
+            hedges, memory["first"], legs, memory["book"], held, memory["size"], quantity, goes, public,
+            p.participation, p.careless, p.parts, back,
+        )  # fmt: skip
+        return back
 
     # ------------------------------------------------------------------ what it sees
 
-    def _legs(self, hedges: Entries) -> tuple[Entries, Entries]:
-        """The legs of some hedges, and for each the place of its hedge among them."""
-        first, count = self.memory["first"][hedges], np.diff(self.memory["first"])[hedges]
-        which = np.repeat(np.arange(len(hedges)), count)
-        before = np.cumsum(count) - count
-        return np.arange(len(which)) + (first - before)[which], which
-
-    def _short(self, me: Me, hedges: Entries) -> NDArray[np.float64]:
-        """Sum of the legs of hedges, coins (negative: short)."""
-        legs, which = self._legs(hedges)
-        coins = me.position(self.memory["row"][legs], self.memory["book"][legs])
-        return np.bincount(which, coins, len(hedges)).astype(np.float64)
-
-    def _coins_held(self, me: Me, hedges: Entries) -> NDArray[np.float64]:
-        """Coins of the hedges, 0 where there are none."""
-        memory = self.memory
+    def _legs(self, me: Me, hedges: Entries) -> tuple[Floats, Floats, Entries, Floats]:
+        """Coins held (0 where there are none) and the sum of the short legs (negative), by hedge; legs, their coins."""
+        memory, n = self.memory, len(hedges)
+        count = memory["first"][hedges + 1] - memory["first"][hedges]
+        legs = np.empty(int(count.sum()), np.int64)
+        legs_of(hedges, memory["first"], legs)
+        held = me.position(memory["row"][legs], memory["book"][legs])
+        short = np.bincount(np.repeat(np.arange(n), count), held, n).astype(np.float64)
         asset = memory["asset"][hedges]
-        held = me.balance(np.maximum(memory["place"][hedges], 0), np.maximum(asset, 0))
-        return np.where(asset >= 0, held, 0.0)
+        coins = me.balance(np.maximum(memory["place"][hedges], 0), np.maximum(asset, 0))
+        return np.where(asset >= 0, coins, 0.0), short, legs, held
+
+    def _accounts(self, me: Me, hedges: Entries) -> tuple[Entries, Entries, Entries, Entries, Mask]:
+        """Account and book of the main leg and of the coins; whether no message of either account waits."""
+        memory = self.memory
+        main, place = memory["main"][hedges], np.maximum(memory["place"][hedges], 0)
+        row = memory["row"][main]
+        free: Mask = (me.waiting(row) == 0) & (me.waiting(place) == 0)
+        return row, memory["book"][main], place, memory["spot"][hedges], free
+
+    @staticmethod
+    def _public(market: Market) -> Floats:
+        """float64[5, books]: the part of the record that bounds an order, see `agents.hedges`."""
+        return np.stack((market.mid, market.last, market.depth_bid[1], market.depth_ask[1], market.mark))
 
     @staticmethod
     def _basis(market: Market, book: Entries, spot: Entries) -> NDArray[np.float64]:
@@ -288,10 +288,3 @@ class Hedger(Participant):
             market.mid[book] / np.where(same, market.bid[spot], market.index[book]) - 1.0
         )
         return basis
-
-    def _bearable(
-        self, market: Market, hedges: Entries, book: Entries, side: int, quantity: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        p = self.parameters
-        least = np.maximum(in_coins(market, book, p.careless), self.memory["size"][hedges] / p.parts)
-        return bearable(market, book, side, quantity, p.participation, least)

@@ -6,7 +6,7 @@ import numpy as np
 
 from abm.jit import CONSTANT, inlined, kernel
 from abm.random import inverse_normal
-from agents.desks import BITS, WHOLE, purpose, station
+from agents.desks import BITS, purpose, station
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 

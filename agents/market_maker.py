@@ -137,7 +137,7 @@ class MarketMaker(Participant):
             unit="standard deviations of one pace", ge=0, le=10,
         )  # fmt: skip
         rough: float = parameter(
-            0.33, "Change of a level's size that is let be", unit="share of the larger", ge=0, lt=1
+            0.15, "Change of a level's size that is let be", unit="share of the larger", ge=0, lt=1
         )
         withdraws: bool = parameter(True, "False: never withdraws, for volatility or losses (null run)")
         withdrawal: float = parameter(
@@ -180,9 +180,10 @@ class MarketMaker(Participant):
         coin = np.array(b.coin, np.int64)
         self.memory.update(
             row=row, book=book, firm=firm.astype(np.int64), via=via, power=power, rows=np.arange(len(me.rows)),
-            desk=firm * (int(coin.max()) + 1) + coin[book], places=np.bincount(row, minlength=1)[row].astype(np.float64),
-            coin=coin, venue=np.array(b.venue, np.int64), spot=np.asarray(b.kind) == 1, beta=np.array(b.beta, np.float64),
-            tick=np.array(b.tick, np.float64), lot=np.array(b.lot, np.float64), band=np.array(b.band, np.float64),
+            desk=firm * (int(coin.max()) + 1) + coin[book], places=np.bincount(row)[row].astype(np.float64),
+            coin=coin, venue=np.array(b.venue, np.int64), spot=np.asarray(b.kind) == 1,
+            beta=np.array(b.beta, np.float64), tick=np.array(b.tick, np.float64), lot=np.array(b.lot, np.float64),
+            band=np.array(b.band, np.float64),
             reach=np.zeros(n),
             first=np.array(me.slots(2 * n * k)), ready=np.array(False),
             sent=np.zeros((n, 2, k)), asked=np.zeros((n, 2, k)), full=np.ones((n, 2, k)),

@@ -155,7 +155,11 @@ def requote(
                     resting += stands * live[n, k]
                 # smaller than sent because trades reached it: eaten (a refused quote was not)
                 if was > 0 and stands < was - 0.5 * lot:
-                    past = traded <= asked[i, 0, j] * (1 + 1e-9) if side == 0 else traded >= asked[i, 1, j] * (1 - 1e-9)
+                    past = (
+                        traded <= asked[i, 0, j] * (1 + 1e-9)
+                        if side == 0
+                        else traded >= asked[i, 1, j] * (1 - 1e-9)
+                    )
                     if past:
                         there *= stands / was
                 # resilience: the part of a level that was eaten comes back over the refill time
@@ -175,7 +179,9 @@ def requote(
                 level = min(np.exp(reserve - away), edge) if side == 0 else max(np.exp(reserve + away), edge)
                 stands = lots[n, k] * lot
                 coins = np.floor(want[j] * part / lot * (1 + 1e-12)) * lot
-                let_be = max(max(patience * away, slack * calm[b] * min(stress[b], width_most)) * price, 1.5 * tick)
+                let_be = max(
+                    max(patience * away, slack * calm[b] * min(stress[b], width_most)) * price, 1.5 * tick
+                )
                 goes = coins > 0
                 if stands > 0:
                     rougher = min(stands, coins) < (1.0 - rough) * max(stands, coins)

@@ -1,6 +1,8 @@
-"""The compiled requotes of makers and their twin in numpy agree to the bit, whatever stands and was eaten."""
+"""The compiled quotes of makers and their twin in numpy agree, whatever stands, was eaten, or has stopped."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,48 +10,100 @@ import pytest
 from agents import quoting
 from tests.twins import quotes
 
-STATIONS, LEVELS = 40, 7
+STATIONS, BOOKS, LEVELS = 40, 9, 7
+
+
+def market(draw: np.random.Generator) -> dict[str, Any]:
+    """Columns of books: some without a side, halted, without trades, spot or far from the makers' idea."""
+    fair = draw.normal(4, 3, BOOKS)
+    price = np.exp(fair)
+    bid, ask = price * (1 - draw.uniform(-0.01, 0.01, BOOKS)), price * (1 + draw.uniform(-0.01, 0.01, BOOKS))
+    bid[draw.random(BOOKS) < 0.2] = np.nan
+    ask[draw.random(BOOKS) < 0.2] = np.nan
+    extreme = np.empty((4, 2, BOOKS))
+    extreme[:, 0], extreme[:, 1] = price * np.exp(-draw.exponential(0.01, (2, 4, BOOKS)) * [[[1]], [[-1]]])
+    extreme[draw.random(extreme.shape) < 0.6] = np.nan
+    return {
+        "fair": fair, "convert": np.where(draw.random(BOOKS) < 0.3, 0.998, 1.0),
+        "calm": draw.uniform(7e-5, 5e-4, BOOKS), "stress": draw.lognormal(0.5, 1, BOOKS).clip(1),
+        "left": draw.uniform(0.06, 1, BOOKS), "tick_of": price * 10.0 ** draw.integers(-6, -3, BOOKS),
+        "lot_of": 10.0 ** draw.integers(-3, 2, BOOKS), "band": np.where(draw.random(BOOKS) < 0.5, 0.05, np.inf),
+        "spot": draw.random(BOOKS) < 0.4, "closed": draw.random(BOOKS) < 0.2, "bid": bid, "ask": ask,
+        "mark": price * np.exp(draw.normal(0, 0.02, BOOKS)), "extreme": extreme,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_requotes_are_those_of_the_twin(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    due = np.flatnonzero(rng.random(STATIONS) < 0.6)
-    n, table, look = len(due), (STATIONS, 2, LEVELS), (len(due), 2, LEVELS)
-    fair = np.exp(rng.normal(4, 3, n))
-    tick, lot = fair * 10.0 ** rng.integers(-6, -3, n), 10.0 ** rng.integers(-3, 2, n)
-    offset = np.sort(np.exp(rng.uniform(-10, -3, (n, LEVELS))), 1)
-    level = fair[:, None, None] * np.stack([np.exp(-offset), np.exp(offset)], 1)
-    lots = np.where(rng.random(look) < 0.2, 0, rng.integers(1, 400, look))
-    live = np.where(lots > 0, level * np.exp(rng.normal(0, 0.3, look) * offset[:, None, :]), np.nan)
+    draw = np.random.default_rng(seed)
+    public = market(draw)
+    book = draw.integers(0, BOOKS, STATIONS)
+    price, lot = np.exp(public["fair"])[book], public["lot_of"][book]
+    offset = np.sort(np.exp(draw.uniform(-10, -3, (STATIONS, LEVELS))), 1)
+    due = np.flatnonzero(draw.random(STATIONS) < 0.6)
+    n, wide, table = len(due), 2 * LEVELS, (STATIONS, 2, LEVELS)
+    lots = np.where(draw.random((n, wide)) < 0.2, 0, draw.integers(1, 400, (n, wide)))
+    near = price[due][:, None, None] * np.stack([np.exp(-offset[due]), np.exp(offset[due])], 1)
+    live = np.where(lots > 0, near.reshape(n, wide) * np.exp(draw.normal(0, 0.002, (n, wide))), np.nan)
     sent, asked = np.zeros(table), np.ones(table)
-    sent[due] = lots * lot[:, None, None] * np.where(rng.random(look) < 0.5, 1.0, rng.uniform(1, 3, look))
-    asked[due] = np.where(lots > 0, live, level)
-    quiet = rng.random(n) < 0.3
-    traded = fair[:, None] * np.exp(np.stack([-rng.exponential(0.005, n), rng.exponential(0.005, n)], 1))
-    traded[quiet] = np.nan
-    most = np.where(rng.random((n, 2)) < 0.5, np.inf, rng.normal(300, 300, (n, 2)) * lot[:, None])
-    edge = fair[:, None] * np.array([1.0, 1.0]) + np.stack([-tick, tick], 1) * rng.integers(-9, 9, (n, 2))
-    size = rng.uniform(0, 300, (n, 2)) * lot[:, None] * (rng.random((n, 2)) < 0.9)
-    fixed = (due, fair, tick, lot, 0.3, edge, traded, size, most, rng.random((n, LEVELS)))
-    shape, full = rng.random((STATIONS, LEVELS)), rng.random(table)
-    results = []
-    for one in (quoting.requote, quotes.requote):
-        written = [
-            level.copy(),
-            live,
-            lots,
-            sent.copy(),
-            asked.copy(),
-            full.copy(),
-            np.zeros(look),
-            np.zeros(look, bool),
-        ]
-        one(*fixed, shape, offset, *written)
-        results.append(written)
-    for name, compiled, plain in zip(
-        ("level", "live", "lots", "sent", "asked", "full", "want", "send"), *results, strict=True
-    ):
-        np.testing.assert_array_equal(compiled, plain, err_msg=name)
-    send, want = results[0][-1], results[0][-2]
-    assert send.any() and not send.all() and (want == 0).any() and (want > 0).any()
+    factor = np.where(draw.random((n, wide)) < 0.5, 1.0, draw.uniform(1, 3, (n, wide)))
+    sent[due] = (lots * lot[due][:, None] * factor).reshape(n, 2, LEVELS)
+    asked[due] = np.where(lots > 0, live, near.reshape(n, wide)).reshape(n, 2, LEVELS)
+    asked[due[:5], :, 0] *= 1.5
+    of_book, of_coin = draw.normal(0, 0.8, (2, STATIONS))
+    stations = (
+        public.pop("extreme"), draw.integers(0, 12, STATIONS), book, draw.lognormal(10, 2, STATIONS),
+        draw.normal(50, 50, STATIONS) * lot, draw.integers(1, 4, STATIONS).astype(float), of_book, of_coin,
+        draw.random((STATIONS, LEVELS)), offset, draw.uniform(5, 60, (STATIONS, LEVELS)),
+    )  # fmt: skip
+    rules = (0.4, 60.0, 5.0, 0.4, 50.0, 0.3, 0.5, 0.15)
+    first = (100.0, due, draw.integers(0, 9999, (n, wide)), draw.lognormal(8, 3, n), live, lots)
+    memory = [draw.uniform(0, 100, STATIONS), np.zeros(STATIONS), sent, asked, draw.random(table)]
+    other = [x.copy() for x in memory]
+    to = [np.empty(n * wide, kind) for kind in (np.int64,) * 4 + (np.float64,) * 2]
+    count = quoting.requote(*first, *public.values(), *stations, *rules, *memory, *to)
+    expected = quotes.requote(*first, *public.values(), *stations, *rules, *other)
+    compiled = list(zip(*(column[:count].tolist() for column in to), strict=True))
+    assert [quote[:4] for quote in compiled] == [tuple(map(int, quote[:4])) for quote in expected]
+    for place in (4, 5):
+        assert [q[place] for q in compiled] == pytest.approx([q[place] for q in expected], rel=1e-12)
+    for one, two in zip(memory, other, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)
+    assert 0 < count < n * wide and (to[5][:count] == 0).any() and (to[5][:count] > 0).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_is_looked_at_and_what_is_used_of_limits(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    public = market(draw)
+    book, row = draw.integers(0, BOOKS, STATIONS), draw.integers(0, 12, STATIONS)
+    fair, quoted = public["fair"], public["fair"][book] + draw.normal(0, 0.001, STATIONS)
+    quoting_, waiting, reach = draw.random(STATIONS) < 0.8, draw.integers(0, 2, 12), np.full(STATIONS, 0.001)
+    due, slot = np.empty(STATIONS, np.int64), np.empty((STATIONS, 2 * LEVELS), np.int64)
+    n = quoting.look(seed, 3, 500, 2 * LEVELS, fair, quoted, reach, row, book, quoting_, waiting, due, slot)
+    assert (
+        due[:n].tolist() == quotes.look(seed, 3, fair, quoted, reach, row, book, quoting_, waiting).tolist()
+    )
+    names = 500 + due[:n, None] * 2 * LEVELS + np.arange(2 * LEVELS)
+    assert (slot[:n] == names).all()
+
+    due = due[:n].copy()
+    lots = draw.integers(0, 50, (n, 2 * LEVELS))
+    desk = draw.integers(0, 6, STATIONS)
+    held = draw.normal(0, 10, STATIONS)
+    first = (
+        due,
+        draw.normal(0, 10, n),
+        draw.lognormal(1, 1, n),
+        lots,
+        public["spot"],
+        public["lot_of"],
+        fair,
+    )
+    rest = (public["convert"], book, desk, draw.lognormal(8, 1, STATIONS), draw.normal(0, 3, STATIONS), 5.0)
+    of_book, of_coin, other = np.empty(STATIONS), np.empty(STATIONS), held.copy()
+    quoting.used(*first, *rest, held, of_book, of_coin)
+    expected = quotes.used(*first, *rest, other)
+    np.testing.assert_allclose(of_book, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(of_coin, expected[1], rtol=1e-9, atol=1e-12)
+    assert (held == other).all()
