@@ -181,16 +181,17 @@ class _Invigilator(Participant):
 
     def _note(self, where: str, me: Me) -> None:
         """Keep what was sent, by own rows: numbers of rows say who else exists."""
-        rows = [me.outbox["row"]]
+        rows = [batch["row"] for batch in me.outbox]
         rows += [np.asarray(side) for request in me.requests for side in request[:2]]
         foreign = np.setdiff1d(np.concatenate([np.empty(0, np.int32), *rows]), me.rows)
         if len(foreign):
             raise _FaultError(f"{where} sends for rows {foreign[:3].tolist()}, which are not its own")
         sent: list[Any] = [me.reports, me.suspensions]
-        message = me.outbox.copy()
-        message["row"] = np.searchsorted(me.rows, message["row"])
-        sent.append(message.tobytes())
-        self.orders += len(message)
+        for batch in me.outbox:
+            message = batch.copy()
+            message["row"] = np.searchsorted(me.rows, batch["row"])
+            sent.append(message.tobytes())
+            self.orders += len(batch)
         for source, target, asset, amounts in me.requests:
             ends = np.searchsorted(me.rows, source), np.searchsorted(me.rows, target)
             sent.append([x.tolist() for x in (*ends, np.asarray(asset), amounts)])

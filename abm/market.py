@@ -63,6 +63,21 @@ class BookInfo:
     def __len__(self) -> int:
         return len(self.name)
 
+    @cached_property
+    def perps(self) -> Ints:
+        """Ids of the perpetual books."""
+        return self._of(PERP)
+
+    @cached_property
+    def spots(self) -> Ints:
+        """Ids of the spot books."""
+        return self._of(SPOT)
+
+    def _of(self, kind: int) -> Ints:
+        which = np.flatnonzero(self.kind == kind)
+        which.flags.writeable = False
+        return which
+
 
 class Market:
     """One participant's view of the public record at one step.
@@ -204,15 +219,15 @@ class Market:
         result: NDArray[np.bool_] = self._record["halted"] != 0
         return result
 
-    @cached_property
+    @property
     def perps(self) -> Ints:
         """Ids of the perpetual books."""
-        return np.flatnonzero(self.books.kind == PERP)
+        return self.books.perps
 
-    @cached_property
+    @property
     def spots(self) -> Ints:
         """Ids of the spot books."""
-        return np.flatnonzero(self.books.kind == SPOT)
+        return self.books.spots
 
     def book(self, venue: str, coin: str, kind: str) -> int:
         """Id of a book, e.g. book("alpha", "BTC", "perp"). Raises ValueError if there is none."""

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import random
-from abm.accounts import holding, position
+from abm import pen, random
+from abm.accounts import holding
 from abm.book import slot_of
 from abm.causes import CAUSES, EVENT_KINDS
-from abm.jit import CONSTANT, inlined, kernel, zeros
-from abm.margin import equity_and_maintenance, free_margin
+from abm.jit import CONSTANT, kernel, zeros
 from abm.messages import (
     AMEND,
     CANCEL,
@@ -43,25 +41,6 @@ _CAUSE = {name: i for i, name in enumerate(CAUSES)}
 _FLAGS = {"gtc": 0, "ioc": IOC, "fok": FOK}
 
 
-@kernel("void(i8,i4[::1],i4[::1],i8[::1])")
-def _lots(address, rows, books, out):  # type: ignore[no-untyped-def]
-    """Signed position lots of (row, book) pairs."""
-    s = views(address)
-    for i in range(len(rows)):
-        p = position(s, rows[i], books[i])
-        out[i] = s.positions[p].qty if p != NONE else 0
-
-
-@kernel("void(i8,i4[::1],i4[::1],i8[::1],i8[::1])")
-def _entries(address, rows, books, lots, out):  # type: ignore[no-untyped-def]
-    """Lots and signed entry values of (row, book) pairs."""
-    s = views(address)
-    for i in range(len(rows)):
-        p = position(s, rows[i], books[i])
-        lots[i] = s.positions[p].qty if p != NONE else 0
-        out[i] = s.positions[p].entry if p != NONE else 0
-
-
 @kernel("void(i8,i4[::1],i4[::1],i8[::1],i8[::1])")
 def _balances(address, rows, assets, amount, locked):  # type: ignore[no-untyped-def]
     """Wallet balance (with entry values, in the settlement asset) and locked amount of (row, asset) pairs."""
@@ -77,15 +56,6 @@ def _balances(address, rows, assets, amount, locked):  # type: ignore[no-untyped
                 p = s.positions[p].next
 
 
-@kernel("void(i8,i4[::1],i8[::1],i8[::1],i8[::1])")
-def _margins(address, rows, equity, maintenance, free):  # type: ignore[no-untyped-def]
-    """Equity, maintenance and free margin of rows, in settlement units."""
-    s = views(address)
-    for i in range(len(rows)):
-        equity[i], maintenance[i] = equity_and_maintenance(s, rows[i])
-        free[i] = free_margin(s, rows[i])
-
-
 @kernel(f"void(i8,i8[::1],{CONSTANT},f8[::1],i8[::1])")
 def _named(address, slots, tick, price, lots):  # type: ignore[no-untyped-def]
     """Price and remaining lots of the live orders behind slots, NaN and 0 where there is none."""
@@ -97,77 +67,6 @@ def _named(address, slots, tick, price, lots):  # type: ignore[no-untyped-def]
         if slot != NONE and s.orders[slot].ref == slots[i]:
             price[i] = s.orders[slot].price * tick[s.orders[slot].book]
             lots[i] = s.orders[slot].qty
-
-
-@inlined
-def at(column, i):  # type: ignore[no-untyped-def]
-    """Entry `i` of a column, or its only one."""
-    return column[i if len(column) > 1 else 0]
-
-
-_MESSAGES = numba.from_dtype(MESSAGE)[::1]
-_INTS, _FLOATS = numba.int64[::1], numba.float64[::1]
-_GIVEN = numba.types.Array(numba.float64, 1, "C", readonly=True)
-
-
-@kernel(
-    numba.int64(
-        _MESSAGES, numba.int64, numba.int64, numba.int32[::1], numba.int64, numba.int64, numba.boolean,
-        _INTS, _INTS, _FLOATS, _FLOATS, _INTS, _INTS, _INTS, _INTS, _INTS, _GIVEN, _GIVEN,
-    )
-)  # fmt: skip
-def _write(  # type: ignore[no-untyped-def]
-    sheet, written, count, rows, op, flags, outwards, book, side, price, quantity, expiry, tag, ref, handle, kind,
-    tick, lot,
-):  # fmt: skip
-    """Write `count` messages behind the `written` ones. Returns how many there are then.
-
-    Columns have `count` entries or one. Prices become whole ticks, not worse than asked or rounded outwards, sizes
-    whole lots. Left out: orders without a lot or a price, changes without a price; a quote without a price is taken
-    away.
-    """
-    for i in range(count):
-        b = at(book, i)
-        s = at(side, i)
-        ticks, lots = np.int64(0), np.int64(0)
-        if op in (LIMIT, QUOTE, AMEND):
-            exact = at(price, i) / tick[b]
-            ticks = np.int64(NONE)
-            if np.isfinite(exact):
-                down = (s > 0) != outwards
-                near = np.floor(exact + 1e-9) if down else np.ceil(exact - 1e-9)
-                ticks = np.int64(min(max(near, 0.0), 2.0**31))
-        if op in (LIMIT, QUOTE, AMEND, MARKET):
-            coins = at(quantity, i) / lot[b]
-            lots = np.int64(np.floor(min(coins, 1e15) + 1e-6)) if 0.0 < coins < np.inf else np.int64(0)
-        if op == QUOTE:
-            if ticks < 0:
-                lots = np.int64(0)
-            ticks = np.int64(1) if ticks < 1 else ticks
-        elif (
-            (op == LIMIT and (lots <= 0 or ticks <= 0))
-            or (op == MARKET and lots <= 0)
-            or (op == AMEND and ticks < 0)
-        ):
-            continue
-        m = sheet[written]
-        m.arrive = 0
-        m.tie = 0
-        m.price = ticks
-        m.qty = lots
-        m.expiry = at(expiry, i)
-        m.cause = 0
-        m.handle = at(handle, i)
-        m.tag = at(tag, i)
-        m.row = at(rows, i)
-        m.book = b
-        m.ref = at(ref, i)
-        m.op = op
-        m.side = s
-        m.flags = flags
-        m.kind = at(kind, i)
-        written += 1
-    return written
 
 
 @kernel("i8(i8,i4,i8[::1])")
@@ -183,24 +82,10 @@ def _orders_of(address, row, out):  # type: ignore[no-untyped-def]
     return n
 
 
-@kernel("void(i8,i8,i8,i8,i8,i8)")
-def _post(address, first, stream, step, now_us, latency_us):  # type: ignore[no-untyped-def]
-    """Stamp the inbox's messages from `first` on: arrival at the venue's door, tie-break; count them at their rows."""
-    s = views(address)
-    for i in range(first, s.meta[0].inbox):
-        m = s.inbox[i]
-        row = s.rows[m.row]
-        # by what the message is, not by how many came before it: another row's absence changes nothing
-        own = row.key + 8191 * m.book + np.int32(131071 * m.ref) + m.side
-        m.tie = np.int64(random.draw(stream, own, step) >> np.uint64(44))
-        m.arrive = now_us + latency_us + s.venues[row.venue].latency
-        row.waiting += 1
-
-
-def _column(values: Any, dtype: type) -> NDArray[Any]:
-    """A contiguous array of one dimension."""
-    column: NDArray[Any] = np.ascontiguousarray(values, dtype)
-    return column if column.ndim == 1 else column.ravel()
+_ALL: Ints = np.array([NONE], np.int64)
+_ZERO: Ints = np.zeros(1, np.int64)
+_NOTHING: Floats = np.zeros(1)
+_ROOM = 64  # messages that a new pen holds
 
 
 class Me:
@@ -224,21 +109,20 @@ class Me:
         self.venue = np.array(table["venue"])
         self.isolated = np.array(table["only"]) != NONE
         self.key = np.array(table["key"])
-        self._mine = np.zeros(state.count("rows"), np.bool_)
-        self._mine[self.rows] = True
+        self._own = np.zeros(state.count("rows"), np.bool_)
+        self._own[self.rows] = True
         self._settle = np.array(state.venues["settle"])
         self._scale = books.scale
         self._latency_us = int(latency_ms * 1000)
         self._streams: dict[str, int] = {}
-        self._sheet = zeros(256, MESSAGE)
-        self._written = 0
+        self._every = np.arange(len(self.rows))
+        self._written, self._sent = zeros(_ROOM, MESSAGE), 0
         self.requests: list[tuple[Any, ...]] = []
         self.reports: list[tuple[str, int, float]] = []
         self.suspensions: list[tuple[int, bool]] = []
         self._heard = np.zeros(len(self.rows))
         self._heard_at = np.full(len(self.rows), np.nan)
         self._network: Any = None
-        self._sent = 0
         self.time = 0.0
         self.step = 0
         self.dt = float(state.meta["step_ms"][0]) / 1000.0
@@ -249,52 +133,82 @@ class Me:
         if index is None:
             return self.rows
         rows = self.rows[index]
-        return np.ascontiguousarray(rows) if rows.ndim else np.atleast_1d(rows)
+        return rows if rows.ndim else np.atleast_1d(rows)
 
-    def _pairs(self, index: Any, other: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        rows, others = self._rows(index), np.asarray(other, np.int32)
-        if others.ndim == 0:
-            return rows, np.full(rows.shape, others)
-        if rows.shape != others.shape:
-            rows, others = np.broadcast_arrays(rows, others)
-        return np.ascontiguousarray(rows), np.ascontiguousarray(others)
+    def _index(self, index: Any) -> Ints:
+        """Own rows by number, as a column."""
+        if type(index) is not np.ndarray or index.dtype != np.int64:
+            if index is None:
+                return self._every
+            index = index if isinstance(index, slice) else np.asarray(index)
+            if isinstance(index, slice) or index.dtype == np.bool_:
+                index = self._every[index]
+        return np.ascontiguousarray(index, np.int64)
+
+    def _pairs(self, index: Any, other: Any) -> tuple[Ints, Ints, tuple[int, ...]]:
+        """Columns of own rows and of what belongs to each, and the shape to which they broadcast."""
+        rows, others = self._index(index), np.ascontiguousarray(other, np.int64)
+        if rows.shape == others.shape:
+            shape = rows.shape
+        elif rows.ndim == 1 == others.ndim and 1 in (rows.size, others.size):
+            shape = others.shape if rows.size == 1 else rows.shape
+        else:
+            shape = np.broadcast_shapes(rows.shape, others.shape)
+            rows, others = (np.ascontiguousarray(np.broadcast_to(x, shape)) for x in (rows, others))
+        return (rows, others, shape) if len(shape) == 1 else (rows.ravel(), others.ravel(), shape)
 
     def lots(self, index: Any, book: Any) -> Ints:
         """Signed position in lots of rows in books."""
-        rows, books = self._pairs(index, book)
-        out = np.zeros(rows.shape, np.int64).ravel()
-        _lots(self._state.address, rows.ravel(), books.ravel(), out)
-        return out.reshape(rows.shape)
+        rows, books, shape = self._pairs(index, book)
+        out = np.empty(shape, np.int64)
+        code = pen.lots(
+            self._state.address, self.rows, rows, books, out if out.ndim == 1 else out.reshape(-1)
+        )
+        if code < 0:
+            pen.complain(code)
+        return out
 
     def position(self, index: Any, book: Any) -> Floats:
         """Signed position in coins of rows in books."""
-        result: Floats = self.lots(index, book) * self._books.lot[np.asarray(book)]
-        return result
+        rows, books, shape = self._pairs(index, book)
+        out = np.empty(shape)
+        flat = out if out.ndim == 1 else out.reshape(-1)
+        code = pen.coins(self._state.address, self.rows, rows, books, self._books.lot, flat)
+        if code < 0:
+            pen.complain(code)
+        return out
 
     def entry_price(self, index: Any, book: Any) -> Floats:
         """Average entry price of positions; NaN where flat."""
-        rows, books = self._pairs(index, book)
-        lots, entry = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
-        _entries(self._state.address, rows.ravel(), books.ravel(), lots, entry)
-        coins = lots * self._books.lot[books.ravel()]
+        rows, books, shape = self._pairs(index, book)
+        books = np.broadcast_to(books, np.prod(shape, dtype=int))
+        lots, entry = np.empty(books.size, np.int64), np.empty(books.size, np.int64)
+        code = pen.entries(self._state.address, self.rows, rows, np.ascontiguousarray(books), lots, entry)
+        if code < 0:
+            pen.complain(code)
+        coins = lots * self._books.lot[books]
         with np.errstate(divide="ignore", invalid="ignore"):
-            price = entry / self._books.scale[books.ravel()] / coins
-        return price.reshape(rows.shape)
+            price: Floats = entry / self._books.scale[books] / coins
+        return price.reshape(shape)
 
     def balance(self, index: Any, asset: Any) -> Floats:
         """Wallet balance net of what orders lock, in the asset (name or id): what could be spent on spot."""
-        rows, assets = self._pairs(index, self._asset(asset))
+        index, assets, shape = self._pairs(index, self._asset(asset))
+        rows, assets = np.broadcast_arrays(self.rows[index], assets.astype(np.int32))
+        rows, assets = np.ascontiguousarray(rows), np.ascontiguousarray(assets)
         amount, locked = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
-        _balances(self._state.address, rows.ravel(), assets.ravel(), amount, locked)
-        scale = self._asset_scale[assets.ravel()]
-        result: Floats = ((amount - locked) / scale).reshape(rows.shape)
+        _balances(self._state.address, rows, assets, amount, locked)
+        result: Floats = ((amount - locked) / self._scales[assets]).reshape(shape)
         return result
 
     def margin(self, index: Any = None) -> tuple[Floats, Floats]:
         """(equity, maintenance margin) at the venue's marks of now, in the settlement asset."""
-        rows, equity, maintenance, _ = self._margins(index)
-        scale = self._asset_scale[self._settle[self._state.rows["venue"][rows]]]
-        return equity / scale, maintenance / scale
+        rows = self._index(index)
+        equity, maintenance = np.empty(len(rows)), np.empty(len(rows))
+        code = pen.margins(self._state.address, self.rows, rows, self._row_scale, equity, maintenance)
+        if code < 0:
+            pen.complain(code)
+        return equity, maintenance
 
     def equity(self, index: Any = None) -> Floats:
         """Balance plus positions at mark, in the settlement asset."""
@@ -302,37 +216,41 @@ class Me:
 
     def available(self, index: Any = None) -> Floats:
         """Free margin for new orders, in the settlement asset."""
-        rows, _, _, free = self._margins(index)
-        result: Floats = free / self._asset_scale[self._settle[self._state.rows["venue"][rows]]]
-        return result
-
-    def _margins(self, index: Any) -> tuple[Any, Ints, Ints, Ints]:
-        rows = np.array(self._rows(index), np.int32)
-        out = [np.zeros(len(rows), np.int64) for _ in range(3)]
-        _margins(self._state.address, rows, *out)
-        return rows, out[0], out[1], out[2]
-
-    @property
-    def _asset_scale(self) -> Floats:
-        return self._scales
+        rows = self._index(index)
+        out = np.empty(len(rows))
+        code = pen.free(self._state.address, self.rows, rows, self._row_scale, out)
+        if code < 0:
+            pen.complain(code)
+        return out
 
     def set_assets(self, names: list[str], scales: Floats) -> None:
         """Tell asset names and units (the model does)."""
         self._asset_names = {name: i for i, name in enumerate(names)}
         self._scales = scales
+        self._row_scale = scales[self._settle[self.venue]].astype(np.float64)
 
     def _asset(self, asset: Any) -> Any:
         return self._asset_names[asset] if isinstance(asset, str) else asset
 
     def waiting(self, index: Any = None) -> Ints:
         """Own messages that the gateways have not accepted yet, by row."""
-        result: Ints = self._state.rows["waiting"][self._rows(index)].astype(np.int64)
-        return result
+        rows = self._index(index)
+        out = np.empty(len(rows), np.int64)
+        code = pen.waiting(self._state.address, self.rows, rows, out)
+        if code < 0:
+            pen.complain(code)
+        return out
 
     def changed(self, since: float) -> NDArray[np.bool_]:
         """bool[n]: whether the balance or a position of each own row has changed after a time (s since the start)."""
         result: NDArray[np.bool_] = self._state.changed[self.rows] > since * 1000.0
         return result
+
+    def stirred(self, since: float) -> Ints:
+        """Numbers of the own rows whose account has changed, or that have heard news, after a time (s)."""
+        out = np.empty(len(self.rows), np.int64)
+        n = pen.stirred(self._state.address, self.rows, since * 1000.0, self._heard_at, since, out)
+        return out[:n]
 
     def open_orders(self, index: Any = None) -> NDArray[Any]:
         """Own resting orders: handle, index, book, side, price, lots, tag."""
@@ -386,9 +304,13 @@ class Me:
 
     def uniform(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Draws in (0, 1), one a row, of this step or (`forever`) the same at all steps."""
-        return random.uniform(
-            self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step
-        )
+        rows = self._index(index)
+        out = np.empty(len(rows))
+        step = random.FOREVER if forever else self.step
+        code = pen.uniforms(self._stream(purpose), self.key, rows, step, out)
+        if code < 0:
+            pen.complain(code)
+        return out
 
     def normal(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Standard normal draws, one a row."""
@@ -409,61 +331,55 @@ class Me:
     # ---- sending
 
     @property
-    def outbox(self) -> NDArray[Any]:
-        """What has been sent in this step: records of `abm.state.MESSAGE`."""
-        return self._sheet[: self._written]
+    def outbox(self) -> list[NDArray[Any]]:
+        """What was written and not yet sent: one batch of messages, or none."""
+        return [self._written[: self._sent]] if self._sent else []
 
-    def _send(
+    def _write(
         self,
         op: int,
         index: Any,
-        book: Any = NONE,
-        side: Any = 0,
-        price: Any = 0.0,
-        quantity: Any = 0.0,
+        book: Any,
+        side: Any = _ZERO,
+        price: Any = _NOTHING,
+        quantity: Any = _NOTHING,
+        name: Any = _ZERO,
+        expiry: Any = _ZERO,
         flags: int = 0,
+        kind: int = 0,
         outwards: bool = False,
-        expiry: Any = 0,
-        tag: Any = 0,
-        ref: Any = NONE,
-        handle: Any = 0,
-        kind: Any = 0,
     ) -> None:
-        rows = self._rows(index)
+        """Write messages of one kind; the meaning of the columns is that of `pen.write`."""
         columns = [
-            _column(book, np.int64), _column(side, np.int64), _column(price, np.float64),
-            _column(quantity, np.float64), _column(expiry, np.int64), _column(tag, np.int64),
-            _column(ref, np.int64), _column(handle, np.int64), _column(kind, np.int64),
+            self._index(index), np.ascontiguousarray(book, np.int64), np.ascontiguousarray(side, np.int64),
+            np.ascontiguousarray(price, np.float64), np.ascontiguousarray(quantity, np.float64),
+            np.ascontiguousarray(name, np.int64), np.ascontiguousarray(expiry, np.int64),
         ]  # fmt: skip
-        count = max(len(rows), *map(len, columns))
-        if min(len(rows), *map(len, columns)) == 0:
-            return
-        if any(len(c) not in (1, count) for c in (rows, *columns)):
-            raise ValueError(
-                f"columns of {[len(rows), *map(len, columns)]} entries, expected one length or one entry"
+        for column in columns:
+            if column.ndim > 1:
+                columns = [np.ascontiguousarray(x).ravel() for x in np.broadcast_arrays(*columns)]
+                break
+        info = self._books
+        while True:
+            n = pen.write(
+                self._written, self._sent, op, kind, flags, outwards, self.rows, *columns, info.tick, info.lot
             )
-        if self._written + count > len(self._sheet):
-            larger = zeros(2 * (self._written + count), MESSAGE)
-            larger[: self._written] = self._sheet[: self._written]
-            self._sheet = larger
-        book, side, price, quantity, expiry, tag, ref, handle, kind = columns
-        self._written = _write(
-            self._sheet, self._written, count, rows, op, flags, outwards, book, side, price, quantity, expiry, tag,
-            ref, handle, kind, self._books.tick, self._books.lot,
-        )  # fmt: skip
+            if n >= 0:
+                break
+            if n != pen.FULL:
+                pen.complain(n)
+            more = zeros(2 * len(self._written) + max(map(len, columns)), MESSAGE)
+            more[: self._sent] = self._written[: self._sent]
+            self._written = more
+        self._sent += n
 
     def post(self, stream: int, now_us: int) -> None:
         """Put what was sent into the inbox of the venues, stamped with its arrival (the model does)."""
         s = self._state
-        first = s.count("inbox")
-        last = first + self._written
-        s.grow("inbox", last)
-        s.grow("sorted", last)
-        # as plain bytes: records are copied field by field
-        s.inbox[first:last].view(np.uint8)[:] = self._sheet[: self._written].view(np.uint8)
-        s.meta["inbox"] = last
-        self._written = 0
-        _post(s.address, first, stream, self.step, now_us, self._latency_us)
+        for table in ("inbox", "sorted"):
+            s.grow(table, s.count("inbox") + self._sent)
+        pen.post(self._written, self._sent, s.address, stream, self.step, now_us, self._latency_us)
+        self._sent = 0
 
     def limit(
         self,
@@ -487,10 +403,8 @@ class Me:
             round: to the tick "in" (buy down, sell up: never worse than asked) or "out".
         """
         flags = _FLAGS[tif] | (POST_ONLY if post_only else 0) | (REDUCE_ONLY if reduce_only else 0)
-        end = 0 if expire is None else np.asarray((self.time + np.asarray(expire)) * 1000.0)
-        self._send(
-            LIMIT, index, book, side, price, quantity, flags, round == "out", end, tag, kind=_CAUSE[cause],
-        )  # fmt: skip
+        end = _ZERO if expire is None else (self.time + np.asarray(expire)) * 1000.0
+        self._write(LIMIT, index, book, side, price, quantity, tag, end, flags, _CAUSE[cause], round == "out")
 
     def market_order(
         self,
@@ -503,44 +417,45 @@ class Me:
     ) -> None:
         """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
         flags = IOC | (REDUCE_ONLY if reduce_only else 0)
-        self._send(MARKET, index, book, side, 0.0, quantity, flags, kind=_CAUSE[cause])
+        self._write(MARKET, index, book, side, quantity=quantity, flags=flags, kind=_CAUSE[cause])
 
     def quote(
         self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"
     ) -> None:
         """Place or change the order named by a slot (post-only); quantity 0 takes it away."""
-        self._send(QUOTE, index, book, side, price, quantity, POST_ONLY, ref=slot, kind=_CAUSE[cause])
+        self._write(QUOTE, index, book, side, price, quantity, slot, flags=POST_ONLY, kind=_CAUSE[cause])
 
     def cancel(self, handles: Any) -> None:
         """Cancel own orders by handle; a stale handle is refused without harm."""
+        handles, index, _ = self._mine(handles)
+        self._write(CANCEL, index, _ALL, name=handles)
+
+    def _mine(self, handles: Any) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """The handles whose place in the table holds an order of an own row, those rows, and which these are."""
         handles = np.atleast_1d(np.asarray(handles, np.int64))
-        index, mine = self._behind(handles)
-        self._send(CANCEL, index[mine], handle=handles[mine])
+        owners = self._state.orders["row"][np.minimum(handles & SLOT_MASK, len(self._state.orders) - 1)]
+        index = np.minimum(np.searchsorted(self.rows, owners), len(self.rows) - 1)
+        mine: NDArray[np.bool_] = self.rows[index] == owners
+        return handles[mine], index[mine], mine
 
     def cancel_all(self, index: Any = None, book: Any = None) -> None:
         """Cancel all orders of rows, in one book or in all."""
-        self._send(CANCEL_ALL, index, NONE if book is None else book)
+        self._write(CANCEL_ALL, index, _ALL if book is None else book)
 
-    def cancel_owner(self, owner: Any) -> None:
-        """Cancel all orders of owners (numbers as in `me.owner`), at every venue where they have an account."""
-        self.cancel_all(np.flatnonzero(np.isin(self.owner, owner)))
+    def cancel_owner(self, index: Any) -> None:
+        """Cancel all orders of the owners of rows, at every venue where they have a row of this participant's."""
+        theirs = np.isin(self.owner, self.owner[self._index(index)])
+        here = self.venue < len(self._books.venue_names)
+        self._write(CANCEL_ALL, np.flatnonzero(theirs & here), _ALL)
 
     def replace(self, handles: Any, price: Any, quantity: Any) -> None:
         """Amend own orders: smaller at the same price keeps its place, anything else queues anew."""
-        handles = np.atleast_1d(np.asarray(handles, np.int64))
+        handles, index, mine = self._mine(handles)
         price, quantity = (
-            np.broadcast_to(np.asarray(x, np.float64), handles.shape) for x in (price, quantity)
+            np.broadcast_to(np.asarray(x, np.float64), mine.shape)[mine] for x in (price, quantity)
         )
-        index, mine = self._behind(handles)
-        orders = self._state.orders[handles[mine] & SLOT_MASK]
-        book, side = orders["book"], orders["side"]
-        self._send(AMEND, index[mine], book, side, price[mine], quantity[mine], handle=handles[mine])
-
-    def _behind(self, handles: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        """Own index of the rows that handles belong to, and whether they are own ones at all."""
-        rows = self._state.orders["row"][np.minimum(handles & SLOT_MASK, len(self._state.orders) - 1)]
-        index = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return index, self.rows[index] == rows
+        orders = self._state.orders[handles & SLOT_MASK]
+        self._write(AMEND, index, orders["book"], orders["side"], price, quantity, handles)
 
     def slots(self, count: int) -> int:
         """Reserve names for `count` orders; returns the first. Call in `setup`."""
@@ -581,7 +496,7 @@ class Me:
         if self._network is None or not self._network.in_transit.any():
             return np.zeros(0, kind)
         way = self._network.under_way()
-        way = way[self._mine[way["row_from"]]]
+        way = way[self._own[way["row_from"]]]
         out = np.zeros(len(way), kind)
         out["id"] = way["id"]
         out["from"] = np.searchsorted(self.rows, way["row_from"])

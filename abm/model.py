@@ -352,7 +352,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def _collect(self, me: Me) -> None:
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
-        if len(me.outbox):
+        if me.outbox:
             me.post(self._tie_streams[me.name], self.now * 1000)
         for source, target, asset, amounts in me.requests:
             self._transfer(source, target, asset, amounts)

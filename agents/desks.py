@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from abm.jit import CONSTANT, inlined, kernel
+from abm.jit import CONSTANT, INTS, inlined, kernel
 from abm.random import FOREVER, draw, key_of, uniform, unit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-WHOLE = CONSTANT.replace("f8", "i8")  # the same of integers
-BITS = CONSTANT.replace("f8", "b1")  # and of yes and no
 ALWAYS = np.uint64(FOREVER & 0xFFFFFFFFFFFFFFFF)
 YEAR = 365.0 * 86400.0  # s
 
@@ -157,7 +155,7 @@ def calm(market: Any) -> Floats:
     return result
 
 
-@kernel(f"void({CONSTANT},f8[::1],{WHOLE},f8[::1],f8[::1],f8,f8[::1],f8[::1])")
+@kernel(f"void({CONSTANT},f8[::1],{INTS},f8[::1],f8[::1],f8,f8[::1],f8[::1])")
 def _swing(mid, convert, coin, weight, calm, since, log, known):  # type: ignore[no-untyped-def]
     """Move the volatility of every book's coin on by the weighted mean move since the last look."""
     coins = 0

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import CONSTANT, kernel
+from abm.jit import BOOLS, CONSTANT, kernel
 from abm.random import inverse_normal
-from agents.desks import BITS, purpose, station
+from agents.desks import purpose, station
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
@@ -20,7 +20,7 @@ TABLE = "Array(f8, 2, 'C', readonly=True)"
 TAKES, RESTS = 1, 2  # what a station sends; 0 is nothing
 
 
-@kernel(f"i8(f8,f8,f8,i8[::1],i8[::1],f8[::1],f8[::1],{BITS},f8[::1],f8,f8[::1],f8[::1],i8[::1],f8[::1])")
+@kernel(f"i8(f8,f8,f8,i8[::1],i8[::1],f8[::1],f8[::1],{BOOLS},f8[::1],f8,f8[::1],f8[::1],i8[::1],f8[::1])")
 def arrivals(
     now, dt, activity, drawn, book, rate, stress, halted, served, persistence, mood, woke, awake, mean
 ):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import CONSTANT, inlined, kernel
+from abm.jit import BOOLS, CONSTANT, inlined, kernel
 from abm.random import inverse_normal
-from agents.desks import BITS, purpose, station
+from agents.desks import purpose, station
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
@@ -22,7 +22,7 @@ def _meet(values, weight, coin, total, mean):
             mean[coin[b]] += weight[b] * values[b] / total[coin[b]]
 
 
-@kernel(f"void(f8[::1],f8,f8,f8,{BITS},i8[::1],f8[::1])")
+@kernel(f"void(f8[::1],f8,f8,f8,{BOOLS},i8[::1],f8[::1])")
 def withdraw(stress, power, floor, stuck, open_, venue, left):
     """What is left of calm depth, by book, at today's stress and where withdrawals of coins are stopped."""
     for b in range(len(left)):

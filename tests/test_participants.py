@@ -54,8 +54,9 @@ class ClockWinder(Contrarian):
 
 class Thief(Contrarian):
     def trade(self, me: Any, market: Any, awake: Any, book: int, size: Any) -> None:
-        me.market_order(awake, book, 1, size)
-        me.outbox["row"] = np.setdiff1d(np.arange(100), me.rows)[0]
+        super().trade(me, market, awake, book, size)
+        for batch in me.outbox:
+            batch["row"] = np.setdiff1d(np.arange(100), me.rows)[0]
 
 
 class Gambler(Contrarian):

@@ -138,7 +138,7 @@ class Hearsay:
 
         def listen(me: Any) -> None:
             if me.name == name:
-                for m in me.outbox:
+                for m in (m for batch in me.outbox for m in batch):
                     own = int(np.searchsorted(me.rows, m["row"]))
                     cause = CAUSES[int(m["kind"])]
                     book = names[int(m["book"])]

@@ -1,0 +1,249 @@
+"""The compiled part of a participant's own side: what it reads of its accounts and the messages that it writes.
+
+A column holds one entry for each case or one for all. Own rows are named by their number among the participant's rows
+and are counted from the end if negative, as numpy does. A kernel that finds a number out of range or columns that do
+not fit together says so by what it returns (`complain`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, types
+
+from abm import random
+from abm.accounts import position
+from abm.jit import CONSTANT, INTS, inlined, kernel
+from abm.margin import equity_and_maintenance, free_margin
+from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
+from abm.state import MESSAGE, NONE, views
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+_ROWS = "Array(i4, 1, 'C', readonly=True)"
+FULL, NO_ROW, NO_BOOK, NO_SHAPE = -1, -2, -3, -4
+
+
+def complain(code: int) -> None:
+    """Raise what a kernel has found wrong."""
+    if code == NO_SHAPE:
+        raise ValueError("shape mismatch: columns of one length (or single numbers) expected")
+    raise IndexError("own row out of range" if code == NO_ROW else "book out of range")
+
+
+@inlined
+def _row(i, n):
+    """An own row's number, counted from the end if negative; -1 if there is no such row."""
+    if i < 0:
+        i += n
+    return i if 0 <= i < n else -1
+
+
+@inlined
+def _wider(n, m):
+    """Common length of columns of length n and m; -1 if there is none."""
+    if n == m or m == 1:
+        return n
+    return m if n == 1 else -1
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},i8[::1],i8[::1])")
+def entries(address, own, index, book, lots, value):
+    """Signed lots and signed entry values of positions. Returns 0 or a complaint."""
+    s = views(address)
+    for i in range(len(lots)):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        if r < 0:
+            return NO_ROW
+        p = position(s, own[r], book[i if len(book) > 1 else 0])
+        lots[i] = s.positions[p].qty if p != NONE else 0
+        value[i] = s.positions[p].entry if p != NONE else 0
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},i8[::1])")
+def lots(address, own, index, book, out):
+    """Signed position lots. Returns 0 or a complaint."""
+    s = views(address)
+    for i in range(len(out)):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        if r < 0:
+            return NO_ROW
+        p = position(s, own[r], book[i if len(book) > 1 else 0])
+        out[i] = s.positions[p].qty if p != NONE else 0
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1])")
+def coins(address, own, index, book, lot, out):
+    """Signed positions in coins. Returns 0 or a complaint."""
+    s = views(address)
+    for i in range(len(out)):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        b = _row(book[i if len(book) > 1 else 0], len(lot))
+        if r < 0 or b < 0:
+            return NO_ROW if r < 0 else NO_BOOK
+        p = position(s, own[r], b)
+        out[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{CONSTANT},f8[::1],f8[::1])")
+def margins(address, own, index, scale, equity, maintenance):
+    """Equity and maintenance margin, over the scale of each own row's settlement asset."""
+    s = views(address)
+    for i in range(len(index)):
+        r = _row(index[i], len(own))
+        if r < 0:
+            return NO_ROW
+        worth, needed = equity_and_maintenance(s, own[r])
+        equity[i], maintenance[i] = worth / scale[r], needed / scale[r]
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{CONSTANT},f8[::1])")
+def free(address, own, index, scale, out):
+    """Free margin, over the scale of each own row's settlement asset."""
+    s = views(address)
+    for i in range(len(index)):
+        r = _row(index[i], len(own))
+        if r < 0:
+            return NO_ROW
+        out[i] = free_margin(s, own[r]) / scale[r]
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},i8[::1])")
+def waiting(address, own, index, out):
+    """Messages of own rows that no gateway has accepted yet."""
+    s = views(address)
+    for i in range(len(index)):
+        r = _row(index[i], len(own))
+        if r < 0:
+            return NO_ROW
+        out[i] = s.rows[own[r]].waiting
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},f8,{CONSTANT},f8,i8[::1])")
+def stirred(address, own, since_ms, heard_at, since, out):
+    """Numbers of the own rows whose account has changed, or that have heard news, after a time. Returns how many."""
+    s = views(address)
+    n = 0
+    for i in range(len(own)):
+        if s.changed[own[i]] > since_ms or heard_at[i] > since:
+            out[n] = i
+            n += 1
+    return n
+
+
+@kernel(f"i8(i8,{INTS},{INTS},i8,f8[::1])")
+def uniforms(stream, keys, index, step, out):
+    """Draws in (0, 1) of own rows for a stream and a step."""
+    for i in range(len(index)):
+        r = _row(index[i], len(keys))
+        if r < 0:
+            return NO_ROW
+        out[i] = random.unit(random.draw(stream, keys[r], step))
+    return 0
+
+
+@inlined
+def ticks_of(price, side, outwards, tick):
+    """Whole ticks, rounded so that the price is not worse than asked (or outwards); -1 = no price."""
+    exact = price / tick
+    if not np.isfinite(exact):
+        return -1
+    near = np.floor(exact + 1e-9) if (side > 0) != outwards else np.ceil(exact - 1e-9)
+    return np.int64(min(max(near, 0.0), 2.0**31))
+
+
+@inlined
+def lots_of(quantity, lot):
+    """Whole lots, rounded down; 0 for what is no size."""
+    size = quantity / lot
+    return np.int64(np.floor(min(size, 1e15) + 1e-6)) if 0.0 < size < np.inf else 0
+
+
+_COLUMN = types.Array(types.int64, 1, "C", readonly=True)
+_NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
+_MESSAGES = from_dtype(MESSAGE)[::1]
+_WRITE: Any = types.int64(
+    _MESSAGES, types.int64, types.int64, types.int64, types.int64, types.boolean,
+    types.Array(types.int32, 1, "C", readonly=True), _COLUMN, _COLUMN, _COLUMN, _NUMBERS, _NUMBERS, _COLUMN, _COLUMN,
+    _NUMBERS, _NUMBERS,
+)  # fmt: skip
+
+
+@kernel(_WRITE)
+def write(
+    out, at, op, kind, flags, outwards, own, index, book, side, price, quantity, name, expiry, tick, lot
+):
+    """Write messages of one kind to `out` from number `at` on. Returns how many, or a complaint (FULL: no room).
+
+    `name` is a limit order's tag, a quote's slot, or the handle to cancel or amend. Left out: orders below a lot or
+    without a price. A quote without a size or a price takes its order away.
+    """
+    n = len(index)
+    for m in (len(book), len(side), len(price), len(quantity), len(name), len(expiry)):
+        n = _wider(n, m)
+        if n < 0:
+            return NO_SHAPE
+    if at + n > len(out):
+        return FULL
+    first = at
+    for i in range(n):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        if r < 0:
+            return NO_ROW
+        b = book[i if len(book) > 1 else 0]
+        way = side[i if len(side) > 1 else 0]
+        label = name[i if len(name) > 1 else 0]
+        ticks = 0
+        size = 0
+        if op != CANCEL and op != CANCEL_ALL:
+            if b < 0 or b >= len(lot):
+                return NO_BOOK
+            size = lots_of(quantity[i if len(quantity) > 1 else 0], lot[b])
+            if op != MARKET:
+                ticks = ticks_of(price[i if len(price) > 1 else 0], way, outwards, tick[b])
+        if (op == LIMIT and ticks <= 0) or (op == AMEND and ticks < 0):
+            continue
+        if op in (LIMIT, MARKET) and size <= 0:
+            continue
+        if op == QUOTE and ticks <= 0:
+            size = size if ticks == 0 else 0
+            ticks = 1
+        message = out[at]
+        message.arrive, message.tie, message.cause = 0, 0, 0
+        message.row, message.book, message.op, message.kind, message.flags = own[r], b, op, kind, flags
+        message.side, message.price, message.qty = way if op != AMEND else 0, ticks, size
+        message.expiry = expiry[i if len(expiry) > 1 else 0]
+        message.tag = label if op == LIMIT else 0
+        message.ref = label if op == QUOTE else NONE
+        message.handle = label if op in (CANCEL, AMEND) else 0
+        at += 1
+    return at - first
+
+
+_POST: Any = types.void(
+    _MESSAGES, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64
+)
+
+
+@kernel(_POST)
+def post(messages, count, address, stream, step, now_us, latency_us):
+    """Hand messages to the inbox: arrival at the venue's door, tie-break; count them at their rows."""
+    s = views(address)
+    n = s.meta[0].inbox
+    for i in range(count):
+        s.inbox[n + i] = messages[i]
+        m = s.inbox[n + i]
+        row = s.rows[m.row]
+        # by what the message is, not by how many came before it: another row's absence changes nothing
+        own = row.key + 8191 * m.book + np.int32(131071 * m.ref) + m.side
+        m.tie = np.int64(random.draw(stream, own, step) >> np.uint64(44))
+        m.arrive = now_us + latency_us + s.venues[row.venue].latency
+        row.waiting += 1
+    s.meta[0].inbox = n + count

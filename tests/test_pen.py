@@ -1,0 +1,146 @@
+"""Claims about what a participant writes and reads: the same as in plain numpy, whatever it is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from abm import pen, random
+from abm.agent import Participant
+from abm.channels import NetworkParameters
+from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
+from abm.model import CascadeModel
+from abm.state import MESSAGE
+from abm.venue import Asset, Clock, Contract, OrderRules, VenueRules
+from tests.twins import pen as twin
+
+TICK, LOT = np.array([0.1, 1e-7, 50.0]), np.array([0.001, 1000.0, 0.01])
+HOSTILE = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -3.0, 1e-320, 1e308, 2.0**31 * 50, 1.0])
+
+
+def column(rng: Any, n: int, values: Any) -> Any:
+    """A column of n entries or, now and then, one for all."""
+    return rng.choice(values, 1 if rng.random() < 0.3 else n)
+
+
+@pytest.mark.parametrize("op", [LIMIT, MARKET, QUOTE, AMEND, CANCEL, CANCEL_ALL])
+def test_messages_are_those_of_plain_numpy(op: int) -> None:
+    rng = np.random.default_rng(op)
+    own = np.sort(rng.choice(1000, 30, replace=False)).astype(np.int32)
+    room = np.zeros(64, MESSAGE)
+    for _ in range(300):
+        n = int(rng.integers(0, 9))
+        price = np.concatenate([HOSTILE, TICK * rng.integers(1, 1000, 3), rng.uniform(0, 500, 6)])
+        size = np.concatenate([HOSTILE, LOT * rng.integers(1, 1000, 3), rng.uniform(0, 50, 6)])
+        index = rng.integers(-30, 30, n)
+        columns = [column(rng, n, np.arange(3)), column(rng, n, [-1, 1]), column(rng, n, price),
+                   column(rng, n, size), column(rng, n, np.arange(100)), column(rng, n, [0, 5000])]  # fmt: skip
+        outwards, flags, kind = bool(rng.random() < 0.5), int(rng.integers(0, 9)), int(rng.integers(0, 5))
+        room.view(np.uint8)[:] = 255  # what stood there before does not matter
+        count = pen.write(room, 3, op, kind, flags, outwards, own, index, *columns, TICK, LOT)
+        expected = twin.messages(op, own[index], *columns, outwards, flags, kind, TICK, LOT)
+        assert room[3 : 3 + count].tolist() == expected.tolist()
+
+
+def test_a_column_that_does_not_fit_and_a_stranger_are_refused() -> None:
+    _, me, _ = market()
+    with pytest.raises(ValueError, match="shape mismatch"):
+        me.limit(np.arange(3), np.zeros(2, int), 1, 100.0, 1.0)
+    with pytest.raises(IndexError, match="own row"):
+        me.market_order(len(me.rows), 0, 1, 1.0)
+    with pytest.raises(IndexError, match="book"):
+        me.market_order(0, 99, 1, 1.0)
+    for look in (me.margin, me.available, me.waiting, lambda i: me.position(i, 0), lambda i: me.lots(i, 0),
+                 lambda i: me.uniform("luck", i)):  # fmt: skip
+        with pytest.raises(IndexError, match="own row"):
+            look(np.array([0, len(me.rows)]))
+    assert me.outbox == []
+
+
+def market() -> tuple[CascadeModel, Any, Any]:
+    """Three owners with an account at each of two venues and money outside; (model, their desk, the rows)."""
+    common: dict[str, Any] = {
+        "quote": "USDT", "perps": ("BTC",), "share": 0.5, "orders": OrderRules(band=0.0),
+    }  # fmt: skip
+    model = CascadeModel(
+        Clock(start=datetime(2025, 1, 1, tzinfo=UTC), duration=600.0, step=1.0, burn_in=0.0),
+        {"USDT": Asset(decimals=6), "BTC": Asset(decimals=8, value=100.0)},
+        {"BTC": Contract(price=100.0, tick=0.01, lot=0.01)},
+        {"alpha": VenueRules(**common), "beta": VenueRules(**common)},
+        NetworkParameters(nodes=("outside",), edges=()),
+        [],
+        1,
+    )
+    owners = [f"owner {i // 3}" for i in range(9)]
+    rows = model.accounts.open(owners, ["alpha", "beta", "outside"] * 3, "traders")
+    model.accounts.deposit(rows, "USDT", np.full(9, 1e5))
+    traders = np.array(rows).reshape(3, 3)
+    model.accounts.place([traders[0, 0], traders[1, 0]], 0, [500, -500], [100.0, 100.0])
+    model.add(Participant(model, "traders"))
+    model.setup()
+    return model, model.desks["traders"], traders
+
+
+def test_many_more_messages_than_the_pen_had_room_for_arrive() -> None:
+    model, me, _ = market()
+    me.limit(np.tile([0, 1], 500), np.tile([0, 1], 500), 1, 1.0 + 0.01 * np.arange(1000), 0.01)
+    batch = me.outbox[0]
+    assert len(batch) == 1000
+    assert batch["price"].tolist() == list(range(100, 1100))
+    model._collect(me)
+    assert model.state.count("inbox") == 1000
+    assert me.outbox == []
+    assert me.waiting([0, 1]).tolist() == [500, 500]
+
+
+def test_columns_may_be_tables() -> None:
+    _, me, _ = market()
+    me.limit(np.arange(2)[:, None], np.arange(2)[:, None], 1, np.array([[90.0, 91.0, 92.0]]), 0.01)
+    assert me.outbox[0]["price"].tolist() == [9000, 9100, 9200] * 2
+    assert me.position(np.arange(3)[:, None], np.array([[0, 1]])).shape == (3, 2)
+
+
+def test_an_owner_who_cancels_cancels_at_every_venue_and_nobody_else_does() -> None:
+    model, me, rows = market()
+    which = np.searchsorted(me.rows, rows)
+    for place in (0, 1):
+        me.limit(which[:, place], place, 1, [90.0, 91.0, 92.0], 1.0)
+    model._collect(me)
+    model.run(3)
+    assert len(me.open_orders()) == 6
+    me.cancel_owner(which[0, 1])  # any of its rows names the owner
+    assert sorted(me.outbox[0]["row"].tolist()) == sorted(rows[0, :2].tolist())
+    model._collect(me)
+    model.run(3)
+    left = me.open_orders()
+    assert sorted(left["index"].tolist()) == sorted(which[1:, :2].ravel().tolist())
+
+
+def test_what_is_read_of_accounts_is_what_the_tables_hold() -> None:
+    model, me, rows = market()
+    which = np.searchsorted(me.rows, rows)
+    assert me.lots(which[:, 0], 0).tolist() == [500, -500, 0]
+    assert me.position(which[:2, 0], np.array([0, 0])).tolist() == [5.0, -5.0]
+    assert me.lots(slice(None), 1).tolist() == [0] * len(me.rows)
+    assert me.position(me.venue == 0, 0).tolist() == me.position(np.flatnonzero(me.venue == 0), 0).tolist()
+    assert me.entry_price(which[:, 0], 0)[:2].tolist() == [100.0, 100.0]
+    assert np.isnan(me.entry_price(which[2, 0], 0)).all()
+    assert me.equity(which[:, 2]).tolist() == [1e5] * 3
+    assert me.available(-1).tolist() == me.available(len(me.rows) - 1).tolist()
+    drawn = random.uniform(random.stream_of(1, "traders", "luck"), me.key, me.step)
+    assert me.uniform("luck").tolist() == drawn.tolist()
+    assert me.uniform("luck", [2, 0]).tolist() == drawn[[2, 0]].tolist()
+
+
+def test_who_has_stirred_is_who_traded_or_heard() -> None:
+    model, me, _ = market()
+    model.run(2)
+    model.state.changed[me.rows[[1, 4]]] = 5000
+    me.learn(np.array([7]), -0.05, 6.0)
+    assert me.stirred(4.0).tolist() == [1, 4, 7]
+    assert me.stirred(5.0).tolist() == [7]
+    assert me.stirred(6.0).tolist() == []
+    assert me.changed(4.0).tolist() == [i in (1, 4) for i in range(9)]
