@@ -245,7 +245,9 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all tables, for a snapshot: values only, no place in memory."""
-        copies = {name: np.array(getattr(self, name)) for name in NAMES}
+        copies = {name: np.zeros_like(getattr(self, name)) for name in NAMES}
+        for name, copy in copies.items():
+            copy[:] = getattr(self, name)  # field by field: what lies between fields stays zero
         copies["meta"]["address"] = 0
         return copies
 
