@@ -9,9 +9,13 @@ dearest bid is above the cheapest ask by more than fees and the risk of executio
 and unwinds: with inventory, a gap that has closed is reason enough to trade back.
 
 Size: as far as the displayed depth lets the gap close half way, from both sides, within limits, margin and coins.
-Legs that fill unevenly are evened out in the book where it costs least. Now and then coins and dollars are sent
-from venues that have too much to venues that run dry; while an own transfer is overdue or a channel is shut nothing
-more is sent, and the inventory stays where it is.
+Legs that fill unevenly are evened out in the book where it costs least.
+
+At each look at balances, for every owner and asset, where some venue has more or less than at the opening by more than
+its bound (a share of the opening money, of the limit in coins), half of the difference goes from the venue with most
+to that with least, measured in bounds. What is on the way counts where it goes; a venue gives only what it has beyond
+its opening. Nothing is sent from or to a venue out of which an own transfer is overdue, out of a venue that stopped
+withdrawals, or where no direct channel is open: there the inventory stays where it is.
 """
 
 from __future__ import annotations

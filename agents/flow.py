@@ -78,11 +78,13 @@ def orders(
         b, bits = book[i], drawn[i]
         lean = 2.0 * imbalance * np.tanh(mood[i]) - (held[k] - home[i]) / (inventory * max(calm[b], 1e-300))
         side[k] = 1 if station(SIDE, bits, b) < 0.5 + 0.5 * lean else -1
-        depth = depth_ask if side[k] > 0 else depth_bid
-        # size: a share of the depth that is seen on the side to be hit; the trades of a step go as one order
+        # size: a share of the depth seen on both sides (by one side alone the deeper side would be hit harder and
+        # grow deeper still), bounded on the side to be hit; the trades of a step go as one order
+        near = depth_ask[0, b] if side[k] > 0 else depth_bid[0, b]
+        depth = 0.5 * (depth_bid[1, b] + depth_ask[1, b])
         trades = 1.0 + max(mean[k] - 0.5, 0.0)  # mean number of trades given that there is one, nearly
         luck = np.exp(dispersion * inverse_normal(station(SIZE, bits, b)) - dispersion**2 / 2)
-        size[k] = min(turnover * depth[1, b] / (60.0 * rate[i]) * trades * luck, largest * depth[0, b])
+        size[k] = min(turnover * depth / (60.0 * rate[i]) * trades * luck, largest * near)
         if spot[b]:
             means = 0.5 * held[k] if side[k] < 0 else (0.2 * cash[k] / ask[b] if ask[b] > 0 else 0.0)
             size[k] = min(size[k], means)

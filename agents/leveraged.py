@@ -112,9 +112,14 @@ class Leveraged(Participant):
         idle: float = parameter(
             0.25, "Mean time from a routine close to the next opening", unit="hours", gt=0
         )
+        rotation_share: float = parameter(
+            0.8, "Who is followed by another, or opens again, after a stop or a won target", unit="share of accounts",
+            source="assumption: a crowd that nobody joins would only sell", ge=0, le=1,
+        )  # fmt: skip
+        rotation_after: float = parameter(4.0, "Mean time until then", unit="hours", gt=0)
         return_share: float = parameter(
             0.20,
-            "Who opens again after a loss, a scare or a won target",
+            "Who opens again after a loss or a scare",
             unit="share of accounts",
             ge=0,
             le=1,
@@ -293,7 +298,7 @@ class Leveraged(Participant):
             )
 
     def _is_flat(self, me: Me, entries: Entries) -> None:
-        """The position is gone: routine closers open again soon, the others perhaps and later."""
+        """The position is gone: routine closers open again soon, who stopped or won later, the others perhaps."""
         memory, p = self.memory, self.parameters
         if len(entries) == 0:
             return
@@ -301,11 +306,12 @@ class Leveraged(Participant):
         unwatch(memory, entries)
         forget(memory, CLOSE, entries)
         forget(memory, ADD, entries)
-        routine = memory["why"][entries] == ROUTINE
-        self._come_back(me, entries[routine], p.idle)
-        gone = entries[~routine]
-        back = me.uniform("return", memory["row"][gone]) < p.return_share
-        self._come_back(me, gone[back], p.return_after)
+        why, luck = memory["why"][entries], me.uniform("return", memory["row"][entries])
+        planned = (why == STOPPED) | (why == WON)
+        self._come_back(me, entries[why == ROUTINE], p.idle)
+        self._come_back(me, entries[planned & (luck < p.rotation_share)], p.rotation_after)
+        lost = (why == LOST) | (why == NEWS)
+        self._come_back(me, entries[lost & (luck < p.return_share)], p.return_after)
 
     def _come_back(self, me: Me, entries: Entries, hours: float) -> None:
         if len(entries):
