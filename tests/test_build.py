@@ -119,6 +119,20 @@ def test_arbitrageurs_bring_back_the_money_that_the_fall_has_moved() -> None:
     assert 0 < arrived < events["value"][sent].sum()  # less the fee
 
 
+@pytest.mark.slow
+def test_arbitrageurs_of_october_move_coins_from_venue_to_venue_in_the_calm_hour() -> None:
+    model = build(config.load("october_2025"), seed=1, record=False)
+    names, venues, sent = model.accounts.owner_names, len(model.venue_names), {}
+    for _ in range(1500):
+        model.step()
+        for t in model.network.under_way():
+            sent[int(t["id"])] = (names[t["owner"]], int(t["node_from"]), int(t["node_to"]), int(t["asset"]))
+    theirs = [one for one in sent.values() if one[0].startswith("arbitrageurs/")]
+    across = {(source, target) for _, source, target, _ in theirs if source != target < venues}
+    assert len(theirs) >= 10 and len(across) >= 3
+    assert len({asset for *_, asset in theirs}) >= 2
+
+
 def test_a_thinned_record_adds_up_what_flows_and_keeps_the_longest_wait() -> None:
     fine, coarse = recorded(), recorded(("record.every", "60"))
     assert coarse.network["moved"].sum() == pytest.approx(fine.network["moved"].sum(), rel=1e-9)
