@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from abm.market import Market, Me
 from agents.alarms import Entries
@@ -72,23 +69,3 @@ def _purses(me: Me, row: Entries, purses: Entries) -> Entries:
     found = owners[place] == wanted
     result[found] = purses[place[found]]
     return result
-
-
-def bearable(
-    market: Market, book: Entries, side: Any, quantity: NDArray[np.float64], participation: Any, least: Any
-) -> NDArray[np.float64]:
-    """What of `quantity` (coins) to send at once.
-
-    At most `participation` times what stands within 1 % on the side that an order of `side` (any sign) takes
-    from, but `least` coins (an array like `quantity`) in any case: small orders do not look at depth.
-    """
-    depth = np.where(np.asarray(side) > 0, market.depth_ask[1][book], market.depth_bid[1][book])
-    most: NDArray[np.float64] = np.fmax(participation * depth, least)
-    return np.minimum(quantity, most)
-
-
-def in_coins(market: Market, book: Entries, amount: float) -> NDArray[np.float64]:
-    """An amount of the quote asset in coins at the mid, or the last price where a side is empty; 0 if unknown."""
-    mid = market.mid[book]
-    coins: NDArray[np.float64] = np.fmax(amount / np.where(mid > 0, mid, market.last[book]), 0.0)
-    return coins

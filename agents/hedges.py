@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from abm.jit import inlined, kernel
+from agents.parts import bearable, in_coins
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 MID, LAST, BID, OFFERED, MARK = range(5)
 
@@ -73,11 +74,9 @@ def reasons(naked, size, when, spot, short, basis, pair, bound, heard, now_heard
 
 @inlined
 def _bearable(public, book, side, quantity, participation, careless, least):
-    """As `agents.crowd.bearable`, with `agents.crowd.in_coins` of `careless` or `least` as the least."""
-    price = public[MID, book] if public[MID, book] > 0 else public[LAST, book]
-    least = np.maximum(np.fmax(careless / price, 0.0), least)
-    depth = public[OFFERED, book] if side > 0 else public[BID, book]
-    return np.minimum(quantity, np.fmax(participation * depth, least))
+    """`agents.parts.bearable`, of which small orders and the parts of a leg are let be."""
+    least = max(in_coins(public[MID, book], public[LAST, book], careless), least)
+    return bearable(side, public[BID, book], public[OFFERED, book], quantity, participation, least)
 
 
 @kernel("void(i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],b1[::1],f8[:,::1],f8,f8,i8,f8[::1])")
