@@ -26,7 +26,7 @@ from abm.me import Me
 from abm.network import ACCEPTED, Network
 from abm.random import key_of, stream_of
 from abm.recorder import Recorder
-from abm.state import MESSAGE
+from abm.state import EVENT, MESSAGE
 from abm.venue import Asset, Clock, Contract, News, VenueRules
 
 Ints = NDArray[np.int64]
@@ -244,11 +244,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if len(arrived):
             self.state.grow("holdings", self.state.count("holdings") + len(arrived) + 4)
             self._credit(arrived["row_to"], arrived["asset"], arrived["amount"])
-            for t in arrived:
-                row, asset = int(t["row_to"]), int(t["asset"])
-                self._note(
-                    "transfer_arrived", row=row, asset=asset, value=int(t["amount"]), parent=int(t["event"])
-                )
+            self._note_transfers(
+                "transfer_arrived", arrived["row_to"], arrived["asset"], arrived["amount"], arrived["event"]
+            )
 
     def decide(self) -> None:
         """3. Every participant looks and answers."""
@@ -383,10 +381,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         sent = self.network.request(
             source, target, home, s.rows["venue"][target], sent_by, ids, units,
             keys=[self._owner_key(owner) for owner in sent_by.tolist()],
-            events=[
-                self._note("transfer_sent", row=row, asset=what, value=value)
-                for row, what, value in zip(source.tolist(), ids.tolist(), units.tolist(), strict=True)
-            ],
+            events=self._note_transfers("transfer_sent", source, ids, units, -1),
         )  # fmt: skip
         refused, charged = sent.codes != ACCEPTED, sent.fees > 0
         self._credit(source[refused], ids[refused], units[refused])
@@ -434,6 +429,22 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         m["events"] += 1
         m["next_event"] += 1
         return int(e["id"][0])
+
+    def _note_transfers(self, kind: str, rows: Any, assets: Any, values: Any, parents: Any) -> Ints:
+        """Add an event for each transfer; returns their ids."""
+        s, n = self.state, len(rows)
+        first = s.count("events")
+        s.grow("events", first + n + 1)
+        e = np.zeros(n, EVENT)
+        e["id"] = int(s.meta["next_event"][0]) + np.arange(n)
+        e["parent"], e["time"], e["kind"] = parents, self.now, EVENT_KINDS.index(kind)
+        e["row"], e["venue"], e["other"], e["book"] = rows, s.rows["venue"][rows], -1, -1
+        e["asset"], e["value"] = assets, values
+        s.events[first : first + n] = e
+        s.meta["events"] += n
+        s.meta["next_event"] += n
+        ids: Ints = e["id"]
+        return ids
 
     def _make_room(self) -> None:
         """Grow whatever table may run full in the next batch."""

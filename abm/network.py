@@ -257,17 +257,25 @@ class Network:
         codes, nth = np.zeros(count, np.int8), np.zeros(count, np.int64)
         paths: list[tuple[int, ...]] = []
         joining: dict[int, int] = {}
+        ways: dict[tuple[int, ...], tuple[tuple[int, ...], int, int]] = {}
         for i, (who, *ends) in enumerate(
             zip(*(x.tolist() for x in (key, node_from, node_to, asset_id)), strict=True)
         ):
             # refused ones count too: another owner's jam must not shift this owner's draws
             nth[i] = self._requests[who] = self._requests.get(who, 0) + 1
-            path = self.routes.find(self.edges, *ends)
-            fees[i] = sum(int(self.edges["fee"][edge]) for edge in path)
-            codes[i] = self._refusal(path, int(amount[i]) - int(fees[i]), joining)
+            if tuple(ends) not in ways:
+                ways[tuple(ends)] = self._way(*ends)
+            path, fee, code = ways[tuple(ends)]
             paths.append(path)
-            if codes[i] == ACCEPTED:
-                joining[path[0]] = joining.get(path[0], 0) + 1
+            fees[i], codes[i] = fee, code
+            if code == ACCEPTED:
+                joined = joining.get(path[0], 0)
+                if self.edges["waiting"][path[0]] + joined >= self.edges["limit"][path[0]]:
+                    codes[i] = QUEUE_FULL
+                elif amount[i] <= fee:
+                    codes[i] = TOO_SMALL
+                else:
+                    joining[path[0]] = joined + 1
         taken = np.flatnonzero(codes == ACCEPTED)
         fees[codes != ACCEPTED] = 0
         if len(taken) == 0:
@@ -295,17 +303,16 @@ class Network:
         self._join(slots)
         return Sent(ids, codes, fees)
 
-    def _refusal(self, path: tuple[int, ...], amount: int, joining: dict[int, int]) -> int:
+    def _way(self, source: int, target: int, asset: int) -> tuple[tuple[int, ...], int, int]:
+        """(path, its fees, why it takes nothing at all or `ACCEPTED`) between two nodes as the edges are now."""
+        path = self.routes.find(self.edges, source, target, asset)
         if not path:
-            return NO_ROUTE
+            return path, 0, NO_ROUTE
         edges = self.edges[list(path)]
+        fee = int(edges["fee"].sum())
         if (edges["capacity"] <= 0).any():
-            return NO_CAPACITY
-        if (edges["refuses"] & ~edges["open"]).any():
-            return SHUT
-        if edges["waiting"][0] + joining.get(path[0], 0) >= edges["limit"][0]:
-            return QUEUE_FULL
-        return ACCEPTED if amount > 0 else TOO_SMALL
+            return path, fee, NO_CAPACITY
+        return path, fee, SHUT if (edges["refuses"] & ~edges["open"]).any() else ACCEPTED
 
     def _slots(self, count: int) -> NDArray[np.int64]:
         while len(self._free) < count:
