@@ -28,6 +28,9 @@ def accept(state: State, now_us: int) -> None:
     by_arrival(state, n, now_us)
     serve(state.address, now_us)
     keys = state.sorted[:n]
+    if n > 1 << TIE_BITS:
+        keys[:] = np.argsort(state.inbox["arrive"][:n], kind="stable")
+        return
     by_acceptance(state.address, now_us, keys)
     keys.sort()
     keys &= (1 << TIE_BITS) - 1

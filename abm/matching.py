@@ -320,8 +320,8 @@ def amend(address, handle, price, qty):
     opposite = best_price(s, b, -side)
     if code == ACCEPTED and (flags & POST_ONLY) != 0 and opposite != 0 and side * opposite <= side * price:
         code = WOULD_TRADE
-    if code == ACCEPTED and not has_room(s, b, side, price):
-        code = NO_ROOM
+    if code == ACCEPTED and s.levels[o.level].count > 1 and not has_room(s, b, side, price):
+        code = NO_ROOM  # an order alone on its level gives its own room
     if code == ACCEPTED and (flags & REDUCE_ONLY) != 0 and -side * s.positions[o.position].qty <= 0:
         code = NOTHING_TO_REDUCE
     if code == ACCEPTED and (opposite == 0 or side * opposite > side * price) and (flags & REDUCE_ONLY) == 0:
@@ -391,6 +391,9 @@ def process(address, first, end_us):
             handle = s.refs[m.ref]
             slot = slot_of(s, handle)
             if slot != NONE and (s.orders[slot].row != row or s.orders[slot].ref != m.ref):
+                slot = NONE
+            if slot != NONE and (s.orders[slot].book != m.book or s.orders[slot].side != m.side):
+                remove(s, slot)  # the name now means a quote somewhere else
                 slot = NONE
             if slot == NONE:
                 if m.qty > 0:

@@ -381,7 +381,9 @@ def _compile() -> None:
     from abm import jit
 
     if jit.cold():
-        print("compiling the kernels, once for this version (some 30 s) ...", file=sys.stderr, flush=True)
+        print(
+            "compiling the kernels, once for this version (about a minute) ...", file=sys.stderr, flush=True
+        )
         jit.warm()
 
 

@@ -234,12 +234,15 @@ def rows(model: type[BaseModel] | BaseModel, path: str) -> Iterator[ParameterRow
                     yield from rows(item, f"{here}.{key}")
             continue
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        default = field.get_default(call_default_factory=True)
         required = instance is None and field.is_required()
         yield ParameterRow(
             path=here,
             value="(required)" if required else "" if value is None else show(value),
             unit=str(extra.get("unit", "")),
             range=_range(field.annotation, field.metadata),
-            source=str(extra.get("source", "")),
+            source=str(extra.get("source", ""))
+            if value == default
+            else "set in the scenario, see its comments",
             description=field.description or "",
         )

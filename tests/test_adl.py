@@ -245,6 +245,16 @@ def test_whoever_owes_by_being_closed_is_covered_in_the_same_step() -> None:
     assert d.cash(2) == -25 * USD, "the venue's own capital, for want of a fund"
 
 
+def test_a_venue_pays_from_its_fees_before_its_capital() -> None:
+    """The same short; the venue has earned ten dollars."""
+    d = desk()
+    failed, short = enter(d, ("failed", 5, 1000, 100.0), ("short", 20, -1000, 50.0))
+    d.model.accounts.deposit([0], "USDT", np.array([10 * USD]))
+    deleverage(d, 690)
+    assert d.cash(failed) == d.cash(short) == 0
+    assert (d.cash(0), d.cash(2)) == (0, -15 * USD)
+
+
 def test_a_winner_is_closed_by_no_more_than_he_can_pay_for_while_others_can() -> None:
     """Bankrupt at 95 while the mark is 90: `thin` comes first, has two dollars and would lose five by all of it."""
     d = desk()

@@ -183,6 +183,26 @@ def test_a_market_order_is_inside_the_band_on_both_sides(mark: int) -> None:
     assert d.place(d.bob, PERP, 1, 1, 5) == "accepted", "far from the touch is no offence"
 
 
+def test_a_name_that_is_used_for_another_side_or_book_means_a_quote_there() -> None:
+    d = desk()
+    box = messages(3)
+    box["op"], box["row"], box["flags"], box["qty"], box["ref"] = asked.QUOTE, d.ann, POST_ONLY, 2, d.name()
+    box["book"], box["side"], box["price"] = [PERP, PERP, ETH], [1, -1, 1], [990, 1010, 480]
+    for one, (bids, offers, ether) in zip(range(3), [(1, 0, 0), (0, 1, 0), (0, 0, 1)], strict=True):
+        d.batch(box[one : one + 1].copy())
+        assert (len(d.queue(PERP, 1)), len(d.queue(PERP, -1)), len(d.queue(ETH, 1))) == (bids, offers, ether)
+
+
+def test_a_quote_alone_on_its_level_moves_where_no_level_is_left() -> None:
+    d = desk(orders={"band": 0.0, "levels": 16})
+    for i in range(16):
+        d.place(d.ann, PERP, 1, 900 + i, 1)
+    assert d.amend(d.sent - 1, 950, 1) == "accepted"
+    assert len(d.queue(PERP, 1)) == 16 and d.queue(PERP, 1)[0][0] == 950
+    d.place(d.bob, PERP, 1, 950, 1)
+    assert d.amend(d.sent - 1, 951, 1) == "no room", "its level stays with the other order on it"
+
+
 def test_orders_end_at_their_hour() -> None:
     d = desk()
     d.place(d.ann, PERP, 1, 1000, 1, expiry=1500)

@@ -421,8 +421,9 @@ class Exchange:
         crosses = bool(others) and o.side * others[0].price <= o.side * price
         if why == "accepted" and o.flags & POST_ONLY and crosses:
             why = "post-only would trade"
-        if why == "accepted" and not self._room(o.book, o.side, price):
-            why = "no room"
+        alone = [x.price for x in self.side(o.book, o.side)].count(o.price) == 1
+        if why == "accepted" and not alone and not self._room(o.book, o.side, price):
+            why = "no room"  # an order alone on its level gives its own room
         if why == "accepted" and o.flags & REDUCE_ONLY and -o.side * self.lots[o.row, o.book] <= 0:
             why = "nothing to reduce"
         if why != "accepted":
@@ -437,6 +438,9 @@ class Exchange:
     def quote(self, name: int, row: int, book: int, side: int, price: int, qty: int) -> None:
         """A named post-only order: placed, changed, or taken away."""
         o = self.find(name)
+        if o is not None and (o.book, o.side) != (book, side):
+            self.cancel(name)  # the name now means a quote somewhere else
+            o = None
         if o is None:
             if qty > 0:
                 self.place(name, row, book, side, price, qty, POST_ONLY)
