@@ -246,12 +246,6 @@ class Me:
         result: NDArray[np.bool_] = self._state.changed[self.rows] > since * 1000.0
         return result
 
-    def stirred(self, since: float) -> Ints:
-        """Numbers of the own rows whose account has changed, or that have heard news, after a time (s)."""
-        out = np.empty(len(self.rows), np.int64)
-        n = pen.stirred(self._state.address, self.rows, since * 1000.0, self._heard_at, since, out)
-        return out[:n]
-
     def open_orders(self, index: Any = None) -> NDArray[Any]:
         """Own resting orders: handle, index, book, side, price, lots, tag."""
         kind = np.dtype(

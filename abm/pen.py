@@ -126,18 +126,6 @@ def waiting(address, own, index, out):
     return 0
 
 
-@kernel(f"i8(i8,{_ROWS},f8,{CONSTANT},f8,i8[::1])")
-def stirred(address, own, since_ms, heard_at, since, out):
-    """Numbers of the own rows whose account has changed, or that have heard news, after a time. Returns how many."""
-    s = views(address)
-    n = 0
-    for i in range(len(own)):
-        if s.changed[own[i]] > since_ms or heard_at[i] > since:
-            out[n] = i
-            n += 1
-    return n
-
-
 @kernel(f"i8(i8,{INTS},{INTS},i8,f8[::1])")
 def uniforms(stream, keys, index, step, out):
     """Draws in (0, 1) of own rows for a stream and a step."""

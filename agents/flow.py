@@ -69,7 +69,11 @@ def orders(
     Args:
         awake: int64[n], stations. mean: float64[n], expected trades in the step. drawn, book, mood, rate, home:
         [stations]. held, cash: float64[n], coins and (for spot) money that may be spent.
+        rate in orders a second, home in coins.
         calm: float64[books], coins within 1 % in calm times. spot, lot, bid, ask: [books].
+        inventory: multiple of calm depth. imbalance: share. turnover: share of the depth within 1 % a minute.
+        dispersion: of log size. largest: share of the depth within 0.5 %. patient: share of orders. behind: mean
+        distance behind the touch, share of price.
         depth_bid, depth_ask: float64[4, books], coins within 0.5, 1, 2, 5 %.
         kind, side, size, price: [n], out: `TAKES`, `RESTS` or 0; +1 buys; coins; price where it rests.
     """

@@ -52,8 +52,11 @@ def trade(
         held, coming, home: float64[stations], coins there, on the way, at the opening. limit: coins.
         largest: float64[cells], largest limit. delay: s to bring inventory back. cash: free money of the row.
         costs: float64[stations], scratch.
-        bid ... sigma: float64[books]; spot: bool[books].
-        bar, fees, execution, take, depth_part, even: parameters of `Arbitrageur`.
+        bid, ask: float64[books], quote asset, NaN = none. seen_bid, seen_ask: coins within 0.5 %. bid_size, ask_size:
+        coins at the touch. convert: common dollars of one. taker_fee: share. lot: coins. calm, sigma: volatility per
+        square root of a second, in calm times and now. spot: bool[books].
+        bar (standard deviations), fees (share of the public fee), execution (seconds), take, depth_part, even
+        (shares): parameters of `Arbitrageur`.
         station, side, price, quantity: out, two entries a cell.
 
     Returns: how many orders.

@@ -118,7 +118,9 @@ def mend(
 
     Args:
         naked, short, coins, size: float64[n], coins. book, spot: int64[n], -1 = none. free: bool[n], no order waits.
-        equity: float64[n] of the main leg's account. seller: bool[n], who sells coins rather than the perpetual.
+        equity: float64[n], quote units, of the main leg's account. seller: bool[n], who sells coins rather than the
+        perpetual. tolerance: share of `size`. cover: least equity over the short leg's value. participation: share of
+        the depth within 1 %. careless: quote units. parts: orders that a leg is traded in at most.
         still: bool[n], out: naked beyond tolerance. sale, again: float64[n], out: coins to sell at spot, at the
         perpetual. short_of: bool[n], out: who has to buy back.
     """

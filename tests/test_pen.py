@@ -133,14 +133,3 @@ def test_what_is_read_of_accounts_is_what_the_tables_hold() -> None:
     drawn = random.uniform(random.stream_of(1, "traders", "luck"), me.key, me.step)
     assert me.uniform("luck").tolist() == drawn.tolist()
     assert me.uniform("luck", [2, 0]).tolist() == drawn[[2, 0]].tolist()
-
-
-def test_who_has_stirred_is_who_traded_or_heard() -> None:
-    model, me, _ = market()
-    model.run(2)
-    model.state.changed[me.rows[[1, 4]]] = 5000
-    me.learn(np.array([7]), -0.05, 6.0)
-    assert me.stirred(4.0).tolist() == [1, 4, 7]
-    assert me.stirred(5.0).tolist() == [7]
-    assert me.stirred(6.0).tolist() == []
-    assert me.changed(4.0).tolist() == [i in (1, 4) for i in range(9)]
