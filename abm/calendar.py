@@ -1,4 +1,4 @@
-"""What is due when: exogenous events, news on its way to people, funding hours.
+"""What is due when: news on its way to people, funding hours.
 
 Time is an integer of milliseconds since the run's UTC start. The step that ends at `now_ms` covers the
 interval (now_ms - step_ms, now_ms]: nothing comes early, nothing comes twice, and a resumed run needs no
@@ -7,10 +7,7 @@ pointer of its own.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,40 +25,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 def milliseconds(start: datetime, time: datetime) -> int:
     """Whole milliseconds from the run's start to `time` (both with a time zone), rounded down."""
     return (time - start) // _MILLISECOND
-
-
-class Entry(NamedTuple):
-    """One dated event."""
-
-    time_ms: int
-    kind: str
-    payload: Any
-
-
-class Calendar:
-    """A sorted list of dated events; of two at the same time the one given first comes first.
-
-    Example::
-
-        calendar = Calendar([(3_000_000, "news", -0.04)])
-        calendar.due(3_000_000, 1000)       # [Entry(time_ms=3000000, kind='news', payload=-0.04)]
-    """
-
-    def __init__(self, events: Iterable[tuple[int, str, Any]] = ()) -> None:
-        self.entries: list[Entry] = sorted(
-            (Entry(*event) for event in events), key=lambda entry: entry.time_ms
-        )
-        self._times = [entry.time_ms for entry in self.entries]
-
-    def due(self, now_ms: int, step_ms: int) -> list[Entry]:
-        """The events of the step that ends at `now_ms`."""
-        first = bisect_right(self._times, now_ms - step_ms)
-        return self.entries[first : bisect_right(self._times, now_ms, first)]
-
-    def next_ms(self, now_ms: int) -> int:
-        """Time of the first event after `now_ms`; `NEVER_MS` if there is none."""
-        place = bisect_right(self._times, now_ms)
-        return self._times[place] if place < len(self._times) else NEVER_MS
 
 
 class NewsDelay(Frozen):

@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abm.calendar import (
-    NEVER_MS,
-    Calendar,
     Deliveries,
     NewsDelay,
     funding_due,
@@ -22,29 +20,6 @@ from abm.calendar import (
 
 START = datetime(2025, 10, 10, 20, tzinfo=UTC)
 KEYS = np.arange(50_000, dtype=np.int64)
-
-
-@given(
-    st.lists(st.integers(-5_000, 20_000), max_size=30),
-    st.integers(1, 3_000),
-)
-def test_every_event_comes_exactly_once_and_never_early(times: list[int], step: int) -> None:
-    calendar = Calendar((time, "news", n) for n, time in enumerate(times))
-    seen = []
-    for now in range(-5_000, 20_000 + step, step):
-        for entry in calendar.due(now, step):
-            assert now - step < entry.time_ms <= now
-            seen.append(entry.payload)
-    assert sorted(seen) == list(range(len(times)))
-    assert [times[n] for n in seen] == sorted(times)
-
-
-def test_events_at_the_same_time_keep_the_order_given() -> None:
-    calendar = Calendar([(500, "b", 1), (500, "a", 2), (100, "c", 3)])
-    assert [entry.payload for entry in calendar.due(1000, 1000)] == [3, 1, 2]
-    assert calendar.next_ms(0) == 100
-    assert calendar.next_ms(100) == 500
-    assert calendar.next_ms(500) == NEVER_MS
 
 
 def test_utc_times_become_milliseconds_whatever_the_zone() -> None:
