@@ -16,8 +16,10 @@ EVENT_KINDS = (
     "withdrawals_opened",
     "news",
     "limit_hit",
+    "absorption",
 )
 E_LIQUIDATION, E_TAKEOVER, E_ADL, E_DEFICIT, E_BANKRUPTCY, E_FUNDING = 1, 2, 3, 4, 5, 6
+E_ABSORPTION = EVENT_KINDS.index("absorption")
 
 CAUSES = (
     "decision",

@@ -98,7 +98,7 @@ def new_state(
 ) -> State:
     """A state with all books empty and no accounts."""
     n = len(info)
-    window = max([round(v.mark.window / clock.step) for v in venues.values()] + [1])
+    window = max([_window(v, clock) for v in venues.values()] + [1])
     caps = [list(venues.values())[v].orders.levels for v in info.venue]
     state = State(
         books=n, keys=2 * sum(caps), levels=1 << 14, orders=1 << 14, venues=len(nodes), basis=n * window,
@@ -185,16 +185,10 @@ def _books(
             record[field] = getattr(info, field)[b]
         record["first_key"], record["cap"] = keys, rules.orders.levels
         keys += 2 * rules.orders.levels
-        record["maker_fee"], record["taker_fee"] = rate(rules.fees.maker), rate(rules.fees.taker)
-        record["band"] = record["reach"] = rate(rules.orders.band)
         record["bracket"], record["brackets"] = first[where]
         record["par"] = round(1.0 / terms.tick) if coin in assets and assets[coin].decimals == 6 else 0
-        record["mark_rule"] = _MARK[rules.mark.rule]
-        record["window"] = max(1, round(rules.mark.window / clock.step))
-        record["ema_rate"] = rate(1.0 - math.exp(-clock.step / rules.mark.window))
-        record["interval_ms"], record["phase_ms"] = round(rules.funding.interval * 3_600_000), phase
-        record["funding_cap"], record["interest"] = rate(rules.funding.cap), rate(rules.funding.interest)
-        record["clamp"] = rate(rules.funding.clamp)
+        record["phase_ms"] = phase
+        _book_rules(record, rules, clock)
         price = info.opening_price[b] / info.tick[b]
         record["mark"] = record["index"] = record["previous_mark"] = round(price * 1024)
         record["anchor0"] = record["anchor1"] = record["mark"]
@@ -204,6 +198,61 @@ def _books(
     state.grow("brackets", len(rows))
     for k, row in enumerate(rows):
         state.brackets[k] = row
+
+
+def _book_rules(record: Any, rules: VenueRules, clock: Clock) -> None:
+    """Write what a venue's rules say about one of its books into the book's record."""
+    record["maker_fee"], record["taker_fee"] = rate(rules.fees.maker), rate(rules.fees.taker)
+    record["band"] = record["reach"] = rate(rules.orders.band)
+    record["mark_rule"], record["window"] = _MARK[rules.mark.rule], _window(rules, clock)
+    record["ema_rate"] = rate(1.0 - math.exp(-clock.step / rules.mark.window))
+    record["interval_ms"] = round(rules.funding.interval * 3_600_000)
+    record["funding_cap"], record["interest"] = rate(rules.funding.cap), rate(rules.funding.interest)
+    record["clamp"] = rate(rules.funding.clamp)
+
+
+def _window(rules: VenueRules, clock: Clock) -> int:
+    """Samples of the basis that a mark averages."""
+    return max(1, round(rules.mark.window / clock.step))
+
+
+def rewrite_rules(
+    state: State, clock: Clock, venues: Mapping[str, VenueRules], info: BookInfo, scales: Any
+) -> None:
+    """Other rules for the venues of a running market; positions, orders and what marks have averaged stay.
+
+    A mark with another window goes on with the latest samples that fit into it.
+
+    Args:
+        scales: units in one of each asset.
+    """
+    rules_of = list(venues.values())
+    n = len(info)
+    old = state.basis.reshape(n, -1).copy()
+    width = max([_window(rules, clock) for rules in rules_of] + [1])
+    state.grow("basis", n * width)
+    width = len(state.basis) // n
+    ring = np.zeros((n, width), np.int64)
+    for i, rules in enumerate(rules_of):
+        _venue(state.venues[i : i + 1], rules, int(scales[state.venues["settle"][i]]))
+    for b in range(n):
+        record = state.books[b : b + 1]
+        at, had, window = (int(record[field][0]) for field in ("basis_at", "basis_n", "window"))
+        _book_rules(record, rules_of[info.venue[b]], clock)
+        kept = [int(old[b, (at - k) % window]) for k in range(min(had, int(record["window"][0])), 0, -1)]
+        ring[b, : len(kept)] = kept
+        record["basis_n"], record["basis_sum"] = len(kept), sum(kept)
+        record["basis_at"] = len(kept) % int(record["window"][0])
+    state.basis[: n * width] = ring.ravel()
+    for name, told in (
+        ("maker_fee", [rules.fees.maker for rules in rules_of]),
+        ("taker_fee", [rules.fees.taker for rules in rules_of]),
+        ("band", [rules.orders.band or math.inf for rules in rules_of]),
+    ):
+        published = getattr(info, name)
+        published.flags.writeable = True
+        published[:] = np.array(told)[info.venue]
+        published.flags.writeable = False
 
 
 def _sources(state: State, venues: Mapping[str, VenueRules], info: BookInfo) -> None:

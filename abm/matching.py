@@ -40,6 +40,7 @@ from abm.messages import (
     POST_ONLY,
     QUOTE,
     REDUCE_ONLY,
+    REMOVED,
     SELF_TRADE,
     STP_OFF,
     STP_RESTING,
@@ -379,6 +380,9 @@ def process(address, first, end_us):
         op = m.op
         m.op = 255
         venue = s.rows[row].venue
+        if s.rows[row].gone != 0:
+            reject(s, venue, REMOVED)
+            continue
         if op in (LIMIT, MARKET):
             price = m.price if op == LIMIT else 0
             if op == LIMIT and price < 1:

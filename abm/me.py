@@ -113,7 +113,7 @@ class Me:
         self._own[self.rows] = True
         self._settle = np.array(state.venues["settle"])
         self._scale = books.scale
-        self._latency_us = int(latency_ms * 1000)
+        self.set_latency(latency_ms)
         self._streams: dict[str, int] = {}
         self._every = np.arange(len(self.rows))
         self._written, self._sent = zeros(_ROOM, MESSAGE), 0
@@ -288,6 +288,10 @@ class Me:
         self._heard[index] += size
         self._heard_at[index] = time
 
+    def remember(self, heard: Floats, heard_at: Floats) -> None:
+        """What rows have heard, as it was saved (the model does)."""
+        self._heard, self._heard_at = np.array(heard), np.array(heard_at)
+
     def _stream(self, purpose: str) -> int:
         if purpose not in self._streams:
             self._streams[purpose] = random.stream_of(self._seed, self.name, purpose)
@@ -366,6 +370,10 @@ class Me:
             more[: self._sent] = self._written[: self._sent]
             self._written = more
         self._sent += n
+
+    def set_latency(self, milliseconds: float) -> None:
+        """Time from deciding to the venue's door (the model says it)."""
+        self._latency_us = int(milliseconds * 1000)
 
     def post(self, stream: int, now_us: int) -> None:
         """Put what was sent into the inbox of the venues, stamped with its arrival (the model does)."""

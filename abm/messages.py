@@ -31,6 +31,7 @@ CODES = (
     "wrong venue",
     "wrong contract for an isolated account",
     "expired",
+    "account removed",
 )
 (
     ACCEPTED,
@@ -51,6 +52,7 @@ CODES = (
     WRONG_VENUE,
     WRONG_CONTRACT,
     EXPIRED,
+    REMOVED,
 ) = range(len(CODES))
 
 MAX_PRICE = 1 << 31

@@ -7,7 +7,7 @@ on what was public at t - dt, their messages reach the venues within the step, m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -15,12 +15,13 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import funding, gateway, ledger, margin, matching, oracle, publication, resting, waterfall
+from abm import funding, gateway, ledger, margin, matching, oracle, publication, resting, saving, waterfall
 from abm.agent import Participant
 from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
 from abm.channels import EdgeSelector, NetworkParameters
 from abm.construction import RING, books_of, new_state
+from abm.interventions import Intervention, Programme
 from abm.market import Market
 from abm.me import Me
 from abm.network import ACCEPTED, Network
@@ -67,6 +68,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         recorder: keeps the run; None = nothing is kept.
         check: verify conservation after every phase of every step.
         brackets: bracket tables by symbol, as read by `abm.brackets.read`.
+        interventions: what is changed while it runs.
 
     Use: `accounts.open`, `deposit`, `place`, `add` participants, `setup`, then `step` or `run`.
     """
@@ -83,6 +85,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         recorder: Recorder | None = None,
         check: bool = False,
         brackets: Mapping[str, Any] | None = None,
+        interventions: Sequence[Intervention] = (),
     ) -> None:
         super().__init__(rng=np.random.SeedSequence(seed))
         self.clock = clock
@@ -91,6 +94,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.news = sorted(news, key=lambda n: n.time)
         self.check = check
         self.recorder = recorder
+        self.programme = Programme(interventions)
         self.asset_names, self.coin_names, self.venue_names = list(assets), list(contracts), list(venues)
         self.asset_scales = np.array([10**a.decimals for a in assets.values()], np.float64)
         self.asset_values = np.array([a.value for a in assets.values()], np.float64)
@@ -116,8 +120,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.step_number = 0
         self.liquidated = 0.0
         self._decay = 1.0 - 2.0 ** (-clock.step / VOLATILITY_HALF_LIFE)
-        self._gateway_delay = np.zeros((RING, len(self.venue_names)))
-        self._withdrawals = np.ones((RING, len(self.venue_names)), bool)
+        self.gateway_delays = np.zeros((RING, len(self.venue_names)))
+        self.withdrawals_open = np.ones((RING, len(self.venue_names)), bool)
         self._views: dict[int, Market] = {}
         self._open_own_rows()
         self.phases: list[tuple[str, Callable[[], None]]] = [
@@ -175,7 +179,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             me.attach(self.network)
             self.desks[participant.name] = me
         self._tie_streams = {name: stream_of(self.seed_number, name, "tie") for name in self.desks}
-        self._schedule_news()
+        self.schedule_news()
         for b in np.flatnonzero(self.books.kind == 0):
             waterfall.anchor(s.address, int(b))
         for participant in self.participants:
@@ -185,7 +189,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if self.check:
             self._balance("setup")
 
-    def _schedule_news(self) -> None:
+    def schedule_news(self) -> None:
         """When each row's owner learns each piece of news: one keyed law, the same for all rows of an owner."""
         self._news: list[tuple[float, str, Deliveries]] = []
         owner_keys = np.array([key_of(name) for name in self.accounts.owner_names], np.int64)
@@ -224,7 +228,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     # ------------------------------------------------------------------ the phases of a step
 
     def calendar(self) -> None:
-        """1. What is due: orders whose life is over, news that reaches people."""
+        """1. What is due: interventions, orders whose life is over, news that reaches people."""
+        self.programme.begin(self)
         resting.expire(self.state.address)
         now, step = self.now, self.clock.step_ms
         for size, name, deliveries in self._news:
@@ -271,7 +276,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             at = matching.process(s.address, at, self.now * 1000)
             if at < 0:
                 return
-            self._make_room()
+            self.make_room()
 
     def price(self) -> None:
         """6. Index and mark prices from one snapshot; funding if it is due."""
@@ -287,22 +292,24 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def liquidate(self) -> None:
         """7. Whoever is under maintenance margin meets the venue's waterfall, most under water first."""
         s = self.state
-        self._make_room()
+        self.make_room()
         if waterfall.find(s.address):
+            self.programme.spare(self, True)
             left = waterfall.line_up(s.address)
             while left:
                 left = waterfall.liquidate(s.address, left)
                 if left:
-                    self._make_room()
+                    self.make_room()
+            self.programme.spare(self, False)
 
     def deleverage(self) -> None:
         """8. What funds and vaults cannot carry is closed against the winners."""
         s = self.state
-        self._make_room()
+        self.make_room()
         waterfall.check_vaults(s.address)
         if s.count("requests"):
             while waterfall.deleverage(s.address):
-                self._make_room()
+                self.make_room()
 
     def record(self) -> None:
         """9. The public record of the step; what the run keeps."""
@@ -314,8 +321,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         unit = self.asset_scales[venues["settle"]] / self.asset_values[venues["settle"]]
         self.liquidated = ((venues["liquidated_long"] + venues["liquidated_short"]) / unit).sum()
         self.datacollector.collect(self)
-        self._gateway_delay[place] = venues["delay"] / 1e6
-        self._withdrawals[place] = self.network.withdrawals_open[: len(self.venue_names)]
+        self.gateway_delays[place] = venues["delay"] / 1e6
+        self.withdrawals_open[place] = self.network.withdrawals_open[: len(self.venue_names)]
         number = self.step_number - self.clock.burn_in_steps
         self.step_number += 1
         if self.recorder is not None:
@@ -335,6 +342,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     # ------------------------------------------------------------------ parts of phases
 
+    def forget_views(self) -> None:
+        """What participants have seen of the public record is not what it is any more."""
+        self._views.clear()
+
     def view(self, participant: Participant) -> Market:
         """The public record as old as the participant's feed."""
         late = math.ceil(participant.parameters.feed_delay / self.clock.step)
@@ -344,7 +355,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             now = self.now - late * self.clock.step_ms
             place = step % RING
             self._views[late] = Market(
-                self.state, self.books, step, now, self._gateway_delay[place], self._withdrawals[place]
+                self.state, self.books, step, now, self.gateway_delays[place], self.withdrawals_open[place]
             )
         return self._views[late]
 
@@ -368,6 +379,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         s = self.state
         owners = s.rows["owner"]
         same = (owners[source] == owners[target]) & (amounts > 0)
+        same &= s.rows["gone"][source] == 0
         source, target = source[same], target[same]
         ids = np.broadcast_to(np.asarray(asset, np.int32), same.shape)[same]
         units = np.floor(amounts[same] * self.asset_scales[ids]).astype(np.int64)
@@ -446,7 +458,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         ids: Ints = e["id"]
         return ids
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Grow whatever table may run full in the next batch."""
         s = self.state
         s.grow("orders", s.count("orders") + 4096)
@@ -607,35 +619,12 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     # ------------------------------------------------------------------ saving
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that a run needs to go on bit by bit: arrays and plain values."""
-        return {
-            "version": 1,
-            "tables": self.state.arrays(),
-            "minted": np.array(self.accounts.minted),
-            "step": self.step_number,
-            "delay": np.array(self._gateway_delay),
-            "withdrawals": np.array(self._withdrawals),
-            "network": self.network.snapshot(),
-            "memory": {p.name: p.state() for p in self.participants},
-            "heard": {name: me.heard() for name, me in self.desks.items()},
-            "heard_at": {name: me.heard_at() for name, me in self.desks.items()},
-        }
+        """Everything that a run needs to go on bit by bit, its record included: arrays and plain values."""
+        return saving.snapshot(self)
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over a snapshot of a model built from the same scenario and seed."""
-        if saved.get("version") != 1:
-            raise ValueError(f"snapshot version {saved.get('version')!r}, 1 expected")
-        self.state.load(saved["tables"])
-        self.accounts.minted = np.array(saved["minted"])
-        self.step_number = self.steps = int(saved["step"])
-        self._gateway_delay = np.array(saved["delay"])
-        self._withdrawals = np.array(saved["withdrawals"])
-        self.network.restore(saved["network"])
-        for participant in self.participants:
-            participant.restore(saved["memory"][participant.name])
-        for name, me in self.desks.items():
-            me._heard, me._heard_at = np.array(saved["heard"][name]), np.array(saved["heard_at"][name])
-        self._views.clear()
+        """Take over a snapshot of a model built from the same scenario and seed; see `abm.saving`."""
+        saving.restore(self, saved)
 
 
 __all__ = ["CAUSES", "MESSAGE", "CascadeModel", "ConservationError"]

@@ -150,7 +150,6 @@ class Network:
         faults = parameters.faults(venue_names, asset_names)
         if faults:
             raise ValueError("\n".join(faults))
-        self.parameters = parameters
         self.node_names = [*venue_names, *parameters.nodes]
         self.asset_names = list(asset_names)
         self.scale = np.array([10**d for d in decimals], np.int64)
@@ -162,14 +161,19 @@ class Network:
         self._key_stream = random.stream_of(seed, "network", "transfer")
         self._latency_stream = random.stream_of(seed, "network", "latency")
         self._requests: dict[int, int] = {}  # by owner's key: how many requests it has made
-        self._events = sorted(
-            ((milliseconds(start, event.time), n) for n, event in enumerate(parameters.events)),
-        )
+        self.expect(parameters, start)
         self._next_event = 0
         self._next_id = 0
         self._next_place = 0
         self._build()
         self._empty_table()
+
+    def expect(self, parameters: NetworkParameters, start: datetime) -> None:
+        """Take over the events of a description; those whose time is past must be the ones that there were."""
+        self.parameters = parameters
+        self._events = sorted(
+            ((milliseconds(start, event.time), n) for n, event in enumerate(parameters.events)),
+        )
 
     # ------------------------------------------------------------------ description
 

@@ -204,7 +204,7 @@ def write(
             size = size if ticks == 0 else 0
             ticks = 1
         message = out[at]
-        message.arrive, message.tie, message.cause = 0, 0, 0
+        message.arrive, message.tie, message.cause = 0, 0, NONE
         message.row, message.book, message.op, message.kind, message.flags = own[r], b, op, kind, flags
         message.side, message.price, message.qty = way if op != AMEND else 0, ticks, size
         message.expiry = expiry[i if len(expiry) > 1 else 0]

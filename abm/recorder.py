@@ -193,6 +193,33 @@ class Recorder:
         self._accounts[label] = accounts
         self._positions[label] = positions
 
+    def snapshot(self) -> dict[str, Any]:
+        """The record so far: arrays, and tables of arrays by label."""
+        saved: dict[str, Any] = {"steps": np.array(self.steps, np.int64).reshape(-1, 2)}
+        for name, kept in (("books", self._books), ("venues", self._venues), ("network", self._network)):
+            if kept:
+                saved[name] = np.array(kept)
+        if self._events:
+            saved["events"] = np.concatenate(self._events)
+        if self._counts is not None and self._flow is not None:  # between two records
+            saved["counts"], saved["flow_venues"], saved["flow_network"] = self._counts, *self._flow
+        saved["accounts"], saved["positions"] = dict(self._accounts), dict(self._positions)
+        return saved
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on with a record from `snapshot`."""
+        self.steps = [(int(step), int(now)) for step, now in saved["steps"]]
+        self._books, self._venues, self._network = (
+            list(saved.get(name, ())) for name in ("books", "venues", "network")
+        )
+        self._events = [saved["events"]] if "events" in saved else []
+        self._counts = np.array(saved["counts"]) if "counts" in saved else None
+        self._flow = (
+            (np.array(saved["flow_venues"]), np.array(saved["flow_network"])) if "counts" in saved else None
+        )
+        self._accounts = {label: dict(table) for label, table in saved["accounts"].items()}
+        self._positions = {label: dict(table) for label, table in saved["positions"].items()}
+
     def finish(self) -> Recording:
         """The finished record."""
         model = self.model

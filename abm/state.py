@@ -56,7 +56,7 @@ ROW = _record(
     key="i8", cooldown="i8", imr="i8", parent="i8",
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
-    exempt="u1", touched="u1", queued="u1", waiting="i4",
+    exempt="u1", touched="u1", queued="u1", spared="u1", waiting="i4", gone="u1",
 )  # fmt: skip
 
 POSITION = _record(

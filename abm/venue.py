@@ -11,7 +11,7 @@ integer units, ticks, lots and milliseconds when it is built.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, field_validator
 
@@ -144,6 +144,8 @@ class Fees(Frozen):
 class OrderRules(Frozen):
     """What a venue accepts as an order."""
 
+    OPENING: ClassVar[tuple[str, ...]] = ("levels",)
+
     band: float = parameter(
         0.05,
         "A limit order may be at most this far through the mark; 0 = no band",
@@ -212,6 +214,8 @@ class MarkRule(Frozen):
 class IndexRule(Frozen):
     """Index price: weighted spot prices."""
 
+    OPENING: ClassVar[tuple[str, ...]] = ("weights",)
+
     weights: dict[str, float] = parameter(
         {},
         "Weight of each spot venue; empty = every venue with the coin's spot book by its spot_share",
@@ -221,6 +225,8 @@ class IndexRule(Frozen):
 
 class MarginRule(Frozen):
     """Initial margin; maintenance margin is the contract's bracket table."""
+
+    OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
 
     leverage: float = parameter(
         20.0,
@@ -286,6 +292,8 @@ class LiquidationRule(Frozen):
 
 class FundRule(Frozen):
     """Insurance fund or vault: what it has, what it may hold, how fast it sells."""
+
+    OPENING: ClassVar[tuple[str, ...]] = ("cash",)
 
     cash: float = parameter(1e8, "Cash at the start", unit="settlement asset", ge=0, le=1e12)
     cap: float = parameter(
@@ -358,6 +366,8 @@ class FundingRule(Frozen):
 
 class VenueRules(Frozen):
     """One venue: what it lists, how big it is, and its rule book."""
+
+    OPENING: ClassVar[tuple[str, ...]] = ("quote", "perps", "spots", "share", "spot_share")
 
     quote: str = parameter(..., "Settlement and quote asset, a name of [assets]")
     perps: tuple[str, ...] = parameter((), "Coins with a perpetual book here, names of [contracts]")

@@ -17,7 +17,16 @@ from abm.accounts import (
     touch,
 )
 from abm.adl import AT_BANKRUPTCY, AT_MARK, PRO_RATA, rank
-from abm.causes import C_ADL, C_LIQUIDATION, E_ADL, E_BANKRUPTCY, E_DEFICIT, E_LIQUIDATION, E_TAKEOVER
+from abm.causes import (
+    C_ADL,
+    C_LIQUIDATION,
+    E_ABSORPTION,
+    E_ADL,
+    E_BANKRUPTCY,
+    E_DEFICIT,
+    E_LIQUIDATION,
+    E_TAKEOVER,
+)
 from abm.insurance import UNLIMITED, VAULT, accepts
 from abm.jit import inlined, kernel
 from abm.liquidation import (
@@ -268,6 +277,35 @@ def take_over(s, row, parent):
 
 
 @kernel("void(i8,i8,i8)")
+def absorb(address, row, parent):
+    """The venue takes a row's positions on its own capital, at their marks: the account keeps its equity, no order of
+    it is left and none reaches a book. (An intervention, never a rule: what would have been without a liquidation?)"""
+    s = views(address)
+    v = s.venues[s.rows[row].venue]
+    cancel_all(address, row, NONE)
+    p = s.rows[row].positions
+    while p != NONE:
+        x = s.positions[p]
+        lots = x.qty
+        if lots != 0:
+            b = x.book
+            amount = at_price(lots * s.books[b].unit, s.books[b].mark)
+            worth = amount if amount > 0 else -amount
+            e = s.events[new_event(s, E_ABSORPTION, parent, row, b)]
+            e.other = v.capital
+            e.side = 1 if lots > 0 else -1
+            e.qty = lots if lots > 0 else -lots
+            e.value = worth
+            e.price = s.books[b].mark
+            s.holdings[ensure_holding(s, row, v.settle)].amount += amount
+            s.holdings[ensure_holding(s, v.capital, v.settle)].amount -= amount
+            change_position(s, ensure_position(s, v.capital, b), lots, worth)
+            change_position(s, p, -lots, worth)
+        p = x.next
+    touch(s, row)
+
+
+@kernel("void(i8,i8,i8)")
 def ask_adl_at(address, row, parent):
     """Request ADL of all positions of a row in this step."""
     s = views(address)
@@ -390,6 +428,10 @@ def liquidate_row(address, row):
         return
     if equity >= maintenance:
         watch(s, row)
+        return
+    if s.rows[row].spared != 0:
+        absorb(address, row, NONE)
+        cover(s, row, NONE)
         return
     parent = NONE
     if v.style == BANKRUPTCY:

@@ -20,6 +20,8 @@ withdrawals, or where no direct channel is open: there the inventory stays where
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,13 @@ class Arbitrageur(Participant):
 
     class Parameters(Participant.Parameters):
         """Limits, bar and rebalancing."""
+
+        OPENING: ClassVar[tuple[str, ...]] = (
+            "limit_major",
+            "limit_minor",
+            "limit_spot",
+            "watch",
+        )
 
         limit_major: float = parameter(
             10.0, "Position limit of all firms in a book, major coins", unit="multiple of its calm depth within 1 %",

@@ -49,11 +49,8 @@ class Exchange(Participant):
         perps = np.asarray(market.perps, np.int64)
         row, which = np.nonzero(me.venue[:, None] == market.books.venue[perps][None, :])
         book = perps[which]
-        # its own rule book: how fast this venue says that it sells
-        rules = [self.model.rules[self.venue_names[v]] for v in me.venue[row]]
-        rate = np.array([rule.fund.disposal for rule in rules], np.float64)
         self.memory.update(
-            row=row, book=book, rate=rate, owed=np.zeros(len(row)),
+            row=row, book=book, owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
         )  # fmt: skip
 
@@ -70,7 +67,9 @@ class Exchange(Participant):
             return
         lots = me.lots(memory["row"], memory["book"])
         # what is less than a lot is carried over: small inventories and short steps sell at the same pace
-        share = -np.expm1(-memory["rate"] * me.dt)
+        # its own rule book: how fast this venue says that it sells
+        rules = [self.model.rules[name].fund.disposal for name in self.venue_names]
+        share = -np.expm1(-np.array(rules)[me.venue[memory["row"]]] * me.dt)
         memory["owed"] = np.where(lots != 0, memory["owed"] + share * np.abs(lots), 0.0)
         some = np.flatnonzero(memory["owed"] >= 1.0)
         row, book, side = memory["row"][some], memory["book"][some], -np.sign(lots[some]).astype(np.int64)

@@ -17,6 +17,8 @@ He, Manela, Ross and von Wachter (2022). Reaction shares and times are assumptio
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,11 @@ class Hedger(Participant):
 
     class Parameters(Participant.Parameters):
         """Reaction to a leg that is gone, and the two reasons to leave."""
+
+        OPENING: ClassVar[tuple[str, ...]] = (
+            "basis",
+            "basis_least",
+        )
 
         tolerance: float = parameter(
             0.02, "Naked part that is let be", unit="share of the hedge at the start", ge=0, le=1

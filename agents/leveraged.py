@@ -51,6 +51,8 @@ class Leveraged(Participant):
     class Parameters(Participant.Parameters):
         """All shares are shares of accounts, all distances in units of the distance to liquidation."""
 
+        OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
+
         stop_share: float = parameter(
             0.25, "Accounts with a stop", unit="share of accounts", source=ARITHMETIC, ge=0, le=1
         )

@@ -18,6 +18,8 @@ classes of the calibration at once (BTC 0.58 % at 40 % a year, ETH and small coi
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,24 @@ class MarketMaker(Participant):
 
     class Parameters(Participant.Parameters):
         """What a firm quotes, what it learns from, and when it stops."""
+
+        OPENING: ClassVar[tuple[str, ...]] = (
+            "depth",
+            "depth_power",
+            "depth_minor",
+            "spot_depth",
+            "holding_depth",
+            "levels",
+            "near",
+            "far",
+            "far_daily",
+            "profile",
+            "refill",
+            "refill_near",
+            "pace",
+            "loss_limit",
+            "unequal",
+        )
 
         depth: float = parameter(
             0.0037, "Calm quotes within 1 % of all firms, one side, at a volatility of 1",

@@ -14,6 +14,8 @@ both the coin and the money.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,13 @@ class Noise(Participant):
 
     class Parameters(Participant.Parameters):
         """Rates, sizes, signs."""
+
+        OPENING: ClassVar[tuple[str, ...]] = (
+            "each",
+            "rate",
+            "least",
+            "scale",
+        )
 
         each: int = parameter(3, "Rows that serve a book", unit="rows", ge=1, le=1000)
         rate: float = parameter(

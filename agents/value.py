@@ -19,7 +19,7 @@ Capital is a share of the coin's open interest; a spot book has it in proportion
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,29 @@ class Value(Participant):
 
     class Parameters(Participant.Parameters):
         """Capital and pace of the three parts; two numbers each where coins differ by size."""
+
+        OPENING: ClassVar[tuple[str, ...]] = (
+            "sellers",
+            "selling_major",
+            "selling_minor",
+            "pace",
+            "pace_spread",
+            "dippers",
+            "dip_major",
+            "dip_minor",
+            "start_major",
+            "start_minor",
+            "spend_least",
+            "spend_most",
+            "far",
+            "levels",
+            "near",
+            "reach_major",
+            "reach_minor",
+            "parity_major",
+            "parity_minor",
+            "watch",
+        )
 
         sellers: int = parameter(30, "Rows that are sellers in a book", unit="rows", ge=0, le=100_000)
         selling_major: float = parameter(

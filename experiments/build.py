@@ -8,6 +8,7 @@ Example::
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from abm.model import CascadeModel
 from abm.recorder import Recorder
 from experiments.checks import bracket_tables
 from experiments.config import Scenario
-from experiments.faults import ScenarioError
+from experiments.faults import ScenarioError, meant, show
+from experiments.interventions import plan
 from experiments.population import open_accounts
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
         recorder=recorder,
         check=check,
         brackets=bracket_tables(),
+        interventions=plan(scenario) if scenario.interventions else (),
     )
     participants = enlist(scenario, model)
     try:
@@ -59,8 +62,27 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
         if not str(error).startswith("population"):
             raise
         raise ScenarioError([str(error)]) from error
+    _known(scenario, model)
     model.setup()
     return model
+
+
+def _known(scenario: Scenario, model: CascadeModel) -> None:
+    """ScenarioError unless the owners and rows that interventions name are there."""
+    owners, rows = set(model.accounts.owner_names), model.state.count("rows")
+    faults = []
+    for number, change in enumerate(scenario.interventions):
+        for owner in change.remove:
+            if owner not in owners:
+                near = meant(owner, difflib.get_close_matches(owner, owners, 1) or list(owners)[:3])
+                faults.append(f"interventions.{number}.remove: given {show(owner)}, no such owner, {near}")
+        for one in change.absorb:
+            if one.row >= rows:
+                faults.append(
+                    f"interventions.{number}.absorb: given row {one.row}, expected one below {rows}"
+                )
+    if faults:
+        raise ScenarioError(faults)
 
 
 def enlist(scenario: Scenario, model: CascadeModel) -> Mapping[str, Participant]:

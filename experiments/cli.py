@@ -76,6 +76,14 @@ def _whole(_type: object, tokens: Sequence[Token]) -> int:
         raise ValueError(f"given {tokens[0].value}, expected a whole number") from None
 
 
+Moments = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        show_default=False,
+        help="keep a snapshot at this time (seconds from the start, or UTC), for resume and branch; repeats",
+    ),
+]
 Jobs = Annotated[int | None, Parameter(help="runs at a time; default one a core", converter=_whole)]
 Number = Annotated[int, Parameter(converter=_whole)]
 Check = Annotated[
@@ -95,6 +103,7 @@ def run(
     files: Files = (),
     nulls: Nulls = False,
     check: Check = False,
+    save_at: Moments = (),
     out: Path | None = None,
     jobs: Jobs = None,
 ) -> int:
@@ -120,9 +129,93 @@ def run(
         faults.append(f"--seeds: given {seeds}, expected a whole number from 1")
     wanted = range(1, seeds + 1) if seeds is not None else [1 if seed is None else seed]
     loaded = _load(scenario, settings, files, [*faults, *_bad_jobs(jobs)])
+    moments = _moments(save_at, loaded)
     name = Path(scenario).stem
-    outcomes, _ = _run(name, loaded, wanted, files, check, out or Path("runs") / name, jobs, nulls)
+    folder = out or Path("runs") / name
+    outcomes, _ = _run(name, loaded, wanted, files, check, folder, jobs, nulls, moments)
+    for seed in wanted:
+        for time in moments:
+            print(f"{folder}/seed-{seed:04d}@{time:g}  snapshot")
     return _status(outcomes)
+
+
+@app.command
+def resume(run: str, /, *, files: Files = ()) -> int:
+    """Go on from a snapshot to the end: bit by bit the run that never stopped.
+
+    Parameters
+    ----------
+    run
+        RUN@T: a run folder and the time of a snapshot (cascade run --save-at T), seconds or UTC.
+    """
+    _compile()
+    from experiments import branch as branches
+
+    with _reading():
+        done = branches.resume(run, files)
+    if done.outcome.folder is not None:
+        print(f"{done.outcome.folder}  digest {done.digest[:16]}")
+    if done.same is False:
+        print(f"cascade: the run there has another digest: {run} is not of it", file=sys.stderr)
+        return FAILED
+    if done.same:
+        print("the same digest as the run that never stopped")
+    return _status([done.outcome])
+
+
+@app.command
+def branch(
+    run: str,
+    /,
+    *,
+    settings: Settings = (),
+    remove: Annotated[
+        tuple[str, ...], Parameter(negative="", show_default=False, help="an owner who leaves; repeats")
+    ] = (),
+    absorb: Annotated[
+        tuple[int, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            converter=None,
+            help="id of a liquidation event of RUN that is taken over at mark; repeats",
+        ),
+    ] = (),
+    files: Files = (),
+    save_at: Moments = (),
+    out: Path | None = None,
+) -> int:
+    """Go on from a snapshot with something changed from then on: the same past, another future.
+
+    Parameters
+    ----------
+    run
+        RUN@T: a run folder and the time of a snapshot (cascade run --save-at T), seconds or UTC.
+    out
+        Folder of the branch; default: that of RUN with -branch behind its name.
+    """
+    _compile()
+    from experiments import branch as branches
+
+    if out is not None:
+        _writable(out)
+    changes, wrong = _settings(settings)
+    if wrong:
+        raise BadInput(wrong)
+    with _reading():
+        moments = _moments(save_at, branches.scenario_of(run, files))
+        done = branches.branch(
+            run, changes, remove=remove, absorb=absorb, files=files, out=out, save_at=moments
+        )
+        if done.outcome.folder is not None:
+            mine = done.outcome.open()
+            print(f"{mine.folder}  digest {mine.digest[:16]}")
+            if done.trunk is not None:
+                from experiments.nulls import side_by_side
+
+                print(f"{done.trunk.folder}  digest {done.trunk.digest[:16]}, the trunk\n")
+                _print_table(["", "unit", "trunk", "branch"], side_by_side(done.trunk, mine))
+    return _status([done.outcome])
 
 
 @app.command
@@ -281,7 +374,7 @@ def draw_figures(run: Path, /, *, out: Path | None = None) -> int:
     from experiments import figures
     from experiments import run as runs
 
-    seeds = sorted(run.glob("seed-*")) if run.is_dir() and not runs.is_run(run) else []
+    seeds = [] if runs.is_run(run) else runs.seeds_in(run)
     folder = out or (run if seeds else run.parent) / "figures"
     _writable(folder)
     with _reading():
@@ -302,6 +395,7 @@ def _run(
     folder: Path,
     jobs: int | None,
     nulls: bool,
+    save_at: Sequence[float] = (),
 ) -> tuple[list[Outcome], list[Run]]:
     """Run a scenario, with its null runs if they are wanted, and write what they are told in.
 
@@ -322,7 +416,11 @@ def _run(
     wanted = []
     for which, (one, place, some) in groups.items():
         label = name if which == "base" else f"{name} {which}"
-        wanted += [(which, Job(label, one, seed, place, check=check, files=tuple(files))) for seed in some]
+        kept = tuple(save_at) if which == "base" else ()
+        wanted += [
+            (which, Job(label, one, seed, place, check=check, files=tuple(files), save_at=kept))
+            for seed in some
+        ]
     outcomes = run_jobs([job for _, job in wanted], jobs=jobs)
     done: dict[str, list[Run]] = {which: [] for which in groups}
     for (which, _), outcome in zip(wanted, outcomes, strict=True):
@@ -358,14 +456,8 @@ def _load(
     """The scenario with its settings; BadInput with every fault, the given ones first."""
     from experiments import config
 
-    found = list(faults)
-    overrides = []
-    for setting in settings:
-        path, equals, value = setting.partition("=")
-        if equals and path:
-            overrides.append((path.strip(), value.strip()))
-        else:
-            found.append(f"--set: given {setting!r}, expected a.b.c=value")
+    overrides, wrong = _settings(settings)
+    found = [*faults, *wrong]
     loaded = None
     try:
         loaded = config.load(name, overrides, files)
@@ -374,6 +466,39 @@ def _load(
     if found or loaded is None:
         raise BadInput(found)
     return loaded
+
+
+def _settings(settings: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """(path, value) of every --set, and a line for each that is none."""
+    found, faults = [], []
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if equals and path:
+            found.append((path.strip(), value.strip()))
+        else:
+            faults.append(f"--set: given {setting!r}, expected a.b.c=value")
+    return found, faults
+
+
+def _moments(given: Sequence[str], scenario: Scenario) -> list[float]:
+    """Seconds of every --save-at; BadInput with all that are no time of the run."""
+    from experiments.branch import moment
+
+    found, faults = [], []
+    for text in given:
+        try:
+            seconds = moment(text, scenario.clock.start)
+        except ValueError as error:
+            faults.append(f"--save-at: {error}")
+            continue
+        if not 0 <= seconds <= scenario.clock.duration:
+            faults.append(
+                f"--save-at: given {text}, expected a time within the run, up to {scenario.clock.duration:g} s"
+            )
+        found.append(seconds)
+    if faults:
+        raise BadInput(faults)
+    return found
 
 
 def _compile() -> None:
@@ -397,13 +522,17 @@ def _open(path: Path) -> Run:
 @contextmanager
 def _reading() -> Iterator[None]:
     """What is wrong with a run that a user names is bad input."""
+    from experiments.config import ScenarioError
     from experiments.readings import Unmeasured
     from experiments.run import RunError
+    from experiments.snapshots import SnapshotError
 
     try:
         yield
-    except (RunError, Unmeasured) as error:
+    except (RunError, Unmeasured, SnapshotError) as error:
         raise BadInput([str(error)]) from error
+    except ScenarioError as error:
+        raise BadInput(error.faults) from error
     except KeyError as error:
         raise BadInput([f"the run's tables have no column {error}"]) from error
 

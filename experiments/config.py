@@ -1,7 +1,8 @@
 """A scenario: one TOML file, checked as a whole, every fault reported at once.
 
-The tables are ``clock, assets, contracts, venues.NAME, network, population.NAME, record, targets`` and the
-only exogenous inputs, ``[[news]]`` and ``[[network.events]]``.  Each part declares its own parameters beside
+The tables are ``clock, assets, contracts, venues.NAME, network, population.NAME, record, targets``, the
+only exogenous inputs ``[[news]]`` and ``[[network.events]]``, and ``[[interventions]]``, what a researcher changes in
+the middle of a run.  Each part declares its own parameters beside
 its code (``abm.venue``, ``abm.network``, the species); this module composes them.  A scenario file never
 runs code.
 
@@ -61,6 +62,24 @@ class Record(Frozen):
     )
 
 
+class Absorption(Frozen):
+    """A liquidation that the venue takes over at mark instead of sending it into the book."""
+
+    row: int = parameter(..., "Account, by its row in the run's tables of accounts and events", ge=0)
+    time: float = parameter(..., "End of the step in which it would be liquidated", unit="seconds", ge=0)
+
+
+class Change(Frozen):
+    """An intervention: what is different from a time on. Several act in the order of their times."""
+
+    at: float = parameter(..., "When: after the step that ends then", unit="seconds from the start", ge=0)
+    set: dict[str, Any] = parameter({}, "Rules and numbers by path, as with --set")
+    remove: tuple[str, ...] = parameter(
+        (), "Owners who leave: their orders end, the venues take their positions at mark"
+    )
+    absorb: tuple[Absorption, ...] = parameter((), "Liquidations that are absorbed at mark")
+
+
 class Targets(Frozen):
     """Which measured facts the run is held against."""
 
@@ -88,6 +107,7 @@ class Scenario(Frozen):
     network: NetworkParameters = parameter(NetworkParameters(), "Transfers between venues")
     news: tuple[News, ...] = parameter((), "Exogenous news")
     population: dict[str, Population] = parameter({}, "Participants, in the order in which they decide")
+    interventions: tuple[Change, ...] = parameter((), "What is changed while the run goes on")
     record: Record = parameter(Record(), "What the run keeps")
     targets: Targets | None = parameter(None, "What the run is held against; absent = no card")
 
@@ -184,6 +204,11 @@ def override(raw: dict[str, Any], path: str, value: str) -> list[str]:
         new = parsed["x"] if list(parsed) == ["x"] else value
     except tomllib.TOMLDecodeError:
         new = value
+    return put(raw, path, new)
+
+
+def put(raw: dict[str, Any], path: str, new: Any) -> list[str]:
+    """`override` with a value that is no text."""
     *parents, last = keys = path.split(".")
     if not all(keys):
         return [f'--set {path}: expected a path such as "venues.alpha.fees.maker"']
@@ -256,6 +281,10 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[str]]:
     scenario = scenario.model_copy(update={"population": entries})
     known = {name: set(raw.get(name) or ()) for name in NAMED}
     faults += [fault for fault in check(scenario, known) if fault not in faults]
+    if scenario.interventions and not faults:
+        from experiments import interventions
+
+        faults += interventions.faults(scenario)
     return scenario, faults
 
 
@@ -339,6 +368,8 @@ def parameter_table(scenario: Scenario | None = None) -> list[ParameterRow]:
     found += rows(scenario.network if scenario else NetworkParameters, "network")
     for i, news in enumerate(scenario.news) if scenario else [("N", News)]:
         found += rows(news, f"news.{i}")  # type: ignore[arg-type]
+    for i, change in enumerate(scenario.interventions) if scenario else [("N", Change)]:
+        found += rows(change, f"interventions.{i}")  # type: ignore[arg-type]
     if scenario:
         for name, entry in scenario.population.items():
             found += rows(entry.parameters, f"population.{name}")

@@ -226,6 +226,19 @@ def compare(groups: Groups, targets: Sequence[Target], name: str, absent: Mappin
 Row = tuple[str, str, list[float]]  # name, unit, a value a seed
 
 
+def side_by_side(first: Run, second: Run) -> list[tuple[str, str, str, str]]:
+    """What the null runs are compared by, of two runs: (name, unit, value, value) as texts."""
+    number = scorecard.number
+    return [
+        (label, unit, number(_none(_value(estimate, first))), number(_none(_value(estimate, second))))
+        for _, label, unit, estimate in QUANTITIES
+    ]
+
+
+def _none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _measured(runs: Sequence[Run], targets: Sequence[Target]) -> dict[str, Row]:
     """Values of every quantity and card row by seed; a seed that cannot tell has NaN."""
     found: dict[str, Row] = {}

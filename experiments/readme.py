@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments import figures, nulls, readings, scorecard
+from experiments import run as runs
 from experiments.run import Run, RunError
 from experiments.store import ROOT, write_text
 
@@ -71,7 +72,7 @@ def _below(text: str) -> str:
 
 
 def _seeds(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("seed-*"))
+    found = runs.seeds_in(folder)
     if not found:
         raise RunError(
             f"{folder}: no run; `cascade {'october' if folder.name == 'october' else 'run two_venues'}`"

@@ -78,7 +78,7 @@ class Run:
         Raises RunError where there is no whole run at `path`.
         """
         folder = Path(path)
-        seeds = sorted(folder.glob("seed-*")) if folder.is_dir() else []
+        seeds = seeds_in(folder)
         if not is_run(folder) and len(seeds) == 1:
             folder = seeds[0]
         if not folder.exists():
@@ -225,6 +225,11 @@ def _whole(path: Path) -> Iterator[None]:
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunError(f"{path}: damaged, cannot be read: {reason[:200]}") from error
+
+
+def seeds_in(folder: Path) -> list[Path]:
+    """The runs of a folder, `seed-0001 ...`; their snapshots lie beside them as `seed-0001@600`."""
+    return sorted(path for path in folder.glob("seed-*") if "@" not in path.name) if folder.is_dir() else []
 
 
 def is_run(folder: Path) -> bool:

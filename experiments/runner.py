@@ -10,8 +10,10 @@ stays. A worker whose parent is gone ends itself.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import math
 import multiprocessing
 import os
 import pickle
@@ -24,17 +26,19 @@ from dataclasses import dataclass, fields, replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from abm.recorder import Recording
-from experiments import extensions
+from experiments import extensions, snapshots
 from experiments import run as runs
 from experiments.progress import Board
 from experiments.provenance import provenance
-from experiments.store import Store, content_hash, drop_others, write_text
+from experiments.store import Store, content_hash, drop_others, source_hash, write_text
 
-# (scenario, seed, check, report(done, total)) -> Recording
-Engine = Callable[[Any, int, bool, Callable[[int, int], None]], Recording]
+if TYPE_CHECKING:
+    from abm.model import CascadeModel
+
+Report = Callable[[int, int], None]  # steps done, steps in all
 _REPORT_EVERY = 0.2  # seconds of wall time between two reports, and the longest that Ctrl-C waits for
 
 
@@ -49,6 +53,10 @@ class Job:
     content: str = ""  # content hash, filled in by the runner
     check: bool = False
     files: tuple[Path, ...] = ()  # the user's own Python files that the scenario was loaded with
+    save_at: tuple[float, ...] = ()  # seconds at which a snapshot is kept, as `folder/seed-NNNN@T`
+    start: Path | None = (
+        None  # a snapshot to go on from; else the latest one of this very run, if there is one
+    )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker first runs the user's files: the parameters in the scenario are of their classes."""
@@ -83,22 +91,71 @@ class Outcome:
         return runs.Run.open(self.folder)
 
 
-def simulate(scenario: Any, seed: int, check: bool, report: Callable[[int, int], None]) -> Recording:
-    """Build the scenario's model and run it to its end, in pieces short enough for Ctrl-C and progress."""
+def simulate(job: Job, store: Store, report: Report) -> Recording:
+    """Build the scenario's model and run it to its end, in pieces short enough for Ctrl-C and progress.
+
+    Snapshots are kept on the way. A run that was broken off goes on from the latest that it left.
+    """
     from experiments.build import build
 
-    model = build(scenario, seed, check=check)
+    model = build(job.scenario, job.seed, check=job.check)
+    saves = sorted(time for time in job.save_at if not _kept(job, store, time))
+    saved = _start(job, store, min(saves, default=math.inf))
+    if saved is not None:
+        model.restore(saved)
     total = model.steps_total
-    done, piece = 0, 1
-    while done < total:
+    done, piece = model.step_number, 1
+    while done < total or saves:
+        while saves and saves[0] * 1000.0 <= model.now:
+            _keep(job, store, model, saves.pop(0))
+        if done == total:
+            break
         began = time.perf_counter()
-        model.run(min(piece, total - done))
-        done += min(piece, total - done)
+        ahead = total - done
+        if saves:
+            ahead = min(ahead, math.ceil((saves[0] * 1000.0 - model.now) / model.clock.step_ms))
+        steps = max(1, min(piece, ahead))
+        model.run(steps)
+        done += steps
         report(done, total)
         spent = time.perf_counter() - began
-        piece = max(1, min(2 * piece, int(piece * _REPORT_EVERY / max(spent, 1e-6))))
+        piece = max(1, min(2 * steps, int(steps * _REPORT_EVERY / max(spent, 1e-6))))
     assert model.recorder is not None  # build makes one unless told otherwise
     return model.recorder.finish()
+
+
+def _start(job: Job, store: Store, before: float) -> dict[str, Any] | None:
+    """What the run goes on from; a snapshot of its own that cannot be read is no loss, it begins anew."""
+    if job.start is not None:
+        return snapshots.read(job.start, source_hash()).saved
+    latest = store.latest(job.content, job.seed, before)
+    if latest is not None:
+        with contextlib.suppress(snapshots.SnapshotError):
+            return snapshots.read(latest, source_hash()).saved
+    return None
+
+
+def _kept(job: Job, store: Store, time: float) -> bool:
+    return (store.snapshot(job.content, job.seed, time) / snapshots.STATE).is_file()
+
+
+def _keep(job: Job, store: Store, model: CascadeModel, seconds: float) -> None:
+    """Put a snapshot into the store and its link beside the run's."""
+    about = {
+        "scenario": job.name,
+        "content": job.content,
+        "program": source_hash(),
+        "check": job.check,
+        "files": {str(path): extensions.fingerprint(path) for path in job.files},
+        **provenance(time.time(), time.time()),
+    }
+    place = store.snapshot(job.content, job.seed, seconds)
+    snapshots.write(place, model.snapshot(), config_of(job.scenario), about)
+    store.link(job.content, job.seed, job.folder, seconds)
+
+
+# what simulates: `simulate`, or in tests a stand-in
+Engine = Callable[[Job, Store, Report], Recording]
 
 
 def run_many(
@@ -154,7 +211,11 @@ def run_jobs(
     for folder, content in {(job.folder, job.content) for job in named}:
         if folder.is_dir():
             drop_others(folder, content)
-    missing = {(job.content, job.seed): job for job in named if not store.has(job.content, job.seed)}
+    missing = {
+        (job.content, job.seed): job
+        for job in named
+        if not store.has(job.content, job.seed) or not all(_kept(job, store, time) for time in job.save_at)
+    }
     ended: dict[tuple[str, int], Outcome] = {}
     with Board(len(named), progress) as board:
         for job in named:
@@ -170,6 +231,8 @@ def run_jobs(
         place = None
         if outcome.status != "failed":
             place = store.link(job.content, job.seed, job.folder)
+            for moment in job.save_at:
+                store.link(job.content, job.seed, job.folder, moment)
         outcomes.append(Outcome(job, outcome.status, place, outcome.reason, outcome.seconds))
     for folder in {job.folder for job in named}:
         _write_manifest(folder, [outcome for outcome in outcomes if outcome.job.folder == folder])
@@ -188,7 +251,7 @@ def config_of(scenario: Any) -> Mapping[str, Any]:
 def _finish(job: Job, store: Store, engine: Engine, report: Callable[[int, int], None]) -> float:
     """Simulate one job and put its folder into the store; seconds taken."""
     began = time.time()
-    recording = engine(job.scenario, job.seed, job.check, report)
+    recording = engine(job, store, report)
     about = {
         "scenario": job.name,
         "seed": job.seed,

@@ -1,7 +1,8 @@
 """The store: finished runs by what they were made of, so that no run is ever done twice.
 
 An entry is a run folder named `HASH-SEED`; the hash covers the resolved scenario, every source and data file
-that a run is made with, and the user's own files. A link `NAME/seed-0001` points at its entry. A run that
+that a run is made with, and the user's own files. A link `NAME/seed-0001` points at its entry. A
+snapshot of a run is an entry `HASH-SEED@T`, its link `NAME/seed-0001@T`. A run that
 failed leaves `HASH-SEED.failed.json` with the reason; the next attempt that works removes it.
 """
 
@@ -18,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments import run as runs
+from experiments import snapshots
 
 ROOT = Path(__file__).resolve().parents[1]
 # What reads runs or starts them cannot change one: editing a figure must not throw away a night of runs.
 _READERS = {
     "account",
+    "branch",
     "census",
     "cli",
     "compare",
@@ -84,6 +87,15 @@ class Store:
     def has(self, content: str, seed: int) -> bool:
         return runs.is_run(self.entry(content, seed))
 
+    def snapshot(self, content: str, seed: int, time: float) -> Path:
+        """Where the snapshot of a run at a time is, or will be."""
+        return self.folder / f"{content}-{seed:04d}@{snapshots.label(time)}"
+
+    def latest(self, content: str, seed: int, before: float) -> Path | None:
+        """The latest snapshot of a run up to a time (seconds), from which it can go on."""
+        times = [time for time in snapshots.beside(self.entry(content, seed)) if time <= before]
+        return self.snapshot(content, seed, max(times)) if times else None
+
     def record_failure(self, content: str, seed: int, reason: str, trace: str) -> None:
         path = self.entry(content, seed)
         write_text(
@@ -100,10 +112,13 @@ class Store:
         failed = path.with_name(path.name + _FAILED)
         return str(json.loads(failed.read_text())["reason"]) if failed.exists() else None
 
-    def link(self, content: str, seed: int, folder: Path) -> Path:
-        """Put the entry at `folder/seed-NNNN`: a link, or a copy where links cannot be made."""
+    def link(self, content: str, seed: int, folder: Path, time: float | None = None) -> Path:
+        """Put the entry, or its snapshot at a time, at `folder/seed-NNNN[@T]`: a link, or a copy where none can be."""
         folder.mkdir(parents=True, exist_ok=True)
         place, entry = folder / f"seed-{seed:04d}", self.entry(content, seed)
+        if time is not None:
+            place = place.with_name(f"{place.name}@{snapshots.label(time)}")
+            entry = self.snapshot(content, seed, time)
         scratch = Path(tempfile.mkdtemp(prefix=f"{runs.WRITING}{os.getpid()}-", dir=folder))
         try:
             fresh = scratch / "entry"
@@ -131,7 +146,7 @@ def unlink(place: Path) -> None:
     """Remove a link or a copied run; anything else stays and raises FileExistsError."""
     if place.is_symlink():
         place.unlink()
-    elif runs.is_run(place):
+    elif runs.is_run(place) or (place / snapshots.STATE).is_file():
         shutil.rmtree(place)
     elif place.exists():
         raise FileExistsError(f"{place} exists and is not a run folder")

@@ -22,6 +22,8 @@ from abm.recorder import Recording
 from experiments import cli
 from experiments.config import ScenarioError
 from experiments.run import Run
+from experiments.runner import Job
+from experiments.store import Store
 from tests.conftest import make_recording
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,14 +36,14 @@ class MadeUp(dict[str, Any]):
     targets: SimpleNamespace | None = None
 
 
-def engine(scenario: dict[str, Any], seed: int, check: bool, report: Callable[[int, int], None]) -> Recording:
-    if seed == 3:
+def engine(job: Job, store: Store, report: Callable[[int, int], None]) -> Recording:
+    if job.seed == 3:
         raise RuntimeError("books do not balance")
-    if seed == 13:
+    if job.seed == 13:
         raise KeyboardInterrupt
-    if seed == 4:
+    if job.seed == 4:
         raise ScenarioError(["population: one side is missing"])
-    return make_recording(seed)
+    return make_recording(job.seed)
 
 
 @pytest.fixture

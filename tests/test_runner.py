@@ -27,33 +27,33 @@ Report = Callable[[int, int], None]
 
 
 # Engines stand in for the simulation; workers find them by name, so they live at the top of the module.
-def counting(scenario: dict[str, Any], seed: int, check: bool, report: Report) -> Recording:
+def counting(job: Job, store: Store, report: Report) -> Recording:
     """Leaves a mark for every run it does, and reports steps."""
-    with Path(scenario["marks"]).open("a") as marks:
-        marks.write(f"{seed}\n")
+    with Path(job.scenario["marks"]).open("a") as marks:
+        marks.write(f"{job.seed}\n")
     for done in range(1, 6):
         report(done, 5)
-    return make_recording(seed)
+    return make_recording(job.seed)
 
 
-def fragile(scenario: dict[str, Any], seed: int, check: bool, report: Report) -> Recording:
+def fragile(job: Job, store: Store, report: Report) -> Recording:
     """Seed 2 raises, seed 3 is killed from outside, as by a kernel that is out of memory."""
-    if seed == 2:
+    if job.seed == 2:
         raise ValueError("first line\nsecond line")
-    if seed == 3:
+    if job.seed == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return counting(scenario, seed, check, report)
+    return counting(job, store, report)
 
 
-def endless(scenario: dict[str, Any], seed: int, check: bool, report: Report) -> Recording:
+def endless(job: Job, store: Store, report: Report) -> Recording:
     """Seed 1 ends, every other one goes on for ever."""
     done = 0
-    while seed != 1:
+    while job.seed != 1:
         done += 1
         report(done, 1_000_000)
-        Path(scenario["marks"]).with_name(f"alive-{os.getpid()}").touch()
+        Path(job.scenario["marks"]).with_name(f"alive-{os.getpid()}").touch()
         time.sleep(0.01)
-    return counting(scenario, seed, check, report)
+    return counting(job, store, report)
 
 
 @pytest.fixture

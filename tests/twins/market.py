@@ -113,7 +113,7 @@ class Desk:
         kind: int = 0,
     ) -> str:
         """Send one order (price 0: market order) straight to the book; the answer in words."""
-        self.model._make_room()
+        self.model.make_room()
         ref = self.name()
         code = matching.place(self.address, row, book, side, price, qty, flags, expiry, 0, ref, kind, 0)
         return CODES[code]
@@ -126,7 +126,7 @@ class Desk:
         return CODES[resting.cancel(self.address, self.handle(name))]
 
     def amend(self, name: int, price: int, qty: int) -> str:
-        self.model._make_room()
+        self.model.make_room()
         return CODES[matching.amend(self.address, self.handle(name), price, qty)]
 
     def pass_time(self, steps: int = 1) -> None:
@@ -163,7 +163,7 @@ class Desk:
 
     def under_water(self) -> set[int]:
         """Rows that the margin index finds under maintenance; they are looked at again next time."""
-        self.model._make_room()
+        self.model.make_room()
         waterfall.find(self.address)
         return self._emptied()
 
