@@ -1,7 +1,8 @@
 """Every column that a run records: its table, name, unit and meaning. One list for writers and readers.
 
 Tables: `books`, `venues` and `network` hold one line a recorded step and book, venue or edge; `events` one an
-event; `accounts` and `positions` one an account or position at each chosen time. USD: dollars at the
+event; `fills` one a fill (`record.fills`);
+`accounts` and `positions` one an account or position at each chosen time. USD: dollars at the
 value of the quote asset; a coin's amounts are in whole coins.
 """
 
@@ -95,6 +96,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("events", "value", "USD", "size at the price"),
     Column("events", "amount", "USD", "what the fund gains (positive) or pays, a fee, a deficit"),
     Column("events", "cause", "", "decision, liquidation, adl, hedge, disposal, stop, news ..."),
+    Column("fills", "time", "s", "seconds since the start, end of the step"),
+    Column("fills", "book", "", "book"),
+    Column("fills", "side", "", "side of the taker: 1 buys, -1 sells"),
+    Column("fills", "price", "quote", "price"),
+    Column("fills", "quantity", "coins", "size"),
+    Column("fills", "value", "USD", "size at the price"),
+    Column(
+        "fills", "cause", "", "why the taker's order was sent: decision, liquidation, hedge, stop, news ..."
+    ),
+    Column("fills", "event", "", "liquidation event whose order it is; -1 an order of a participant"),
+    Column("fills", "taker", "", "account of the taker"),
+    Column("fills", "maker", "", "account of the resting order"),
+    Column("fills", "taker_owner", "", "its owner"),
+    Column("fills", "maker_owner", "", "its owner"),
     Column("accounts", "row", "", "account"),
     Column("accounts", "owner", "", "owner's number"),
     Column("accounts", "owner_name", "", "owner's name"),

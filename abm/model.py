@@ -480,6 +480,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             return
         events = np.array(s.events[: s.count("events")])
         recorder.events(events)
+        recorder.fills(s.fills[: s.count("fills")])
         n = len(self.books)
         public = np.array(s.public[(int(s.meta["step"][0]) % RING) * n :][:n])
         last = self.step_number == self.clock.steps

@@ -42,6 +42,7 @@ class Recording:
     venues: Table = field(default_factory=dict)
     network: Table = field(default_factory=dict)
     events: Table = field(default_factory=dict)
+    fills: Table = field(default_factory=dict)  # only where they are asked for
     accounts: Mapping[str, Table] = field(default_factory=dict)  # by label: "start", "end" or seconds
     positions: Mapping[str, Table] = field(default_factory=dict)  # by the same labels
     columns: Sequence[Column] = COLUMNS
@@ -63,6 +64,8 @@ class Recording:
             "steps/network": self.network,
             "events/events": self.events,
         }
+        if self.fills:
+            found["events/fills"] = self.fills
         for label in sorted(self.accounts):
             found[f"accounts/{label}"] = self.accounts[label]
         for label in sorted(self.positions):
@@ -106,10 +109,15 @@ class Recorder:
         every: record every this many steps.
         books: "all" or names of books.
         accounts_at: "start", "end" or seconds at which all accounts are kept.
+        fills: keep every fill with its cause.
     """
 
     def __init__(
-        self, every: int = 1, books: Any = "all", accounts_at: Sequence[Any] = ("start", "end")
+        self,
+        every: int = 1,
+        books: Any = "all",
+        accounts_at: Sequence[Any] = ("start", "end"),
+        fills: bool = False,
     ) -> None:
         self.every = every
         self.wanted = books
@@ -119,6 +127,8 @@ class Recorder:
         self._venues: list[NDArray[Any]] = []
         self._network: list[NDArray[Any]] = []
         self._events: list[NDArray[Any]] = []
+        self._fills: list[NDArray[Any]] = []
+        self._keeps_fills = fills
         self._counts: NDArray[Any] | None = None
         self._accounts: dict[str, dict[str, Values]] = {}
         self._positions: dict[str, dict[str, Values]] = {}
@@ -126,6 +136,7 @@ class Recorder:
     def attach(self, model: Any) -> None:
         """Meet the model whose record this will be."""
         self.model = model
+        model.state.meta["keep_fills"] = self._keeps_fills
         names = model.books.name
         self.kept = (
             np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
@@ -135,6 +146,11 @@ class Recorder:
         """Take over the events of a step."""
         if len(table):
             self._events.append(table)
+
+    def fills(self, table: NDArray[Any]) -> None:
+        """Take over the fills of a step, if they are kept."""
+        if self._keeps_fills and len(table):
+            self._fills.append(np.array(table))
 
     def due(self, step: int) -> bool:
         """Whether this step (0 is the first after the start) is recorded: the last of every `every`."""
@@ -201,6 +217,8 @@ class Recorder:
                 saved[name] = np.array(kept)
         if self._events:
             saved["events"] = np.concatenate(self._events)
+        if self._fills:
+            saved["fills"] = np.concatenate(self._fills)
         if self._counts is not None and self._flow is not None:  # between two records
             saved["counts"], saved["flow_venues"], saved["flow_network"] = self._counts, *self._flow
         saved["accounts"], saved["positions"] = dict(self._accounts), dict(self._positions)
@@ -213,6 +231,7 @@ class Recorder:
             list(saved.get(name, ())) for name in ("books", "venues", "network")
         )
         self._events = [saved["events"]] if "events" in saved else []
+        self._fills = [saved["fills"]] if "fills" in saved else []
         self._counts = np.array(saved["counts"]) if "counts" in saved else None
         self._flow = (
             (np.array(saved["flow_venues"]), np.array(saved["flow_network"])) if "counts" in saved else None
@@ -274,6 +293,7 @@ class Recorder:
             venues=venue_table,
             network=network_table,
             events=self._event_table(),
+            fills=self._fill_table() if self._keeps_fills else {},
             accounts=self._accounts,
             positions=self._positions,
             columns=COLUMNS,
@@ -316,4 +336,24 @@ class Recorder:
             "value": e["value"] / scale,
             "amount": e["amount"] / scale,
             "cause": e["cause"].astype(np.int16),
+        }
+
+    def _fill_table(self) -> dict[str, Values]:
+        model, info = self.model, self.model.books
+        f = np.concatenate(self._fills) if self._fills else np.zeros(0, model.state.fills.dtype)
+        b, owners = f["book"], model.state.rows["owner"]
+        worth = info.unit[b] / info.scale[b] * info.dollar[b]
+        return {
+            "time": f["time"] / 1000.0,
+            "book": b.astype(np.int16),
+            "side": f["side"],
+            "price": f["price"] * info.tick[b],
+            "quantity": f["qty"] * info.lot[b],
+            "value": f["price"].astype(np.float64) * f["qty"] * worth,
+            "cause": f["kind"].astype(np.int16),
+            "event": f["cause"],
+            "taker": f["taker"],
+            "maker": f["maker"],
+            "taker_owner": owners[f["taker"]],
+            "maker_owner": owners[f["maker"]],
         }

@@ -38,9 +38,7 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
     """
     settings = scenario.record
     recorder = (
-        Recorder(every=settings.every, books=settings.books, accounts_at=settings.accounts_at)
-        if record
-        else None
+        Recorder(settings.every, settings.books, settings.accounts_at, settings.fills) if record else None
     )
     model = CascadeModel(
         scenario.clock,

@@ -360,6 +360,49 @@ def account(run: Path, owner: str, /, *, events: Number = 20) -> int:
     return DONE
 
 
+@app.command
+def causes(run: Path, /, *, delete: Number = 0, largest: Number = 10, jobs: Jobs = None) -> int:
+    """What a run's liquidations came from, and what each of them caused.
+
+    Parameters
+    ----------
+    run
+        A run folder with fills (--set record.fills=true).
+    delete
+        Check the rule: run again without so many of the failures, each absorbed at mark in turn.
+    largest
+        Show so many of the failures that caused most.
+    """
+    from experiments import causes as chains
+
+    faults = _bad_jobs(jobs)
+    for name, given in (("--delete", delete), ("--largest", largest)):
+        if given < 0:
+            faults.append(f"{name}: given {given}, expected a whole number from 0")
+    if faults:
+        raise BadInput(faults)
+    with _reading():
+        opened = _open(run)
+        found = chains.attribute(opened)
+        for title, head, lines in chains.tables(found, largest):
+            print(title)
+            _print_table(head, lines)
+            print()
+        print(f"marks moved by other liquidations: {found.endogenous():.1%} of what was closed")
+        if delete and len(found.value):
+            _compile()
+            tried = chains.delete(opened, found, chains.chosen(found, delete), jobs)
+            print()
+            print("each absorbed at mark in turn, the same draws: M$ less closed than in the run")
+            _print_table(
+                ["event", "own value", "by the rule", "by deletion"], chains.deletion_lines(found, tried)
+            )
+            print(
+                f"error of the rule: {tried.error():.0%} of the mean effect; its sum is {tried.bias():.2f} of theirs"
+            )
+    return DONE
+
+
 @app.command(name="figures")
 def draw_figures(run: Path, /, *, out: Path | None = None) -> int:
     """Draw the overview of a run: prices, depth, liquidations, funds.

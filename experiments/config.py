@@ -55,6 +55,7 @@ class Record(Frozen):
     books: str | tuple[str, ...] = parameter(
         "all", 'Books to record, names such as "alpha:BTC-PERP", or "all"'
     )
+    fills: bool = parameter(False, "Keep every fill with its cause (a few hundred MB for a long run)")
     accounts_at: tuple[float | str, ...] = parameter(
         ("start", "end"),
         'When to keep all accounts: "start", "end" or seconds from the start',

@@ -152,6 +152,13 @@ class Run:
             table = table.filter(pc.equal(table["kind"].cast(pa.string()), kind))
         return {name: _plain(table[name]) for name in table.column_names}
 
+    def fills(self) -> dict[str, NDArray[Any]]:
+        """Every fill of a run that kept them (`record.fills`), in order: arrays by column, names as text."""
+        if not (self.folder / "events" / "fills.parquet").exists():
+            raise RunError(f"{self.folder}: kept no fills; --set record.fills=true keeps them")
+        table = self.table("events/fills")
+        return {name: _plain(table[name]) for name in table.column_names}
+
     def accounts(self, label: str = "end") -> dict[str, NDArray[Any]]:
         """All accounts at a label ("start", "end" or seconds): arrays by column."""
         table = self.table(f"accounts/{label}")
@@ -183,6 +190,7 @@ class Run:
             venues={name: self._step_values("venues", name) for name in self._names("venues")},
             network={name: self._step_values("network", name) for name in self._names("network")},
             events=self._coded("events/events"),
+            fills=self._coded("events/fills"),
             accounts={label: self._coded(f"accounts/{label}") for label in self.labels()},
             positions={
                 path.stem.removeprefix("positions-"): self._coded(f"accounts/{path.stem}")

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _READERS = {
     "account",
     "branch",
+    "causes",
     "census",
     "cli",
     "compare",

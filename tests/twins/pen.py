@@ -30,6 +30,7 @@ def messages(op: int, rows: Any, book: Any, side: Any, price: Any, quantity: Any
     columns = np.broadcast_arrays(rows, book, side, price, quantity, name, expiry)
     rows, book, side, price, quantity, name, expiry = columns
     out = np.zeros(len(rows), MESSAGE)
+    out["cause"] = NONE
     out["row"], out["book"], out["side"], out["expiry"] = rows, book, side, expiry
     out["op"], out["flags"], out["kind"], out["ref"] = op, flags, kind, NONE
     if op in (CANCEL, CANCEL_ALL):
