@@ -44,8 +44,11 @@ class Noise(Participant):
 
         each: int = parameter(3, "Rows that serve a book", unit="rows", ge=1, le=1000)
         rate: float = parameter(
-            120.0, "Orders in the book with most depth, the small trades of a second taken together",
-            unit="per minute", gt=0,
+            120.0, "Orders in the book with most depth", unit="per minute", gt=0,
+        )  # fmt: skip
+        most: int = parameter(
+            5, "Orders that what a row trades in one step goes as, at most; beyond that they are larger",
+            unit="orders", ge=1,
         )  # fmt: skip
         least: float = parameter(4.0, "Orders in any book, at least", unit="per minute", ge=0)
         scale: float = parameter(
@@ -155,9 +158,17 @@ class Noise(Participant):
         )  # fmt: skip
         now, later = np.flatnonzero(kind == TAKES), np.flatnonzero(kind == RESTS)
         if len(now):
-            me.market_order(row[now], book[now], side[now], size[now])
+            pieces = self._pieces(me, row[now], m["mean"][now], size[now] / m["lot"][book[now]])
+            now, each = np.repeat(now, pieces), np.repeat(size[now] / pieces, pieces)
+            me.market_order(row[now], book[now], side[now], each)
         if len(later):
             me.limit(row[later], book[later], side[later], price[later], size[later], expire=p.expiry)
+
+    def _pieces(self, me: Me, row: Ints, mean: Floats, lots: Floats) -> Ints:
+        """How many orders a step's trades of one side go as: their expected number given that there is one."""
+        trades = 1.0 + np.maximum(mean - 0.5, 0.0)
+        pieces: Ints = np.floor(trades + me.uniform("pieces", row)).astype(np.int64)
+        return pieces.clip(1, self.parameters.most).clip(1, np.maximum(lots, 1.0).astype(np.int64))
 
     def _cash(self, me: Me, market: Market, row: Ints, book: Ints) -> Floats:
         """Money that may be spent at spot books, 0 at perpetuals (they need margin)."""

@@ -161,7 +161,9 @@ def _sold_by_funds(
             until = events["quantity"][came].cumsum()
             middle = fills["quantity"][went].cumsum() - fills["quantity"][went] / 2
             place = np.searchsorted(until, middle)
-            known = place < len(came)  # what a fund has been given in ADL or had before is not from a failure here
+            known = place < len(
+                came
+            )  # what a fund has been given in ADL or had before is not from a failure here
             source[went[known]] = [of_event[int(events["id"][i])] for i in came[place[known]]]
 
 
