@@ -5,7 +5,7 @@
     columns.json        name, unit and meaning of every recorded column, and the lists of names
     digest.txt          SHA-256 of the recorded values, independent of file bytes
     steps/              books, venues, network: one line a recorded step and book, venue or edge (Parquet)
-    events/             one line an event
+    events/             one line an event; with record.fills one line a fill
     accounts/           LABEL and positions-LABEL: accounts at chosen times
 
 A folder appears whole or not at all: it is written beside its place under a name that starts with `.writing-`
