@@ -65,20 +65,34 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
         touch(s, rows[i])
 
 
-@kernel("void(i8,i8,f8[::1])")
-def purse(address, row, out):  # type: ignore[no-untyped-def]
-    """Wallet balance (with entry values), inventory at mark and equity of a row, in settlement units."""
+@kernel("void(i8,f8[::1],f8[:,::1])")
+def purses(address, unit, out):  # type: ignore[no-untyped-def]
+    """Of every venue's fund: wallet balance (with entry values), inventory at mark, equity; and its capital's equity.
+
+    Args:
+        unit: float64[venues], what each is divided by. out: float64[4, venues].
+    """
     s = views(address)
-    h = holding(s, row, s.venues[s.rows[row].venue].settle)
-    cash = np.float64(s.holdings[h].amount) if h != NONE else 0.0
-    inventory, entry = 0.0, 0.0
-    p = s.rows[row].positions
-    while p != NONE:
-        bk = s.books[s.positions[p].book]
-        inventory += np.float64(s.positions[p].qty) * np.float64(bk.unit) * np.float64(bk.mark) / 1024.0
-        entry += np.float64(s.positions[p].entry)
-        p = s.positions[p].next
-    out[0], out[1], out[2] = cash + entry, inventory, cash + inventory
+    for v in range(out.shape[1]):
+        for own in range(2):
+            row = s.venues[v].fund if own == 0 else s.venues[v].capital
+            h = holding(s, row, s.venues[v].settle)
+            cash = np.float64(s.holdings[h].amount) if h != NONE else 0.0
+            inventory, entry = 0.0, 0.0
+            p = s.rows[row].positions
+            while p != NONE:
+                bk = s.books[s.positions[p].book]
+                inventory += (
+                    np.float64(s.positions[p].qty) * np.float64(bk.unit) * np.float64(bk.mark) / 1024.0
+                )
+                entry += np.float64(s.positions[p].entry)
+                p = s.positions[p].next
+            if own == 0:
+                out[0, v], out[1, v], out[2, v] = (
+                    (cash + entry) / unit[v], inventory / unit[v], (cash + inventory) / unit[v],
+                )  # fmt: skip
+            else:
+                out[3, v] = (cash + inventory) / unit[v]
 
 
 @kernel("i8(i8)")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import funding, gateway, ledger, margin, matching, oracle, publication, resting, saving, waterfall
+from abm import funding, gateway, ledger, matching, oracle, publication, resting, saving, waterfall
 from abm.agent import Participant
 from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
@@ -325,8 +324,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.withdrawals_open[place] = self.network.withdrawals_open[: len(self.venue_names)]
         number = self.step_number - self.clock.burn_in_steps
         self.step_number += 1
-        if self.recorder is not None:
-            self._keep(number)
+        if self.recorder is not None and number >= 0:
+            self.recorder.keep(self, number)
         for field in (
             "liquidated_long",
             "liquidated_short",
@@ -471,145 +470,6 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             s.grow("fills", s.count("fills") + 2 * s.count("live_orders") + 4096)
         for table in ("ranking", "scores", "sorted"):
             s.grow(table, len(s.positions) + s.count("rows") + 64)
-
-    def _keep(self, number: int) -> None:
-        """Hand the step to the recorder."""
-        recorder, s = self.recorder, self.state
-        assert recorder is not None
-        if number < 0:
-            return
-        events = np.array(s.events[: s.count("events")])
-        recorder.events(events)
-        recorder.fills(s.fills[: s.count("fills")])
-        n = len(self.books)
-        public = np.array(s.public[(int(s.meta["step"][0]) % RING) * n :][:n])
-        last = self.step_number == self.clock.steps
-        recorder.step(number, self.now, public, self._venue_record(), self._network_record())
-        label = recorder.label(number, self.now, last)
-        if label is not None:
-            recorder.accounts(label, *self.account_tables())
-
-    def _venue_record(self) -> NDArray[Any]:
-        """Flows and balances of the venues in dollars."""
-        s = self.state
-        names = (
-            "liquidated_long liquidated_short adl takeover fund_cash fund_inventory fund_equity capital gateway_delay"
-            " messages rejected"
-        ).split()
-        out = np.zeros(len(self.venue_names), [(name, "f8") for name in names])
-        v = s.venues[: len(self.venue_names)]
-        unit = self.asset_scales[v["settle"]] / self.asset_values[v["settle"]]
-        for name in ("liquidated_long", "liquidated_short", "adl", "takeover"):
-            out[name] = v[name] / unit
-        for i in range(len(v)):
-            out["fund_cash"][i], out["fund_inventory"][i], out["fund_equity"][i] = (
-                self._purse(int(v["fund"][i])) / unit[i]
-            )
-            out["capital"][i] = self._purse(int(v["capital"][i]))[2] / unit[i]
-        out["gateway_delay"] = v["delay"] / 1e6
-        out["messages"], out["rejected"] = v["messages"], v["rejected"]
-        return out
-
-    def _purse(self, row: int) -> NDArray[np.float64]:
-        """(cash, inventory at mark, equity) of a venue's own row in settlement units; cash is the wallet balance."""
-        purse = np.empty(3)
-        ledger.purse(self.state.address, row, purse)
-        return purse
-
-    def _network_record(self) -> NDArray[Any]:
-        """Queue, amount under way, state and flow of every edge."""
-        edges = self.network.edges
-        out = np.zeros(len(edges), [("queue", "i4"), ("in_transit", "f8"), ("open", "?"), ("moved", "f8")])
-        if len(edges):
-            scale = self.asset_scales[edges["asset"]]
-            out["queue"], out["open"] = edges["waiting"], edges["open"]
-            out["in_transit"], out["moved"] = edges["in_transit"] / scale, edges["moved"] / scale
-        return out
-
-    def account_tables(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """All accounts and all open positions as columns (see `abm.columns`)."""
-        s, info = self.state, self.books
-        rows = s.rows[: s.count("rows")]
-        n = len(rows)
-        p = s.positions[: s.count("positions")]
-        p = p[p["qty"] != 0]
-        scale = self.asset_scales[s.venues["settle"][rows["venue"]]]
-        held = s.holdings[: s.count("holdings")]
-        settles = s.venues["settle"][rows["venue"][held["row"]]] == held["asset"]
-        cash, entry, value, gross, maintenance = (np.zeros(n) for _ in range(5))
-        np.add.at(cash, held["row"][settles], held["amount"][settles].astype(float))
-        book = p["book"]
-        worth = p["qty"] * (s.books["unit"][book] * (s.books["mark"][book] / 1024.0))
-        np.add.at(entry, p["row"], p["entry"].astype(float))
-        np.add.at(value, p["row"], worth)
-        np.add.at(gross, p["row"], np.abs(worth))
-        mmr = np.zeros(len(p))
-        for i in range(len(self.books)):
-            mine = np.flatnonzero(book == i)
-            table = self._brackets(i)
-            k = np.searchsorted(table["floor"], np.abs(worth[mine]), side="right") - 1
-            mmr[mine] = np.abs(worth[mine]) * (table["mmr"][k] / 1e8) - table["cum"][k]
-        np.add.at(maintenance, p["row"], mmr)
-        equity = cash + value
-        coins = np.zeros(n)
-        other = held[~settles]
-        np.add.at(
-            coins,
-            other["row"],
-            other["amount"] / self.asset_scales[other["asset"]] * self._worths()[other["asset"]],
-        )
-        accounts = {
-            "row": np.arange(n, dtype=np.int32),
-            "owner": np.array(rows["owner"]),
-            "owner_name": np.array(rows["owner"]),
-            "participant": rows["participant"].astype(np.int16),
-            "venue": np.where(rows["venue"] < len(self.venue_names), rows["venue"], -1).astype(np.int16),
-            "isolated": rows["only"] >= 0,
-            "balance": (cash + entry) / scale,
-            "equity": equity / scale,
-            "maintenance": maintenance / scale,
-            "leverage": gross / np.where(equity > 0, equity, np.nan),
-            "notional": gross / scale,
-            "coins": coins,
-        }
-        # equity + (value then - value now) = maintenance of the others + its own then
-        budget = worth - equity[p["row"]] + maintenance[p["row"]] - mmr
-        price = np.zeros(len(p))
-        for i, side in product(range(len(self.books)), (1, -1)):
-            mine = np.flatnonzero((book == i) & (np.sign(p["qty"]) == side))
-            table = self._brackets(i)
-            value = margin.value_at_liquidation(
-                table["floor"], table["mmr"], table["cum"], side, side * budget[mine]
-            )
-            price[mine] = value / (np.abs(p["qty"][mine]) * s.books["unit"][i]) * info.tick[i]
-        quote = info.scale[book]
-        positions = {
-            "row": np.array(p["row"]),
-            "book": book.astype(np.int16),
-            "quantity": p["qty"] * info.lot[book],
-            "entry_price": p["entry"] / quote / (p["qty"] * info.lot[book]),
-            "mark": s.books["mark"][book] / 1024.0 * info.tick[book],
-            "notional": worth / quote,
-            "liquidation_price": np.where(price > 0, price, np.nan),
-        }
-        return accounts, positions
-
-    def _brackets(self, book: int) -> NDArray[Any]:
-        """The bracket table of a book."""
-        first = int(self.state.books["bracket"][book])
-        table: NDArray[Any] = self.state.brackets[first : first + int(self.state.books["brackets"][book])]
-        return table
-
-    def _worths(self) -> NDArray[np.float64]:
-        """Dollars that one of each asset is worth now: the mean mid of its spot books, else its value at the start."""
-        s, info = self.state, self.books
-        worth = np.array(self.asset_values)
-        price = s.books["mark"] / 1024.0 * info.tick * info.dollar
-        for a in range(len(worth)):
-            mine = (info.kind == 1) & (info.base == a)
-            if mine.any():
-                worth[a] = price[mine].mean()
-        return worth
 
     def _balance(self, phase: str) -> None:
         """Stop at once if anything was created or lost."""

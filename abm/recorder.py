@@ -1,105 +1,21 @@
-"""What a run keeps: the record of every step, the events, the accounts at chosen times.
-
-`Recording` is the finished record, plain arrays in memory; `experiments.run` writes it to a folder and reads
-it back.
-"""
+"""The recorder: takes over from a model, step by step, what `[record]` asks for, and hands it on as a `Recording`."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from abm import ledger
 from abm.causes import CAUSES, EVENT_KINDS
-from abm.columns import COLUMNS as COLUMNS
-from abm.columns import Column as Column
+from abm.columns import COLUMNS
+from abm.recording import Recording, Values
+from abm.statements import statements
 
-Values = NDArray[Any]
-Table = Mapping[str, Values]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """The record of one run.
-
-    Step tables hold one array [steps, columns] a name, one column a book, venue or edge. Events, accounts and
-    positions hold one array [lines] a name. A column named in `vocabularies` holds integer codes into that
-    list of names, -1 for none; the columns `book`, `venue` and `edge` are coded by the lists of those names.
-    """
-
-    start: datetime  # UTC; `time` counts from here
-    step: NDArray[np.int32]  # [steps] number of the recorded step
-    time: NDArray[np.float64]  # [steps] seconds since start at the end of the step
-    book_names: Sequence[str]
-    venue_names: Sequence[str]
-    edge_names: Sequence[str]
-    books: Table = field(default_factory=dict)
-    venues: Table = field(default_factory=dict)
-    network: Table = field(default_factory=dict)
-    events: Table = field(default_factory=dict)
-    fills: Table = field(default_factory=dict)  # only where they are asked for
-    accounts: Mapping[str, Table] = field(default_factory=dict)  # by label: "start", "end" or seconds
-    positions: Mapping[str, Table] = field(default_factory=dict)  # by the same labels
-    columns: Sequence[Column] = COLUMNS
-    vocabularies: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def names(self, column: str) -> Sequence[str] | None:
-        """The list of names that `column` is coded by, or None where it holds plain values."""
-        return self.vocabularies.get(column, self.members(column))
-
-    def members(self, key: str) -> Sequence[str] | None:
-        """The recorded books, venues or edges; events and positions may name a book that is not among them."""
-        return {"book": self.book_names, "venue": self.venue_names, "edge": self.edge_names}.get(key)
-
-    def tables(self) -> dict[str, Table]:
-        """Every table under its path in a run folder, in the order the digest reads them."""
-        found: dict[str, Table] = {
-            "steps/books": self.books,
-            "steps/venues": self.venues,
-            "steps/network": self.network,
-            "events/events": self.events,
-        }
-        if self.fills:
-            found["events/fills"] = self.fills
-        for label in sorted(self.accounts):
-            found[f"accounts/{label}"] = self.accounts[label]
-        for label in sorted(self.positions):
-            found[f"accounts/positions-{label}"] = self.positions[label]
-        return found
-
-    def digest(self) -> str:
-        """SHA-256 (hex) of all values in a canonical order, whatever file or compression they are kept in."""
-        total = hashlib.sha256()
-        total.update(self.start.isoformat().encode())
-        for names in (self.book_names, self.venue_names, self.edge_names):
-            total.update("\0".join(names).encode() + b"\1")
-        _feed(total, "step", self.step, None)
-        _feed(total, "time", self.time, None)
-        for path, table in self.tables().items():
-            total.update(path.encode() + b"\1")
-            for name in sorted(table):
-                _feed(total, name, np.asarray(table[name]), self.names(name))
-        return total.hexdigest()
-
-
-def _feed(total: Any, name: str, values: Values, names: Sequence[str] | None) -> None:
-    """Add one column to a hash: integers as int64, floats with one NaN and one zero, text as is."""
-    total.update(f"{name}{list(values.shape)}\1".encode())
-    if names is not None and values.dtype.kind in "iu":
-        total.update("\0".join(names).encode() + b"\1")
-    if values.dtype.kind in "iub":
-        total.update(np.ascontiguousarray(values, dtype=np.int64).data)
-    elif values.dtype.kind == "f":
-        plain = np.array(values, dtype=np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
-        plain[np.isnan(plain)] = np.nan
-        total.update(np.ascontiguousarray(plain).data)
-    else:
-        total.update("\0".join(str(value) for value in values.ravel()).encode())
+if TYPE_CHECKING:
+    from abm.model import CascadeModel
 
 
 class Recorder:
@@ -133,7 +49,7 @@ class Recorder:
         self._accounts: dict[str, dict[str, Values]] = {}
         self._positions: dict[str, dict[str, Values]] = {}
 
-    def attach(self, model: Any) -> None:
+    def attach(self, model: CascadeModel) -> None:
         """Meet the model whose record this will be."""
         self.model = model
         model.state.meta["keep_fills"] = self._keeps_fills
@@ -156,13 +72,27 @@ class Recorder:
         """Whether this step (0 is the first after the start) is recorded: the last of every `every`."""
         return (step + 1) % self.every == 0
 
+    def keep(self, model: CascadeModel, number: int) -> None:
+        """Record the step that has just ended: `number` 0 is the first after the start."""
+        s = model.state
+        self.events(np.array(s.events[: s.count("events")]))
+        self.fills(s.fills[: s.count("fills")])
+        n = len(model.books)
+        first = (int(s.meta["step"][0]) % int(s.meta["ring"][0])) * n
+        self.step(
+            number, model.now, s.public[first : first + n], _venue_record(model), _network_record(model)
+        )
+        label = self.label(number, model.now, model.step_number == model.clock.steps)
+        if label is not None:
+            self.accounts(label, *statements(model))
+
     def step(
         self, step: int, now: int, public: NDArray[Any], venues: NDArray[Any], network: NDArray[Any]
     ) -> None:
         """Record the public record, the venues' counts and the network's edges; flows add up between records."""
         flows = ("volume", "value", "taker_buy", "trades")
         if self._counts is None:
-            self._counts = np.array(public[self.kept])
+            self._counts = public[self.kept]
         else:
             mine, new = self._counts, public[self.kept]
             for field_name in flows:
@@ -357,3 +287,36 @@ class Recorder:
             "taker_owner": owners[f["taker"]],
             "maker_owner": owners[f["maker"]],
         }
+
+
+FLOWS = ("liquidated_long", "liquidated_short", "adl", "takeover")
+PURSES = ("fund_cash", "fund_inventory", "fund_equity", "capital")
+VENUE = np.dtype([(name, "f8") for name in (*FLOWS, *PURSES, "gateway_delay", "messages", "rejected")])
+EDGE = np.dtype([("queue", "i4"), ("in_transit", "f8"), ("open", "?"), ("moved", "f8")])
+
+
+def _venue_record(model: CascadeModel) -> NDArray[Any]:
+    """Flows and balances of the venues in dollars."""
+    out = np.zeros(len(model.venue_names), VENUE)
+    v = model.state.venues[: len(out)]
+    unit = model.asset_scales[v["settle"]] / model.asset_values[v["settle"]]
+    purses = np.empty((len(PURSES), len(out)))
+    ledger.purses(model.state.address, unit, purses)
+    for name in FLOWS:
+        out[name] = v[name] / unit
+    for name, values in zip(PURSES, purses, strict=True):
+        out[name] = values
+    out["gateway_delay"] = v["delay"] / 1e6
+    out["messages"], out["rejected"] = v["messages"], v["rejected"]
+    return out
+
+
+def _network_record(model: CascadeModel) -> NDArray[Any]:
+    """Queue, amount under way, state and flow of every edge."""
+    edges = model.network.edges
+    out = np.zeros(len(edges), EDGE)
+    if len(edges):
+        scale = model.asset_scales[edges["asset"]]
+        out["queue"], out["open"] = edges["waiting"], edges["open"]
+        out["in_transit"], out["moved"] = edges["in_transit"] / scale, edges["moved"] / scale
+    return out

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 import tomli_w
 from numpy.typing import NDArray
 
-from abm.recorder import Column, Recording, Table
+from abm.recording import Column, Recording, Table
 
 WRITING = ".writing-"
 STEP_TABLES = {"books": "book", "venues": "venue", "network": "edge"}  # table: what one line is about

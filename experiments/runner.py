@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import extensions, snapshots
 from experiments import run as runs
 from experiments.progress import Board

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from abm.recorder import Column, Recording
+from abm.recording import Column, Recording
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN

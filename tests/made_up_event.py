@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import reference
 from experiments import run as runs
 from experiments.run import Run

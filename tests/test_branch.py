@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import Run, cli, config, load
 from experiments.branch import branch, moment, resume
 from experiments.build import build

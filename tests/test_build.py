@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from abm.model import CascadeModel
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import config
 from experiments.build import build
 from experiments.config import ScenarioError

@@ -18,7 +18,7 @@ import pytest
 import experiments.config
 import experiments.runner
 from abm.columns import COLUMNS
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import cli
 from experiments.config import ScenarioError
 from experiments.run import Run

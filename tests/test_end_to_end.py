@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from abm.columns import COLUMNS
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import Run, cli, load
 from experiments import run as runs
 from experiments.runner import Job, run_jobs, simulate

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import drawing, figures
 from experiments.run import Run
 from tests import made_up_event as event

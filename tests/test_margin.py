@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from abm.model import CascadeModel
 from abm.resting import cancel_all
+from abm.statements import statements
 from abm.waterfall import anchor
 from experiments.checks import bracket_tables
 from tests.twins.market import BTC_PRICE, ETH, OTHER, PERP, Desk, small_model
@@ -97,7 +98,7 @@ def test_a_large_position_may_not_have_the_leverage_of_a_small_one() -> None:
 
 
 def liquidation_prices(model: CascadeModel) -> dict[tuple[int, int], float]:
-    _, table = model.account_tables()
+    _, table = statements(model)
     return {(int(r), int(b)): float(x) for r, b, x in zip(*(table[k] for k in ("row", "book", "liquidation_price")),
                                                           strict=True)}  # fmt: skip
 

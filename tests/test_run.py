@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import run as runs
 from experiments.run import Run, RunError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from abm.recorder import Recording
+from abm.recording import Recording
 from experiments import run as runs
 from experiments import store as stores
 from experiments.run import Run
