@@ -34,11 +34,13 @@ from agents.parts import (
     LOST,
     NEWS,
     PLANNED,
+    POOR,
     STOPPED,
     WON,
     building,
     closing,
     follow,
+    opening,
     stirred,
 )
 
@@ -315,26 +317,26 @@ class Leveraged(Participant):
 
     def _open(self, me: Me, market: Market, entries: Entries) -> None:
         """Open at the usual leverage, more readily along the trend; with fresh money if the old is lost."""
-        memory, p = self.memory, self.parameters
+        memory, p, n = self.memory, self.parameters, len(entries)
         row = memory["row"][entries]
-        pull = p.chase * 100.0 * memory["side"][entries] * self._trend(market)[memory["group"][entries]]
-        willing = me.uniform("open", row) < 0.25 * np.exp(
-            np.clip(np.where(np.isfinite(pull), pull, 0.0), -5.0, 1.386)
+        pull = (
+            p.chase
+            * 100.0
+            * memory["group_side"]
+            * (market.mark[memory["group_book"]] / memory["slow"] - 1.0)
         )
-        self._come_back(me, entries[~willing], p.idle)
-        entries, row = entries[willing], row[willing]
-        equity = me.equity(row)
-        poor = equity < 0.1 * memory["stake"][entries]
-        self._refill(me, market, entries[poor & (memory["purse"][entries] >= 0)])
-        able = ~poor & (equity > 0)
-        entries, row, equity = entries[able], row[able], equity[able]
-        book = memory["book"][entries]
-        quantity = 0.95 * equity * memory["leverage"][entries] / market.mark[book]
-        usual = memory["usual"][entries]
-        quantity = np.where(usual > 0, np.minimum(quantity, usual), quantity)
-        memory["goal"][entries], memory["tries"][entries] = np.fmax(quantity, 0.0), 0
-        memory["got"][entries] = 0.0
-        self._build(me, market, entries)
+        odds = 0.25 * np.exp(np.where(np.isfinite(pull), pull, 0.0).clip(-5.0, 1.386))
+        lists, count = np.empty((3, n), np.int64), np.empty(3, np.int64)
+        opening(
+            entries, me.uniform("open", row), odds, me.equity(row), market.mark, memory["book"], memory["group"],
+            memory["purse"], memory["stake"], memory["leverage"], memory["usual"], memory["asked"], memory["goal"],
+            memory["tries"], memory["got"], lists, count,
+        )  # fmt: skip
+        opens, back, poor = count.tolist()
+        asks = lists[POOR, :poor]
+        self._send(me, market, asks, memory["stake"][asks])
+        self._come_back(me, lists[BACK, :back], p.idle)
+        self._build(me, market, lists[AGAIN, :opens])
 
     def _build(self, me: Me, market: Market, entries: Entries) -> None:
         """Buy (or sell) towards the wanted size, as the book bears; then plan for what has become of it."""
@@ -351,7 +353,8 @@ class Leveraged(Participant):
             lists, to, coins, count,
         )  # fmt: skip
         again, back, planned = count.tolist()
-        self._plan(me, market, lists[PLANNED, :planned])
+        if planned:
+            self._plan(me, market, lists[PLANNED, :planned])
         self._come_back(me, lists[BACK, :back], p.idle)
         if again:
             appoint(memory, BUILD, lists[AGAIN, :again], me.time + p.retry)
@@ -363,13 +366,6 @@ class Leveraged(Participant):
         memory = self.memory
         entries = entries[me.lots(memory["row"][entries], memory["book"][entries]) != 0]
         self._send(me, market, entries, self.parameters.add * memory["stake"][entries])
-
-    def _refill(self, me: Me, market: Market, entries: Entries) -> None:
-        """The account is empty: send a stake, once, and try again some minutes later."""
-        fresh = entries[~self.memory["asked"][entries]]
-        self._send(me, market, fresh, self.memory["stake"][fresh])
-        self.memory["asked"][fresh] = True
-        self._come_back(me, entries, self.parameters.idle)
 
     def _send(self, me: Me, market: Market, entries: Entries, amount: NDArray[np.float64]) -> None:
         if len(entries) == 0:
@@ -411,11 +407,6 @@ class Leveraged(Participant):
         lag = np.where(me.uniform("speed", row) < p.fast_share, fast, slow)
         heard_at = np.nan_to_num(me.heard_at(row), nan=me.time)
         self._want_out(me, held, NEWS, np.maximum(heard_at + lag, me.time))
-
-    def _trend(self, market: Market) -> NDArray[np.float64]:
-        """Mark over its own slow average less one, by group."""
-        trend: NDArray[np.float64] = market.mark[self.memory["group_book"]] / self.memory["slow"] - 1.0
-        return trend
 
     def _lag(self, me: Me, what: str, entries: Entries, median: float, spread: float) -> NDArray[np.float64]:
         lag: NDArray[np.float64] = median * np.exp(spread * me.normal(what, self.memory["row"][entries]))

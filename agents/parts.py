@@ -13,7 +13,8 @@ from abm.jit import BOOLS, CONSTANT, inlined, kernel
 
 LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
 DECISION, STOP, SCARE = range(3)  # causes of the orders that end it
-AGAIN, BACK, PLANNED = 0, 1, 2  # lists of entries that a pass hands out
+AGAIN, BACK, PLANNED = range(3)  # lists of entries that a pass hands out
+POOR = PLANNED
 
 
 @inlined
@@ -139,6 +140,47 @@ def building(
         coins[n] = bearable(side[e], depth_bid[b], depth_ask[b], wanted, patience, least)
         lists[AGAIN, n], to[0, n], to[1, n], to[2, n] = e, row[i], b, side[e]
         count[AGAIN] += 1
+
+
+@kernel(
+    f"void(i8[::1],f8[::1],f8[::1],f8[::1],{CONSTANT},i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],b1[::1],f8[::1],"
+    "i8[::1],f8[::1],i8[:,::1],i8[::1])"
+)
+def opening(
+    entries, luck, odds, equity, mark, book, group, purse, stake, leverage, usual, asked, goal, tries, got, lists, count
+):  # fmt: skip
+    """Who opens a position, and how large it is to be; who is too poor asks once for a new stake.
+
+    Args:
+        entries: int64[n]. luck, equity: float64[n], draws, quote units. odds: float64[groups], share of the willing.
+        mark: float64[books]. book .. got: [all entries], the memory: contract, group, own row with money outside (-1 =
+            none), equity at the first opening, leverage wanted, coins of a usual position, whether a new stake has been
+            asked for; coins wanted, orders so far, coins at the last look: the last three begin anew.
+        lists: int64[3, n], out: `AGAIN`, who opens; `BACK`, who thinks of it later; `POOR`, who asks for a stake.
+        count: int64[3], out: how many of each.
+    """
+    count[:] = 0
+    for i in range(len(entries)):
+        e = entries[i]
+        poor = equity[i] < 0.1 * stake[e]
+        if not luck[i] < odds[group[e]]:
+            kind = BACK
+        elif poor and purse[e] >= 0:
+            kind = BACK
+            if not asked[e]:
+                asked[e] = True
+                lists[POOR, count[POOR]] = e
+                count[POOR] += 1
+        elif poor or not equity[i] > 0:
+            continue
+        else:
+            kind = AGAIN
+            coins = 0.95 * equity[i] * leverage[e] / mark[book[e]]
+            if usual[e] > 0:
+                coins = np.minimum(coins, usual[e])
+            goal[e], tries[e], got[e] = coins if coins > 0 else 0.0, 0, 0.0
+        lists[kind, count[kind]] = e
+        count[kind] += 1
 
 
 @kernel(f"i8(f8[:,::1],f8[::1],i8,i8[::1],{CONSTANT},i8[::1])")

@@ -89,6 +89,24 @@ def test_building_is_what_its_twin_does(seed: int) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**9))
+def test_opening_is_what_its_twin_does(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    everyone, entries = crowd(draw)
+    size, n = len(everyone), len(entries)
+    both(
+        "opening",
+        (
+            entries, draw.random(n), draw.random(3), draw.normal(20, 20, n), books(draw)[0],
+            draw.integers(0, BOOKS, size), draw.integers(0, 3, size), draw.integers(-1, 9, size),
+            draw.lognormal(3, 2, size), draw.lognormal(1, 1, size), draw.choice([0.0, 5.0], size),
+            draw.random(size) < 0.5, *draw.lognormal(0, 1, (1, size)), draw.integers(0, 9, size), draw.random(size),
+        ),
+        (np.zeros((3, n), np.int64), np.zeros(3, np.int64)),
+    )  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
 def test_each_appointment_comes_once_and_in_order(seed: int) -> None:
     draw = np.random.default_rng(seed)
     when = np.where(draw.random((3, 10)) < 0.3, np.inf, draw.integers(0, 20, (3, 10)).astype(float))

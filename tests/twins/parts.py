@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.parts import AGAIN, BACK, LOST, NEWS, PLANNED, ROUTINE, STOPPED, WON
+from agents.parts import AGAIN, BACK, LOST, NEWS, PLANNED, POOR, ROUTINE, STOPPED, WON
 
 
 def in_coins(book: Any, mid: Any, last: Any, amount: float) -> Any:
@@ -74,6 +74,23 @@ def building(
     wanted = np.where(waiting == 0, goal - has, 0.0)
     coins[: count[AGAIN]] = bearable(side, book, depth_bid, depth_ask, wanted, patience, least)[~done]
     to[:, : count[AGAIN]] = row[~done], book[~done], side[~done]
+
+
+def opening(
+    entries: Any, luck: Any, odds: Any, equity: Any, mark: Any, book: Any, group: Any, purse: Any, stake: Any,
+    leverage: Any, usual: Any, asked: Any, goal: Any, tries: Any, got: Any, lists: Any, count: Any,
+) -> None:  # fmt: skip
+    """The same arguments, the same results."""
+    willing, poor = luck < odds[group[entries]], equity < 0.1 * stake[entries]
+    waits = willing & poor & (purse[entries] >= 0)
+    asks, opens = entries[waits & ~asked[entries]], willing & ~poor & (equity > 0)
+    for kind, which in ((AGAIN, entries[opens]), (BACK, entries[~willing | waits]), (POOR, asks)):
+        lists[kind, : len(which)], count[kind] = which, len(which)
+    asked[asks] = True
+    e = entries[opens]
+    coins = 0.95 * equity[opens] * leverage[e] / mark[book[e]]
+    coins = np.where(usual[e] > 0, np.minimum(coins, usual[e]), coins)
+    goal[e], tries[e], got[e] = np.fmax(coins, 0.0), 0, 0.0
 
 
 def note(when: Any, look: Any, kind: int, entries: Any, at: Any, near: Any) -> int:
