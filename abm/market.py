@@ -119,12 +119,12 @@ class Market:
         column: Floats = self._table[publication.PLACE[name]]
         return column
 
-    @property
+    @cached_property
     def bid(self) -> Floats:
         """Best bid."""
         return self._column("bid")
 
-    @property
+    @cached_property
     def ask(self) -> Floats:
         """Best offer."""
         return self._column("ask")
@@ -136,74 +136,74 @@ class Market:
         mid.flags.writeable = False
         return mid
 
-    @property
+    @cached_property
     def last(self) -> Floats:
         """Last trade."""
         return self._column("last")
 
-    @property
+    @cached_property
     def mark(self) -> Floats:
         """Mark price (of a spot book its mid)."""
         return self._column("mark")
 
-    @property
+    @cached_property
     def index(self) -> Floats:
         """Index price."""
         return self._column("index")
 
-    @property
+    @cached_property
     def low(self) -> Floats:
         """Lowest trade of the step."""
         return self._column("low")
 
-    @property
+    @cached_property
     def high(self) -> Floats:
         """Highest trade of the step."""
         return self._column("high")
 
-    @property
+    @cached_property
     def bid_size(self) -> Floats:
         """Coins at the best bid."""
         return self._column("bid_size")
 
-    @property
+    @cached_property
     def ask_size(self) -> Floats:
         """Coins at the best offer."""
         return self._column("ask_size")
 
-    @property
+    @cached_property
     def depth_bid(self) -> Floats:
         """Coins bid within 0.5, 1, 2, 5 % of the mid, [4, books]."""
         first = publication.PLACE["bid0"]
         return self._table[first : first + 4]
 
-    @property
+    @cached_property
     def depth_ask(self) -> Floats:
         """Coins offered within 0.5, 1, 2, 5 % of the mid, [4, books]."""
         first = publication.PLACE["ask0"]
         return self._table[first : first + 4]
 
-    @property
+    @cached_property
     def volume(self) -> Floats:
         """Value traded in the step, in the quote asset."""
         return self._column("volume")
 
-    @property
+    @cached_property
     def taker_buy(self) -> Floats:
         """Value that takers bought in the step."""
         return self._column("taker_buy")
 
-    @property
+    @cached_property
     def open_interest(self) -> Floats:
         """Open interest in coins (0 for spot)."""
         return self._column("open_interest")
 
-    @property
+    @cached_property
     def funding(self) -> Floats:
         """Last funding rate of one interval."""
         return self._column("funding")
 
-    @property
+    @cached_property
     def volatility(self) -> Floats:
         """Volatility of the mid, per square root of a second, averaged with a half-life of a minute."""
         return self._column("volatility")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from abm import pen, random
-from abm.accounts import holding
 from abm.book import slot_of
 from abm.causes import CAUSES, EVENT_KINDS
 from abm.jit import CONSTANT, kernel, zeros
@@ -39,21 +39,6 @@ Ints = NDArray[np.int64]
 
 _CAUSE = {name: i for i, name in enumerate(CAUSES)}
 _FLAGS = {"gtc": 0, "ioc": IOC, "fok": FOK}
-
-
-@kernel("void(i8,i4[::1],i4[::1],i8[::1],i8[::1])")
-def _balances(address, rows, assets, amount, locked):  # type: ignore[no-untyped-def]
-    """Wallet balance (with entry values, in the settlement asset) and locked amount of (row, asset) pairs."""
-    s = views(address)
-    for i in range(len(rows)):
-        h = holding(s, rows[i], assets[i])
-        amount[i] = s.holdings[h].amount if h != NONE else 0
-        locked[i] = s.holdings[h].locked if h != NONE else 0
-        if s.venues[s.rows[rows[i]].venue].settle == assets[i]:
-            p = s.rows[rows[i]].positions
-            while p != NONE:
-                amount[i] += s.positions[p].entry
-                p = s.positions[p].next
 
 
 @kernel(f"void(i8,i8[::1],{CONSTANT},f8[::1],i8[::1])")
@@ -193,13 +178,13 @@ class Me:
 
     def balance(self, index: Any, asset: Any) -> Floats:
         """Wallet balance net of what orders lock, in the asset (name or id): what could be spent on spot."""
-        index, assets, shape = self._pairs(index, self._asset(asset))
-        rows, assets = np.broadcast_arrays(self.rows[index], assets.astype(np.int32))
-        rows, assets = np.ascontiguousarray(rows), np.ascontiguousarray(assets)
-        amount, locked = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
-        _balances(self._state.address, rows, assets, amount, locked)
-        result: Floats = ((amount - locked) / self._scales[assets]).reshape(shape)
-        return result
+        rows, assets, shape = self._pairs(index, self._asset(asset))
+        out = np.empty(shape)
+        flat = out if out.ndim == 1 else out.reshape(-1)
+        code = pen.spendable(self._state.address, self.rows, rows, assets, self._scales, flat)
+        if code < 0:
+            pen.complain(code)
+        return out
 
     def margin(self, index: Any = None) -> tuple[Floats, Floats]:
         """(equity, maintenance margin) at the venue's marks of now, in the settlement asset."""
@@ -243,8 +228,9 @@ class Me:
 
     def changed(self, since: float) -> NDArray[np.bool_]:
         """bool[n]: whether the balance or a position of each own row has changed after a time (s since the start)."""
-        result: NDArray[np.bool_] = self._state.changed[self.rows] > since * 1000.0
-        return result
+        out = np.empty(len(self.rows), np.bool_)
+        pen.changed(self._state.address, self.rows, since * 1000.0, out)
+        return out
 
     def open_orders(self, index: Any = None) -> NDArray[Any]:
         """Own resting orders: handle, index, book, side, price, lots, tag."""
@@ -297,9 +283,6 @@ class Me:
             self._streams[purpose] = random.stream_of(self._seed, self.name, purpose)
         return self._streams[purpose]
 
-    def _keys(self, index: Any) -> Ints:
-        return self.key if index is None else np.atleast_1d(self.key[index])
-
     def uniform(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Draws in (0, 1), one a row, of this step or (`forever`) the same at all steps."""
         rows = self._index(index)
@@ -312,19 +295,16 @@ class Me:
 
     def normal(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Standard normal draws, one a row."""
-        return random.normal(
-            self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step
-        )
+        result: Floats = ndtri(self.uniform(purpose, index, forever))
+        return result
 
     def exponential(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Exponential draws with mean one, one a row."""
-        return random.exponential(
-            self._stream(purpose), self._keys(index), random.FOREVER if forever else self.step
-        )
+        return -np.log(self.uniform(purpose, index, forever))
 
     def poisson(self, purpose: str, mean: Any, index: Any = None) -> Ints:
         """Poisson counts, one a row."""
-        return random.poisson(self._stream(purpose), self._keys(index), mean, self.step)
+        return random.poisson(self._stream(purpose), self.key[self._index(index)], mean, self.step)
 
     # ---- sending
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from abm import random
-from abm.accounts import position
+from abm.accounts import holding, position
 from abm.jit import CONSTANT, INTS, inlined, kernel
 from abm.margin import equity_and_maintenance, free_margin
 from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
@@ -22,14 +22,15 @@ from abm.state import MESSAGE, NONE, views
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
 _ROWS = "Array(i4, 1, 'C', readonly=True)"
-FULL, NO_ROW, NO_BOOK, NO_SHAPE = -1, -2, -3, -4
+FULL, NO_ROW, NO_BOOK, NO_ASSET, NO_SHAPE = range(-1, -6, -1)
 
 
 def complain(code: int) -> None:
     """Raise what a kernel has found wrong."""
     if code == NO_SHAPE:
         raise ValueError("shape mismatch: columns of one length (or single numbers) expected")
-    raise IndexError("own row out of range" if code == NO_ROW else "book out of range")
+    what = {NO_ROW: "own row", NO_BOOK: "book", NO_ASSET: "asset"}[code]
+    raise IndexError(f"{what} out of range")
 
 
 @inlined
@@ -87,6 +88,37 @@ def coins(address, own, index, book, lot, out):
         p = position(s, own[r], b)
         out[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
     return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1])")
+def spendable(address, own, index, asset, scale, out):
+    """Wallet balances (with entry values, in the settlement asset) less what orders lock, over the asset's scale."""
+    s = views(address)
+    for i in range(len(out)):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        a = asset[i if len(asset) > 1 else 0]
+        if r < 0 or a >= len(scale):
+            return NO_ROW if r < 0 else NO_ASSET
+        if a < 0:  # as of a perpetual's base: there is none
+            out[i] = 0.0
+            continue
+        h = holding(s, own[r], a)
+        amount = s.holdings[h].amount - s.holdings[h].locked if h != NONE else 0
+        if s.venues[s.rows[own[r]].venue].settle == a:
+            p = s.rows[own[r]].positions
+            while p != NONE:
+                amount += s.positions[p].entry
+                p = s.positions[p].next
+        out[i] = amount / scale[a]
+    return 0
+
+
+@kernel(f"void(i8,{_ROWS},f8,b1[::1])")
+def changed(address, own, since, out):
+    """Whether the balance or a position of each own row has changed after a time (ms)."""
+    s = views(address)
+    for i in range(len(own)):
+        out[i] = s.changed[own[i]] > since
 
 
 @kernel(f"i8(i8,{_ROWS},{INTS},{CONSTANT},f8[::1],f8[::1])")

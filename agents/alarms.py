@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.parts import ripe
+from agents.parts import note, ripe
 
 Memory = dict[str, Any]
 Entries = NDArray[np.int64]
@@ -37,17 +37,11 @@ def appoint(memory: Memory, kind: int, entries: Entries, at: Any) -> None:
     """Note a time (s) for each entry; an earlier note of the same kind is replaced."""
     if len(entries) == 0:
         return
-    when, look = memory["when"], memory["next"]
-    when[kind, entries] = at
-    near = when[kind, entries] < look[1]
-    if near.any():
-        memory["soon"] = np.concatenate((memory["soon"], kind * when.shape[1] + entries[near]))
-        look[0] = min(look[0], float(when[kind, entries].min()))
-
-
-def forget(memory: Memory, kind: int, entries: Entries) -> None:
-    """Strike out the appointments of one kind."""
-    memory["when"][kind, entries] = NEVER
+    near = np.empty(len(entries), np.int64)
+    at = np.atleast_1d(np.asarray(at, np.float64))
+    count = note(memory["when"], memory["next"], kind, entries, at, near)
+    if count:
+        memory["soon"] = np.concatenate((memory["soon"], near[:count]))
 
 
 def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
@@ -56,21 +50,18 @@ def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
     if now < look[0]:
         return []
     when = memory["when"]
-    flat = when.reshape(-1)
     if now >= look[1]:
         look[1] = now + AHEAD
-        memory["soon"] = np.flatnonzero(flat < look[1])
+        memory["soon"] = np.flatnonzero(when.reshape(-1) < look[1])
     soon = memory["soon"]
-    found, nearest = np.empty(len(soon), np.int64), np.empty(2)
-    count = ripe(flat, soon, now, found, nearest)
-    memory["soon"] = soon[: int(nearest[1])]
-    look[0] = min(look[1], float(nearest[0]))
-    if count == 0:
-        return []
-    found, entries = found[:count], when.shape[1]
-    ends = np.searchsorted(found, entries * np.arange(when.shape[0] + 1)).tolist()
-    pages = enumerate(zip(ends, ends[1:], strict=False))
-    return [(kind, found[first:last] - kind * entries) for kind, (first, last) in pages if first < last]
+    found, ends = np.empty(len(soon), np.int64), np.empty(len(when), np.int64)
+    memory["soon"] = soon[: ripe(when, look, soon, now, found, ends)]
+    first, pages = 0, []
+    for kind, last in enumerate(ends.tolist()):
+        if last > first:
+            pages.append((kind, found[first:last]))
+        first = last
+    return pages
 
 
 def open_levels(memory: Memory, kinds: int, group: NDArray[np.int64], groups: int) -> None:
@@ -87,11 +78,6 @@ def watch(memory: Memory, kind: int, entries: Entries, level: Any) -> None:
         return
     memory["level"][kind, entries] = level
     np.maximum.at(memory["nearest"][kind], memory["group"][entries], memory["level"][kind, entries])
-
-
-def unwatch(memory: Memory, entries: Entries) -> None:
-    """Strike out all levels of the entries."""
-    memory["level"][:, entries] = -np.inf
 
 
 def reached(memory: Memory, value: NDArray[np.float64]) -> list[tuple[int, Entries]]:

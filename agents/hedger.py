@@ -26,14 +26,13 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents.alarms import Entries, appoint, due, open_diary
-from agents.hedges import buy_back, leave, legs_of, mend, reasons, touched
+from agents.hedges import ASSET, BASIS, FEAR, MAIN, PLACE, leave, mend, reasons, stock, touched
 
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Table = NDArray[np.int64]
 
 MEND, LEAVE = range(2)  # appointments
-BASIS, FEAR = range(2)  # why it leaves
-CAUSES = ("hedge", "news")
+CAUSES = ("hedge", "news")  # of orders, by why it leaves
 
 
 class Hedger(Participant):
@@ -111,6 +110,7 @@ class Hedger(Participant):
             place=place, spot=spot, asset=asset, target=np.zeros(len(names)), size=np.zeros(len(names)),
             heard=np.zeros(len(names)), why=np.zeros(len(names), np.int8), looked=np.array([-np.inf]),
             main=np.searchsorted(hedge, np.arange(len(names))), first=np.searchsorted(hedge, np.arange(len(names) + 1)),
+            widest=np.array(int(np.bincount(hedge).max(initial=0))),  # most legs of a hedge
             bound=np.zeros(len(names)), naked=np.zeros(len(names)), short=np.zeros(len(names)),
             pair=np.zeros(len(names), np.int64), pair_book=np.zeros(0, np.int64), pair_spot=np.zeros(0, np.int64),
         )  # fmt: skip
@@ -118,9 +118,9 @@ class Hedger(Participant):
         open_diary(memory, 2, len(names))
         if len(names):
             held = np.arange(len(names))
-            coins_held, short, _, _ = self._legs(me, held)
+            _, _, quantity, coins_held = self._legs(me, held)
+            short = np.bincount(hedge, quantity, len(names)).astype(np.float64)
             memory["target"], memory["size"] = coins_held + short, np.abs(short)
-            quantity = me.position(row, book)
             largest = np.lexsort((quantity, hedge))  # within a hedge the most negative first
             memory["main"] = largest[np.searchsorted(hedge[largest], held)]
             more = me.exponential("basis", row[memory["main"]], forever=True)
@@ -164,21 +164,19 @@ class Hedger(Participant):
 
     def _look(self, me: Me, market: Market, since: float) -> None:
         """Take stock of what has changed; make appointments with whoever has a new reason to act."""
-        memory, p = self.memory, self.parameters
-        short, naked, place = memory["short"], memory["naked"], memory["place"]
-        hedges = np.empty(len(place), np.int64)
-        hedges = hedges[: touched(me.changed(since), memory["row"], place, memory["first"], hedges)]
-        if len(hedges):
-            coins, sold, _, _ = self._legs(me, hedges)
-            short[hedges], naked[hedges] = sold, coins + sold - memory["target"][hedges]
-        row, heard = memory["row"][memory["main"]], me.heard()
-        found, count = np.empty((3, len(place)), np.int64), np.empty(3, np.int64)
-        basis, before = self._basis(market, memory["pair_book"], memory["pair_spot"]), memory["heard"].copy()
+        memory, p, n = self.memory, self.parameters, len(self.memory["size"])
+        row, place, main, first = memory["row"], memory["place"], memory["main"], memory["first"]
+        hedges = np.empty(n, np.int64)
+        hedges = hedges[: touched(me.changed(since), row, place, first, hedges)]
+        _, _, held, coins = self._legs(me, hedges)
+        found, count, bad = np.empty((3, n), np.int64), np.empty(3, np.int64), np.empty(n)
         reasons(
-            naked, memory["size"], memory["when"], memory["spot"], short, basis, memory["pair"], memory["bound"],
-            memory["heard"], heard[row], p.tolerance, found, count,
+            hedges, held, coins, first, main, row, memory["target"], memory["size"], memory["when"], memory["spot"],
+            memory["naked"], memory["short"], self._basis(market), memory["pair"], memory["bound"], memory["heard"],
+            me.heard(), p.tolerance, found, count, bad,
         )  # fmt: skip
         loose, pays, worried = (one[:many] for one, many in zip(found, count.tolist(), strict=True))
+        row = row[main]
         if len(loose):
             lag = p.mend_after * np.exp(p.mend_spread * me.normal("mend", row[loose]))
             appoint(memory, MEND, loose, me.time + lag)
@@ -186,112 +184,77 @@ class Hedger(Participant):
             memory["why"][pays] = BASIS
             appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[pays]))
         if len(worried):
-            bad = before[worried] - memory["heard"][worried]
-            worried = worried[me.uniform("fear", row[worried]) < 100.0 * p.fear * bad]
+            worried = worried[me.uniform("fear", row[worried]) < 100.0 * p.fear * bad[: len(worried)]]
             memory["why"][worried] = FEAR
             lag = p.fear_after * np.exp(p.fear_spread * me.normal("wait", row[worried]))
             appoint(memory, LEAVE, worried, np.maximum(me.heard_at(row[worried]) + lag, me.time))
 
     def _mend(self, me: Me, market: Market, hedges: Entries) -> None:
-        """Bring the net exposure back to its target, slice by slice."""
+        """Bring the net exposure back to its target, slice by slice: sell coins or the perpetual, or buy it back."""
         memory, p, n = self.memory, self.parameters, len(hedges)
-        coins, short, legs, held = self._legs(me, hedges)
-        naked, size = coins + short - memory["target"][hedges], memory["size"][hedges]
-        row, book, place, spot, free = self._accounts(me, hedges)
-        seller = me.uniform("resell", row, forever=True) < p.resell
-        public, (still, short_of), (sale, again) = (
-            self._public(market),
-            np.empty((2, n), bool),
-            np.empty((2, n)),
-        )
+        accounts, legs, held, coins = self._legs(me, hedges)
+        row, count, still = accounts[MAIN], np.empty(3, np.int64), np.empty(n, np.int64)
+        sells, sold, buys, bought = self._sheet(len(held))
         mend(
-            naked, short, coins, size, book, spot, free, me.equity(row), seller, public, p.tolerance, p.cover,
-            p.participation, p.careless, p.parts, still, sale, again, short_of,
+            hedges, accounts, legs, held, coins, me.waiting(accounts[: PLACE + 1].ravel()), me.equity(row),
+            me.uniform("resell", row, forever=True), memory["first"], memory["spot"], memory["target"], memory["size"],
+            market.mid, market.last, market.depth_bid[1], market.depth_ask[1], market.mark, p.tolerance, p.resell,
+            p.cover, p.participation, p.careless, p.parts, still, sells, sold, buys, bought, count,
         )  # fmt: skip
-        appoint(memory, MEND, hedges[still], me.time + p.slices)
-        self._order(me, place, spot, -1, sale, "hedge")
-        self._order(me, row, book, -1, again, "hedge")
-        if short_of.any():
-            back = self._buy_back(hedges, legs, held, -naked, short_of, public)
-            self._order(me, memory["row"][legs], memory["book"][legs], 1, back, "hedge")
+        left, sales, purchases = count.tolist()
+        appoint(memory, MEND, still[:left], me.time + p.slices)
+        self._order(me, -1, sells[:, :sales], sold[:sales], "hedge")
+        self._order(me, 1, buys[:, :purchases], bought[:purchases], "hedge")
 
     def _leave(self, me: Me, market: Market, hedges: Entries) -> None:
         """Close both legs by the same amount, as fast as the thinner book bears, while it pays."""
         memory, p, n = self.memory, self.parameters, len(hedges)
-        coins, short, legs, held = self._legs(me, hedges)
-        row, book, place, spot, free = self._accounts(me, hedges)
-        why, public, on, quantity = (
-            memory["why"][hedges],
-            self._public(market),
-            np.empty(n, bool),
-            np.empty(n),
-        )
-        pays = (why == FEAR) | (self._basis(market, book, spot) < -0.25 * memory["bound"][hedges])
+        accounts, legs, held, coins = self._legs(me, hedges)
+        on, count = np.empty(n, np.int64), np.empty(5, np.int64)
+        sells, sold, buys, bought = self._sheet(len(held))
         leave(
-            -short, coins, memory["size"][hedges], book, spot, free, pays, public, p.participation, p.careless, p.parts,
-            on, quantity,
+            hedges, accounts, legs, held, coins, me.waiting(accounts[: PLACE + 1].ravel()), memory["first"],
+            memory["spot"], memory["size"], memory["why"], self._basis(market), memory["pair"], memory["bound"],
+            market.mid, market.last, market.depth_bid[1], market.depth_ask[1], p.participation, p.careless, p.parts,
+            on, sells, sold, buys, bought, count,
         )  # fmt: skip
-        appoint(memory, LEAVE, hedges[on], me.time + p.slices)
-        for number, cause in enumerate(CAUSES):
-            now = (why == number) & (quantity > 0)
-            if now.any():
-                back = self._buy_back(hedges, legs, held, quantity, now, public)
-                self._order(me, memory["row"][legs], memory["book"][legs], 1, back, cause)
-                self._order(me, place, spot, -1, np.where(now, quantity, 0.0), cause)
-
-    # ------------------------------------------------------------------ the two legs
+        left, *ends = count.tolist()
+        appoint(memory, LEAVE, on[:left], me.time + p.slices)
+        sales = purchases = 0
+        for reason, cause in enumerate(CAUSES):
+            more_sales, more_purchases = ends[reason], ends[2 + reason]
+            self._order(me, 1, buys[:, purchases:more_purchases], bought[purchases:more_purchases], cause)
+            self._order(me, -1, sells[:, sales:more_sales], sold[sales:more_sales], cause)
+            sales, purchases = more_sales, more_purchases
 
     @staticmethod
-    def _order(me: Me, row: Entries, book: Entries, side: int, quantity: Floats, cause: str) -> None:
-        """Send what is not nothing; what closes a short leg may only reduce it."""
-        some = np.flatnonzero(quantity)
-        if len(some):
-            me.market_order(row[some], book[some], side, quantity[some], reduce_only=side > 0, cause=cause)
+    def _sheet(n: int) -> tuple[Table, Floats, Table, Floats]:
+        """Room for orders to sell and to buy, one a leg at most: rows and books, coins."""
+        return np.empty((2, n), np.int64), np.empty(n), np.empty((2, n), np.int64), np.empty(n)
 
-    def _buy_back(
-        self, hedges: Entries, legs: Entries, held: Floats, quantity: Floats, goes: Mask, public: Floats
-    ) -> Floats:
-        """Coins to buy in each leg of the hedges that go, so that their short legs shrink by `quantity`."""
-        memory, p, back = self.memory, self.parameters, np.empty(len(legs))
-        buy_back(
-            hedges, memory["first"], legs, memory["book"], held, memory["size"], quantity, goes, public,
-            p.participation, p.careless, p.parts, back,
-        )  # fmt: skip
-        return back
+    @staticmethod
+    def _order(me: Me, side: int, where: Table, quantity: Floats, cause: str) -> None:
+        """Send orders; what closes a short leg may only reduce it."""
+        if len(quantity):
+            row, book = where
+            me.market_order(row, book, side, quantity, reduce_only=side > 0, cause=cause)
 
     # ------------------------------------------------------------------ what it sees
 
-    def _legs(self, me: Me, hedges: Entries) -> tuple[Floats, Floats, Entries, Floats]:
-        """Coins held (0 where there are none) and the sum of the short legs (negative), by hedge; legs, their coins."""
-        memory, n = self.memory, len(hedges)
-        count = memory["first"][hedges + 1] - memory["first"][hedges]
-        legs = np.empty(int(count.sum()), np.int64)
-        legs_of(hedges, memory["first"], legs)
-        held = me.position(memory["row"][legs], memory["book"][legs])
-        short = np.bincount(np.repeat(np.arange(n), count), held, n).astype(np.float64)
-        asset = memory["asset"][hedges]
-        coins = me.balance(np.maximum(memory["place"][hedges], 0), np.maximum(asset, 0))
-        return np.where(asset >= 0, coins, 0.0), short, legs, held
-
-    def _accounts(self, me: Me, hedges: Entries) -> tuple[Entries, Entries, Entries, Entries, Mask]:
-        """Account and book of the main leg and of the coins; whether no message of either account waits."""
+    def _legs(self, me: Me, hedges: Entries) -> tuple[Table, Table, Floats, Floats]:
+        """Accounts and legs of some hedges (see `agents.hedges.stock`), coins in each leg, coins that each owns."""
         memory = self.memory
-        main, place = memory["main"][hedges], np.maximum(memory["place"][hedges], 0)
-        row = memory["row"][main]
-        free: Mask = (me.waiting(row) == 0) & (me.waiting(place) == 0)
-        return row, memory["book"][main], place, memory["spot"][hedges], free
+        room = len(hedges) * int(memory["widest"])
+        accounts, legs = np.empty((4, len(hedges)), np.int64), np.empty((2, room), np.int64)
+        n = stock(
+            hedges, memory["first"], memory["main"], memory["row"], memory["book"], memory["place"], memory["asset"],
+            accounts, legs,
+        )  # fmt: skip
+        return accounts, legs, me.position(*legs[:, :n]), me.balance(accounts[PLACE], accounts[ASSET])
 
-    @staticmethod
-    def _public(market: Market) -> Floats:
-        """float64[5, books]: the part of the record that bounds an order, see `agents.hedges`."""
-        return np.stack((market.mid, market.last, market.depth_bid[1], market.depth_ask[1], market.mark))
-
-    @staticmethod
-    def _basis(market: Market, book: Entries, spot: Entries) -> NDArray[np.float64]:
-        """Perpetual's mid over what the coins would fetch, less one; over the index where quotes differ."""
-        books = market.books
+    def _basis(self, market: Market) -> Floats:
+        """By pair of books: the perpetual's mid over what the coins would fetch, or over the index, less one."""
+        books, book, spot = market.books, self.memory["pair_book"], self.memory["pair_spot"]
         same = (books.quote[book] == books.quote[spot]) & (spot >= 0)
-        basis: NDArray[np.float64] = (
-            market.mid[book] / np.where(same, market.bid[spot], market.index[book]) - 1.0
-        )
+        basis: Floats = market.mid[book] / np.where(same, market.bid[spot], market.index[book]) - 1.0
         return basis

@@ -26,9 +26,23 @@ from pydantic import model_validator
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-from agents.alarms import Entries, appoint, due, forget, open_diary, open_levels, reached, unwatch, watch
+from agents.alarms import Entries, appoint, due, open_diary, open_levels, reached, watch
 from agents.crowd import register
-from agents.parts import FLAT, SENDS, building, closing, follow
+from agents.parts import (
+    AGAIN,
+    BACK,
+    LOST,
+    NEWS,
+    PLANNED,
+    POOR,
+    STOPPED,
+    WON,
+    building,
+    closing,
+    follow,
+    opening,
+    stirred,
+)
 
 ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
 
@@ -37,10 +51,7 @@ PATIENT = 4  # times as many parts for who has time
 TRIES = 300  # orders after which an opening is left as it is; one without effect counts as a hundred
 STOP, CALL, PROFIT = range(3)  # price levels
 FALLING = np.array([[1.0], [1.0], [-1.0]])  # a stop and a call wait for the price to go against the position
-LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
-CAUSES = ("decision", "stop", "news")
-CAUSE = np.array([0, 0, 1, 2, 0])  # of an order, by why the position ends
-_NOBODY: Entries = np.empty(0, np.int64)
+CAUSES = ("decision", "stop", "news")  # of orders, as `agents.parts` counts them
 
 
 class Leveraged(Participant):
@@ -213,7 +224,7 @@ class Leveraged(Participant):
                 self._want_out(me, entries, STOPPED if kind == STOP else WON, me.time)
         if me.time >= memory["looked"][0] + self.parameters.look:
             since, memory["looked"][0] = float(memory["looked"][0]), me.time
-            self._look(me, since)
+            self._look(me, market, since)
         for kind, entries in due(memory, me.time):
             (self._close, self._open, self._build, self._add)[kind](me, market, entries)
 
@@ -229,10 +240,10 @@ class Leveraged(Participant):
     def _plan(self, me: Me, market: Market, entries: Entries) -> None:
         """A position is there: where to stop, when to add, where to take profit, when to leave."""
         memory, p = self.memory, self.parameters
-        row, book = memory["row"][entries], memory["book"][entries]
-        quantity = me.position(row, book)
         if len(entries) == 0:
             return
+        row, book = memory["row"][entries], memory["book"][entries]
+        quantity = me.position(row, book)
         side, mark = memory["side"][entries], market.mark[book]
         price = np.where(np.isfinite(market.last[book]), market.last[book], mark)
         notional = np.abs(quantity) * mark
@@ -274,48 +285,33 @@ class Leveraged(Participant):
         appoint(memory, CLOSE, entries[sooner], at[sooner])
 
     def _close(self, me: Me, market: Market, entries: Entries) -> None:
-        """Send what is left to close, no more at once than the book bears; come back until it is done."""
-        memory, p = self.memory, self.parameters
-        row, book, why = memory["row"][entries], memory["book"][entries], memory["why"][entries]
-        cause = CAUSE[why]
-        position, waiting = me.position(row, book), me.waiting(row)
-        state, quantity = np.empty(len(entries), np.int64), np.empty(len(entries))
+        """Send what is left to close, no more at once than the book bears; come back until it is done.
+
+        Whose position is gone, by own doing or not: routine closers open again soon, who stopped or won later, the
+        others perhaps.
+        """
+        memory, p, n = self.memory, self.parameters, len(entries)
+        row, book = memory["row"][entries], memory["book"][entries]
+        lists, to, count = np.empty((2, n), np.int64), np.empty((3, n), np.int64), np.empty(5, np.int64)
+        hours, coins = np.empty(n), np.empty(n)
         closing(
-            position, waiting, cause > 0, memory["usual"][entries], book, market.mid, market.last,
+            entries, row, me.position(row, book), me.waiting(row), me.uniform("return", row), memory["book"],
+            memory["usual"], memory["why"], memory["held"], memory["level"], memory["when"], market.mid, market.last,
             market.depth_bid[1], market.depth_ask[1], p.careless, p.parts, PATIENT * p.parts, p.haste, p.patience,
-            state, quantity,
+            p.rotation_share, p.return_share, p.idle, p.rotation_after, p.return_after, lists, hours, to, coins, count,
         )  # fmt: skip
-        if (state == FLAT).any():
-            self._is_flat(me, entries[state == FLAT])
-        if (state == FLAT).all():
-            return
-        appoint(memory, CLOSE, entries[state != FLAT], me.time + p.retry)
-        sends = state == SENDS
-        memory["why"][entries[sends & (why == LOST)]] = ROUTINE
-        way = np.where(position > 0, -1, 1)
-        for number in np.unique(cause[sends]).tolist():
-            now = np.flatnonzero(sends & (cause == number))
-            me.market_order(
-                row[now], book[now], way[now], quantity[now], reduce_only=True, cause=CAUSES[number]
-            )
+        again, back, *ends = count.tolist()
+        appoint(memory, CLOSE, lists[AGAIN, :again], me.time + p.retry)
+        self._come_back(me, lists[BACK, :back], hours[:back])
+        first = 0
+        for cause, last in zip(CAUSES, ends, strict=True):
+            if last > first:
+                row, book, side = to[:, first:last]
+                me.market_order(row, book, side, coins[first:last], reduce_only=True, cause=cause)
+            first = last
 
-    def _is_flat(self, me: Me, entries: Entries) -> None:
-        """The position is gone: routine closers open again soon, who stopped or won later, the others perhaps."""
-        memory, p = self.memory, self.parameters
-        if len(entries) == 0:
-            return
-        memory["held"][entries] = False
-        unwatch(memory, entries)
-        forget(memory, CLOSE, entries)
-        forget(memory, ADD, entries)
-        why, luck = memory["why"][entries], me.uniform("return", memory["row"][entries])
-        planned = (why == STOPPED) | (why == WON)
-        self._come_back(me, entries[why == ROUTINE], p.idle)
-        self._come_back(me, entries[planned & (luck < p.rotation_share)], p.rotation_after)
-        lost = (why == LOST) | (why == NEWS)
-        self._come_back(me, entries[lost & (luck < p.return_share)], p.return_after)
-
-    def _come_back(self, me: Me, entries: Entries, hours: float) -> None:
+    def _come_back(self, me: Me, entries: Entries, hours: Any) -> None:
+        """Open again after a time with that mean (one for each entry or for all)."""
         if len(entries):
             # four times as often as openings come about in a market without trend: see `_open`
             wait = 0.25 * 3600.0 * hours * me.exponential("idle", self.memory["row"][entries])
@@ -323,51 +319,49 @@ class Leveraged(Participant):
 
     def _open(self, me: Me, market: Market, entries: Entries) -> None:
         """Open at the usual leverage, more readily along the trend; with fresh money if the old is lost."""
-        memory, p = self.memory, self.parameters
+        memory, p, n = self.memory, self.parameters, len(entries)
         row = memory["row"][entries]
-        pull = p.chase * 100.0 * memory["side"][entries] * self._trend(market)[memory["group"][entries]]
-        willing = me.uniform("open", row) < 0.25 * np.exp(
-            np.clip(np.where(np.isfinite(pull), pull, 0.0), -5.0, 1.386)
+        pull = (
+            p.chase
+            * 100.0
+            * memory["group_side"]
+            * (market.mark[memory["group_book"]] / memory["slow"] - 1.0)
         )
-        self._come_back(me, entries[~willing], p.idle)
-        entries, row = entries[willing], row[willing]
-        equity = me.equity(row)
-        poor = equity < 0.1 * memory["stake"][entries]
-        self._refill(me, market, entries[poor & (memory["purse"][entries] >= 0)])
-        able = ~poor & (equity > 0)
-        entries, row, equity = entries[able], row[able], equity[able]
-        book = memory["book"][entries]
-        quantity = 0.95 * equity * memory["leverage"][entries] / market.mark[book]
-        usual = memory["usual"][entries]
-        quantity = np.where(usual > 0, np.minimum(quantity, usual), quantity)
-        memory["goal"][entries], memory["tries"][entries] = np.fmax(quantity, 0.0), 0
-        memory["got"][entries] = 0.0
-        self._build(me, market, entries)
+        odds = 0.25 * np.exp(np.where(np.isfinite(pull), pull, 0.0).clip(-5.0, 1.386))
+        lists, count = np.empty((3, n), np.int64), np.empty(3, np.int64)
+        opening(
+            entries, me.uniform("open", row), odds, me.equity(row), market.mark, memory["book"], memory["group"],
+            memory["purse"], memory["stake"], memory["leverage"], memory["usual"], memory["asked"], memory["goal"],
+            memory["tries"], memory["got"], lists, count,
+        )  # fmt: skip
+        opens, back, poor = count.tolist()
+        asks = lists[POOR, :poor]
+        self._send(me, market, asks, memory["stake"][asks])
+        self._come_back(me, lists[BACK, :back], p.idle)
+        self._build(me, market, lists[AGAIN, :opens])
 
     def _build(self, me: Me, market: Market, entries: Entries) -> None:
         """Buy (or sell) towards the wanted size, as the book bears; then plan for what has become of it."""
-        memory, p = self.memory, self.parameters
-        row, book, side = memory["row"][entries], memory["book"][entries], memory["side"][entries]
-        goal, has, waiting = memory["goal"][entries], me.position(row, book) * side, me.waiting(row)
-        tries = memory["tries"][entries]
-        stuck = (has <= memory["got"][entries]) & (tries > 0) & (waiting == 0)
-        memory["tries"][entries] = tries = tries + np.where(stuck, 100, 1)
-        memory["got"][entries] = has
-        done = (has >= 0.95 * goal) | (tries > TRIES)
-        if done.any():
-            # the venue let it have less than it wanted: next time with less leverage
-            memory["leverage"][entries[done & (has < 0.5 * goal)]] *= 0.7
-            self._plan(me, market, entries[done & (has > 0)])
-            self._come_back(me, entries[done & (has <= 0)], p.idle)
-        appoint(memory, BUILD, entries[~done], me.time + p.retry)
-        row, book, side, goal, has, waiting = (x[~done] for x in (row, book, side, goal, has, waiting))
-        if len(row):
-            quantity = np.empty(len(row))
-            building(
-                side.astype(np.float64), goal, has, waiting, book, market.mid, market.last, market.depth_bid[1],
-                market.depth_ask[1], p.careless, PATIENT * p.parts, p.patience, quantity,
-            )  # fmt: skip
-            me.market_order(row, book, side, quantity, cause="decision")
+        memory, p, n = self.memory, self.parameters, len(entries)
+        if n == 0:
+            return
+        row = memory["row"][entries]
+        lists, to, count = np.empty((3, n), np.int64), np.empty((3, n), np.int64), np.empty(3, np.int64)
+        coins = np.empty(n)
+        building(
+            entries, row, me.position(row, memory["book"][entries]), me.waiting(row), memory["book"], memory["side"],
+            memory["goal"], memory["tries"], memory["got"], memory["leverage"], market.mid, market.last,
+            market.depth_bid[1], market.depth_ask[1], p.careless, PATIENT * p.parts, p.patience, TRIES,
+            lists, to, coins, count,
+        )  # fmt: skip
+        again, back, planned = count.tolist()
+        if planned:
+            self._plan(me, market, lists[PLANNED, :planned])
+        self._come_back(me, lists[BACK, :back], p.idle)
+        if again:
+            appoint(memory, BUILD, lists[AGAIN, :again], me.time + p.retry)
+            row, book, side = to[:, :again]
+            me.market_order(row, book, side, coins[:again], cause="decision")
 
     def _add(self, me: Me, market: Market, entries: Entries) -> None:
         """Answer the margin call: send money from the purse. It helps if it arrives in time."""
@@ -375,14 +369,9 @@ class Leveraged(Participant):
         entries = entries[me.lots(memory["row"][entries], memory["book"][entries]) != 0]
         self._send(me, market, entries, self.parameters.add * memory["stake"][entries])
 
-    def _refill(self, me: Me, market: Market, entries: Entries) -> None:
-        """The account is empty: send a stake, once, and try again some minutes later."""
-        fresh = entries[~self.memory["asked"][entries]]
-        self._send(me, market, fresh, self.memory["stake"][fresh])
-        self.memory["asked"][fresh] = True
-        self._come_back(me, entries, self.parameters.idle)
-
     def _send(self, me: Me, market: Market, entries: Entries, amount: NDArray[np.float64]) -> None:
+        if len(entries) == 0:
+            return
         purse, row = self.memory["purse"][entries], self.memory["row"][entries]
         asset = market.books.quote[self.memory["book"][entries]]
         for kind in np.unique(asset):
@@ -394,15 +383,16 @@ class Leveraged(Participant):
 
     # ------------------------------------------------------------------ what it sees
 
-    def _look(self, me: Me, since: float) -> None:
+    def _look(self, me: Me, market: Market, since: float) -> None:
         """Look at the accounts: was a position closed for me, and have I heard anything since the last look?"""
         memory, p = self.memory, self.parameters
-        stirred = me.changed(since) | (me.heard_at() > since)
-        held = np.flatnonzero(memory["held"] & stirred[memory["row"]]) if stirred.any() else _NOBODY
+        held = np.empty(len(memory["row"]), np.int64)
+        held = held[: stirred(memory["held"], memory["row"], me.changed(since), me.heard_at(), since, held)]
         if len(held) == 0:
             return
         gone = me.lots(memory["row"][held], memory["book"][held]) == 0
-        self._is_flat(me, held[gone])
+        if gone.any():
+            self._close(me, market, held[gone])
         held = held[~gone]
         row = memory["row"][held]
         heard = me.heard(row)
@@ -419,11 +409,6 @@ class Leveraged(Participant):
         lag = np.where(me.uniform("speed", row) < p.fast_share, fast, slow)
         heard_at = np.nan_to_num(me.heard_at(row), nan=me.time)
         self._want_out(me, held, NEWS, np.maximum(heard_at + lag, me.time))
-
-    def _trend(self, market: Market) -> NDArray[np.float64]:
-        """Mark over its own slow average less one, by group."""
-        trend: NDArray[np.float64] = market.mark[self.memory["group_book"]] / self.memory["slow"] - 1.0
-        return trend
 
     def _lag(self, me: Me, what: str, entries: Entries, median: float, spread: float) -> NDArray[np.float64]:
         lag: NDArray[np.float64] = median * np.exp(spread * me.normal(what, self.memory["row"][entries]))

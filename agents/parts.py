@@ -1,17 +1,20 @@
 """How much of what it wants a crowd's account sends at once: no more than the book bears, no less than a part.
 
-Compiled passes over the few accounts that are due; their twins in plain numpy are `tests.twins.parts`.
+Compiled passes over the accounts that are due; their twins in plain numpy are `tests.twins.parts`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import CONSTANT, INTS, inlined, kernel
+from abm.jit import BOOLS, CONSTANT, inlined, kernel
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
-FLAT, BUSY, SENDS = range(3)
+LOST, ROUTINE, STOPPED, NEWS, WON = range(5)  # why a position ended; LOST = not by own doing
+DECISION, STOP, SCARE = range(3)  # causes of the orders that end it
+AGAIN, BACK, PLANNED = range(3)  # lists of entries that a pass hands out
+POOR = PLANNED
 
 
 @inlined
@@ -32,78 +35,228 @@ def bearable(side, depth_bid, depth_ask, quantity, share, least):
 
 
 @kernel(
-    f"void(f8[::1],i8[::1],b1[::1],f8[::1],{INTS},{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8,f8,f8,f8,f8,"
-    "i8[::1],f8[::1])"
+    f"void(i8[::1],i8[::1],f8[::1],i8[::1],f8[::1],i8[::1],f8[::1],i1[::1],b1[::1],f8[:,::1],f8[:,::1],"
+    f"{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8,f8,f8,f8,f8,f8,f8,f8,f8,f8,"
+    "i8[:,::1],f8[::1],i8[:,::1],f8[::1],i8[::1])"
 )
 def closing(
-    position, waiting, hasty, usual, book, mid, last, depth_bid, depth_ask, careless, parts, patient_parts, haste,
-    patience, state, quantity,
+    entries, row, position, waiting, luck, book, usual, why, held, level, when,
+    mid, last, depth_bid, depth_ask, careless, parts, patient_parts, haste, patience,
+    rotation_share, return_share, idle, rotation_after, return_after,
+    lists, hours, to, coins, count,
 ):  # fmt: skip
-    """What to send of positions that are to be closed.
+    """What to send of positions that are to be closed, and what becomes of those that are gone.
 
     Args:
-        position: float64[n], coins, signed. waiting: int64[n], own messages under way. hasty: bool[n], must out.
-        usual: float64[n], coins of a whole position. book: int64[n].
+        entries: int64[n]. row, waiting: int64[n], accounts, own messages under way. position: float64[n], coins,
+            signed. luck: float64[n], draws.
+        book, usual, why, held, level, when: [all entries], the memory: contract, coins of a whole position, why it
+            ends, whether it is there; float64[3, all] price levels, float64[4, all] appointments in s (the first two
+            kinds of four are to close and to open). Who is flat is no longer held and waits for nothing.
         mid, last, depth_bid, depth_ask: float64[books], prices, coins within 1 %, NaN = none.
         careless: quote units; parts, patient_parts: orders of a whole position; haste, patience: shares of depth.
-        state, quantity: out, [n]: `FLAT`, `BUSY` or `SENDS`, and coins.
+        rotation_share, return_share: of accounts that come back after a stop or a target, after a loss or a scare;
+        idle, rotation_after, return_after: mean hours until then, the first after a routine close.
+        lists, hours: out, int64[2, n] and float64[n]: `AGAIN`, who has to look again; `BACK`, who comes back, and the
+            mean hours until then. to: int64[3, n], coins: float64[n], out: row, book, side and size of orders, cause by
+            cause. count: int64[5], out: how many again, how many back, where the orders of each cause end.
     """
-    for i in range(len(position)):
-        quantity[i] = 0.0
-        if position[i] == 0:
-            state[i] = FLAT
-        elif waiting[i] > 0:
-            state[i] = BUSY
-        else:
-            state[i] = SENDS
-            b = book[i]
-            least = max(
-                in_coins(mid[b], last[b], careless), usual[i] / (parts if hasty[i] else patient_parts)
-            )
-            share = haste if hasty[i] else patience
-            quantity[i] = bearable(-position[i], depth_bid[b], depth_ask[b], abs(position[i]), share, least)
+    count[:] = 0
+    for i in range(len(entries)):
+        e = entries[i]
+        if position[i] != 0:
+            lists[AGAIN, count[0]] = e
+            count[0] += 1
+            continue
+        held[e] = False
+        level[:, e] = -np.inf
+        when[0, e] = when[3, e] = np.inf
+        wait = np.nan
+        if why[e] == ROUTINE:
+            wait = idle
+        elif why[e] == STOPPED or why[e] == WON:
+            if luck[i] < rotation_share:
+                wait = rotation_after
+        elif luck[i] < return_share:
+            wait = return_after
+        if wait == wait:
+            lists[BACK, count[1]], hours[count[1]] = e, wait
+            count[1] += 1
+    n = 0
+    for cause in range(3):
+        for i in range(len(entries)):
+            e = entries[i]
+            because = STOP if why[e] == STOPPED else SCARE if why[e] == NEWS else DECISION
+            if because != cause or position[i] == 0 or waiting[i] > 0:
+                continue
+            b = book[e]
+            hasty = cause != DECISION
+            least = max(in_coins(mid[b], last[b], careless), usual[e] / (parts if hasty else patient_parts))
+            share = haste if hasty else patience
+            coins[n] = bearable(-position[i], depth_bid[b], depth_ask[b], abs(position[i]), share, least)
+            to[0, n], to[1, n], to[2, n] = row[i], b, -1 if position[i] > 0 else 1
+            n += 1
+            if why[e] == LOST:
+                why[e] = ROUTINE
+        count[2 + cause] = n
 
 
 @kernel(
-    f"void(f8[::1],f8[::1],f8[::1],i8[::1],{INTS},{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8,f8,f8,f8[::1])"
+    f"void(i8[::1],i8[::1],f8[::1],i8[::1],i8[::1],i8[::1],f8[::1],i8[::1],f8[::1],f8[::1],"
+    f"{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8,f8,f8,i8,i8[:,::1],i8[:,::1],f8[::1],i8[::1])"
 )
 def building(
-    side, goal, has, waiting, book, mid, last, depth_bid, depth_ask, careless, parts, patience, quantity
-):
-    """What to send of positions that are to be opened: arguments as in `closing`; goal, has: coins of the side."""
-    for i in range(len(goal)):
-        b = book[i]
-        least = max(in_coins(mid[b], last[b], careless), goal[i] / parts)
-        wanted = goal[i] - has[i] if waiting[i] == 0 else 0.0
-        quantity[i] = bearable(side[i], depth_bid[b], depth_ask[b], wanted, patience, least)
-
-
-@kernel("i8(f8[::1],i8[::1],f8,i8[::1],f8[::1])")
-def ripe(when, soon, now, found, nearest):
-    """Take the appointments that have come off the short list: `found` gets their numbers, ascending and once each.
+    entries, row, position, waiting, book, side, goal, tries, got, leverage,
+    mid, last, depth_bid, depth_ask, careless, parts, patience, most, lists, to, coins, count,
+):  # fmt: skip
+    """What to send of positions that are to be opened; an opening that gets nowhere ends.
 
     Args:
-        when: float64[kinds x entries], seconds; what has come is struck out (inf).
-        soon: int64[m], the short list, some of it perhaps twice; what stays is moved to its front.
-        now: seconds. found: int64[m], out.
-        nearest: float64[2], out: earliest time that stays, and how many stay.
-
-    Returns how many have come.
+        entries: int64[n]. row, waiting: int64[n]. position: float64[n], coins, signed.
+        book, side, goal, tries, got, leverage: [all entries], the memory: contract, +1 long, coins wanted, orders so
+            far, coins at the last look, leverage of the next opening.
+        mid .. patience: as in `closing`. most: tries at most; one without effect counts as a hundred.
+        lists: int64[3, n], out: `AGAIN`, who goes on; `BACK`, who got nothing; `PLANNED`, who has a position now.
+        to: int64[3, n], coins: float64[n], out: row, book, side and size of the orders of who goes on.
+        count: int64[3], out: how many of each.
     """
+    count[:] = 0
+    for i in range(len(entries)):
+        e = entries[i]
+        has = position[i] * side[e]
+        stuck = has <= got[e] and tries[e] > 0 and waiting[i] == 0
+        tries[e] += 100 if stuck else 1
+        got[e] = has
+        if has >= 0.95 * goal[e] or tries[e] > most:
+            if has < 0.5 * goal[e]:  # the venue let it have less than it wanted: next time with less leverage
+                leverage[e] *= 0.7
+            kind = PLANNED if has > 0 else BACK
+            lists[kind, count[kind]] = e
+            count[kind] += 1
+            continue
+        n, b = count[AGAIN], book[e]
+        least = max(in_coins(mid[b], last[b], careless), goal[e] / parts)
+        wanted = goal[e] - has if waiting[i] == 0 else 0.0
+        coins[n] = bearable(side[e], depth_bid[b], depth_ask[b], wanted, patience, least)
+        lists[AGAIN, n], to[0, n], to[1, n], to[2, n] = e, row[i], b, side[e]
+        count[AGAIN] += 1
+
+
+@kernel(
+    f"void(i8[::1],f8[::1],f8[::1],f8[::1],{CONSTANT},i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],b1[::1],f8[::1],"
+    "i8[::1],f8[::1],i8[:,::1],i8[::1])"
+)
+def opening(
+    entries, luck, odds, equity, mark, book, group, purse, stake, leverage, usual, asked, goal, tries, got, lists, count
+):  # fmt: skip
+    """Who opens a position, and how large it is to be; who is too poor asks once for a new stake.
+
+    Args:
+        entries: int64[n]. luck, equity: float64[n], draws, quote units. odds: float64[groups], share of the willing.
+        mark: float64[books]. book .. got: [all entries], the memory: contract, group, own row with money outside (-1 =
+            none), equity at the first opening, leverage wanted, coins of a usual position, whether a new stake has been
+            asked for; coins wanted, orders so far, coins at the last look: the last three begin anew.
+        lists: int64[3, n], out: `AGAIN`, who opens; `BACK`, who thinks of it later; `POOR`, who asks for a stake.
+        count: int64[3], out: how many of each.
+    """
+    count[:] = 0
+    for i in range(len(entries)):
+        e = entries[i]
+        poor = equity[i] < 0.1 * stake[e]
+        if not luck[i] < odds[group[e]]:
+            kind = BACK
+        elif poor and purse[e] >= 0:
+            kind = BACK
+            if not asked[e]:
+                asked[e] = True
+                lists[POOR, count[POOR]] = e
+                count[POOR] += 1
+        elif poor or not equity[i] > 0:
+            continue
+        else:
+            kind = AGAIN
+            coins = 0.95 * equity[i] * leverage[e] / mark[book[e]]
+            if usual[e] > 0:
+                coins = np.minimum(coins, usual[e])
+            goal[e], tries[e], got[e] = coins if coins > 0 else 0.0, 0, 0.0
+        lists[kind, count[kind]] = e
+        count[kind] += 1
+
+
+@kernel(f"i8(f8[:,::1],f8[::1],i8,i8[::1],{CONSTANT},i8[::1])")
+def note(when, look, kind, entries, at, near):
+    """Note appointments: entries[i] at at[i] (or all at at[0]); an earlier one of the same kind is replaced.
+
+    Args:
+        when: float64[kinds, entries], s. look: float64[2], s, as in `ripe`.
+        near: int64[n], out: numbers of the appointments that belong on the short list.
+
+    Returns how many these are.
+    """
+    n, first = 0, np.inf
+    for i in range(len(entries)):
+        time = at[i if len(at) > 1 else 0]
+        when[kind, entries[i]] = time
+        first = min(first, time)
+        if time < look[1]:
+            near[n] = kind * when.shape[1] + entries[i]
+            n += 1
+    if n:
+        look[0] = min(look[0], first)
+    return n
+
+
+@kernel(f"i8(b1[::1],i8[::1],{BOOLS},f8[::1],f8,i8[::1])")
+def stirred(held, row, changed, heard_at, since, found):
+    """Entries that hold something and whose account has changed, or whose owner has heard something since then.
+
+    Args:
+        held, row: [entries], memory. changed: bool[rows]. heard_at: float64[rows], s, NaN = never. since: s.
+        found: int64[entries], out, ascending.
+
+    Returns how many.
+    """
+    n = 0
+    for e in range(len(held)):
+        if held[e] and (changed[row[e]] or heard_at[row[e]] > since):
+            found[n] = e
+            n += 1
+    return n
+
+
+@kernel("i8(f8[:,::1],f8[::1],i8[::1],f8,i8[::1],i8[::1])")
+def ripe(when, look, soon, now, found, ends):
+    """Take the appointments that have come off the short list: each once, kind by kind, entries ascending.
+
+    Args:
+        when: float64[kinds, entries], s; what has come is struck out (inf).
+        look: float64[2], s: the first becomes the next time worth a look; the second is the end of the short list.
+        soon: int64[m], the short list (kind x entries + entry), some of it perhaps twice; what stays comes first.
+        now: seconds. found: int64[m], out: entries. ends: int64[kinds], out: where those of each kind end.
+
+    Returns how many stay on the list.
+    """
+    flat, entries = when.reshape(-1), when.shape[1]
     count, kept, first = 0, 0, np.inf
     for i in range(len(soon)):
-        at = when[soon[i]]
+        at = flat[soon[i]]
         if at <= now:
             found[count] = soon[i]
-            when[soon[i]] = np.inf
+            flat[soon[i]] = np.inf
             count += 1
         elif at < np.inf:
             soon[kept] = soon[i]
             kept += 1
             first = min(first, at)
     found[:count].sort()
-    nearest[0], nearest[1] = first, kept
-    return count
+    i = 0
+    for kind in range(len(ends)):
+        while i < count and found[i] < (kind + 1) * entries:
+            found[i] -= kind * entries
+            i += 1
+        ends[kind] = i
+    look[0] = min(look[1], first)
+    return kept
 
 
 @kernel(f"UniTuple(b1,2)(i8[::1],f8[::1],{CONSTANT},{CONSTANT},f8,f8[::1],f8[:,::1],f8[:,::1])")

@@ -19,7 +19,7 @@ Capital is a share of the coin's open interest; a spot book has it in proportion
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
+from agents.latent import dippers, sellers, slices
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -166,10 +167,12 @@ class Value(Participant):
             m[f"{name}_row"], m[f"{name}_book"], m[f"{name}_capital"] = row, book, np.zeros(len(row))
         sells, dips, far = (len(row) for row, _ in parts)
         m.update(
-            sell_done=np.zeros(sells), sell_target=np.zeros(sells), sell_pace=np.ones(sells),
+            sell_done=np.zeros(sells), sell_target=np.zeros(sells), sell_part=np.ones(sells), dip_part=np.ones(1),
             dip_start=np.zeros(dips), dip_at=np.full(dips, np.inf), dip_pace=np.ones(dips), dip_done=np.zeros(dips),
             far_heard=np.zeros(far), far_first=np.array(me.slots(2 * p.levels * far)),
             far_distance=np.zeros((far, p.levels)),
+            # what a sale and a purchase are paid with at spot, -1 = margin
+            means=np.where(books.kind == 1, np.stack((books.base, books.quote)), -1).astype(np.int64),
         )  # fmt: skip
 
     def _watched(self, me: Me, market: Market) -> bool:
@@ -203,7 +206,8 @@ class Value(Participant):
             m[f"{name}_capital"][:] = share * np.where(big, major, minor)[book] * coins[book]
         row, book = m["sell_row"], m["sell_book"]
         drawn = me.uniform("pace", row, forever=True)
-        m["sell_pace"][:] = p.pace * np.exp(p.pace_spread * desks.normal(drawn, book, "pace"))
+        pace = p.pace * np.exp(p.pace_spread * desks.normal(drawn, book, "pace"))
+        m["sell_part"][:] = 1.0 - np.exp(-p.slices / pace)  # of what is left, in one order
         row, book = m["dip_row"], m["dip_book"]
         drawn = me.uniform("dip", row, forever=True)
         least = np.where(big, p.start_major, p.start_minor)[book]
@@ -236,71 +240,57 @@ class Value(Participant):
 
     def _sell(self, me: Me, market: Market, gap: Floats) -> None:
         """Move towards the target that the mispricing gives, on in the direction of the news; take it back later."""
-        p, m = self.parameters, self.memory
-        row, book, done, goal = m["sell_row"], m["sell_book"], m["sell_done"], m["sell_target"]
-        news = self._news(me, market, row, book)
-        if not news.any():
+        p, m, heard = self.parameters, self.memory, me.heard()
+        if not heard.any():
             return
         # what they think the news will do beyond itself fades
-        fear = 1.0 + (p.fear - 1.0) * np.exp(-desks.or_zero(market.time - me.heard_at(row)) / p.soothed)
-        expected = fear * news
-        daily = (desks.or_zero(market.calm_volatility) * np.sqrt(86400.0))[book]
-        way = np.sign(news)
-        wish = ((expected - gap[book]) / np.maximum(p.full * daily, 1e-9)).clip(-1.0, 1.0) * m["sell_capital"]
-        further = (news != 0) & (wish * way > goal * way)
-        goal[further] = wish[further]
-        # beyond what they expect they go back to where they were
-        goal[(wish * way < 0) & (goal * way > 0)] = 0.0
-        # nobody chases: a target is only pursued while the price is on the wrong side of what they expect
-        open_ = (np.abs(goal - done) > 0) & (np.sign(goal - done) == np.sign(expected - gap[book]))
-        drawn = me.uniform("sell", row)
-        wakes = desks.spread(drawn, book, "wake") < 1.0 - np.exp(-market.dt / p.slices)
-        now = np.flatnonzero(open_ & wakes)
-        if len(now):
-            rest = (goal - done)[now]
-            part = 1.0 - np.exp(-p.slices / m["sell_pace"][now])
-            done[now] += self._take(me, market, row[now], book[now], rest, part, "news")
+        fade = np.exp(-desks.or_zero(market.time - me.heard_at()) / p.soothed)
+        now, rest = np.empty(len(m["sell_row"]), np.int64), np.empty(len(m["sell_row"]))
+        n = sellers(
+            m["sell_row"], m["sell_book"], me.uniform("sell").view(np.int64), heard, fade, market.books.beta,
+            market.calm_volatility, gap, m["sell_capital"], m["sell_done"], m["sell_target"], p.fear, p.full,
+            self._wakes(market), now, rest,
+        )  # fmt: skip
+        self._take(me, market, "sell", now[:n], rest[:n], "news")
 
     def _buy_dips(self, me: Me, market: Market, gap: Floats) -> None:
         """Start a lag after the price is far enough below value; spend capital evenly from then on."""
         p, m = self.parameters, self.memory
-        row, book, at, done = m["dip_row"], m["dip_book"], m["dip_at"], m["dip_done"]
-        deepest = float(np.nanmin(gap)) if len(gap) else 0.0
-        if len(row) == 0 or (deepest > m["dip_start"].max() and not np.isfinite(at).any()):
+        if len(m["dip_row"]) == 0:
             return
-        below = gap[book] - self._news(me, market, row, book)
-        drawn = me.uniform("dip", row)
-        start = (below < m["dip_start"]) & ~np.isfinite(at)
-        at[start] = market.time - p.lag * np.log(desks.spread(drawn, book, "lag"))[start]
-        wakes = desks.spread(drawn, book, "wake") < 1.0 - np.exp(-market.dt / p.slices)
-        capital = m["dip_capital"]
-        now = np.flatnonzero((market.time >= at) & wakes & (below < 0.3 * m["dip_start"]) & (done < capital))
-        if len(now):
-            due = capital[now] * np.minimum((market.time - at[now]) / m["dip_pace"][now], 1.0) - done[now]
-            done[now] += self._take(me, market, row[now], book[now], np.maximum(due, 0.0), 1.0, "decision")
+        now, rest = np.empty(len(m["dip_row"]), np.int64), np.empty(len(m["dip_row"]))
+        look = (
+            market.time, m["dip_row"], m["dip_book"], me.uniform("dip").view(np.int64), me.heard(), market.books.beta,
+            gap, m["dip_capital"], m["dip_done"], m["dip_start"], m["dip_at"], m["dip_pace"], self._wakes(market),
+            now, rest,
+        )  # fmt: skip
+        start, n = dippers(*look)
+        if start:
+            m["dip_at"][now[:start]] = market.time - p.lag * np.log(rest[:start])
+            _, n = dippers(*look)
+        self._take(me, market, "dip", now[:n], rest[:n], "decision")
 
-    def _take(
-        self, me: Me, market: Market, row: Ints, book: Ints, rest: Floats, part: Any, cause: str
-    ) -> Floats:
-        """Send market orders for a part of `rest` (signed coins), by the depth seen; returns what was sent, signed."""
-        books, side = market.books, np.where(rest > 0, 1, -1)
-        seen = np.where(
-            side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book]
-        )
-        size = np.minimum(np.abs(rest) * part, self.parameters.part * seen)
-        lot = np.asarray(books.lot)[book]
-        size = np.where((size < lot) & (np.abs(rest) >= lot), lot, size)
-        spot = np.asarray(books.kind)[book] == 1
-        here = np.flatnonzero(spot)
-        if len(here):
-            buys = side[here] > 0
-            own = me.balance(row[here], np.where(buys, books.quote[book[here]], books.base[book[here]]))
-            ask = np.nan_to_num(np.asarray(market.ask)[book[here]], nan=np.inf)
-            size[here] = np.minimum(size[here], np.where(buys, 0.95 * own / ask, own))
-        good = (size >= lot) & ~np.asarray(market.halted)[book] & (me.waiting(row) == 0)
-        if good.any():
-            me.market_order(row[good], book[good], side[good], size[good], cause=cause)
-        return np.where(good, side * size, 0.0)
+    def _wakes(self, market: Market) -> float:
+        """Probability that a trader sends an order in a step."""
+        return float(1.0 - np.exp(-market.dt / self.parameters.slices))
+
+    def _take(self, me: Me, market: Market, who: str, now: Ints, rest: Floats, cause: str) -> None:
+        """Send market orders for a part of `rest` (signed coins) of some stations, by the depth seen."""
+        m, n = self.memory, len(now)
+        if n == 0:
+            return
+        row, book = m[f"{who}_row"], m[f"{who}_book"]
+        here = row[now]
+        own = me.balance(here, m["means"][(rest > 0).astype(np.int64), book[now]])
+        to, coins = np.empty((3, n), np.int64), np.empty(n)
+        sent = slices(
+            now, rest, m[f"{who}_part"], row, book, own, me.waiting(here), market.books.kind, market.books.lot,
+            market.ask, market.depth_bid[1], market.depth_ask[1], market.halted, self.parameters.part,
+            m[f"{who}_done"], to, coins,
+        )  # fmt: skip
+        if sent:
+            here, book, side = to[:, :sent]
+            me.market_order(here, book, side, coins[:sent], cause=cause)
 
     # ------------------------------------------------------------------ far orders
 

@@ -126,10 +126,10 @@ class Pen:
     def waiting(self, index: Any) -> Any:
         return np.zeros(len(np.atleast_1d(index)), np.int64)
 
-    def heard(self, index: Any) -> Any:
+    def heard(self, index: Any = slice(None)) -> Any:
         return self.learned[index]
 
-    def heard_at(self, index: Any) -> Any:
+    def heard_at(self, index: Any = slice(None)) -> Any:
         return np.where(self.learned[index] != 0, self.learned_at, np.nan)
 
     def transfers(self) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,41 +26,104 @@ def books(draw: np.random.Generator) -> tuple[np.ndarray, ...]:
     return mid, last, depth_bid, depth_ask
 
 
+def both(name: str, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> list[np.ndarray]:
+    """What the kernel leaves in its arguments, and returns, after its twin has been found to leave the same."""
+    results = []
+    for module in (parts, twin):
+        copies = [np.array(x) if isinstance(x, np.ndarray) else x for x in (*inputs, *outputs)]
+        returned = getattr(module, name)(*copies)
+        results.append([np.asarray(x) for x in (*copies, returned if returned is not None else 0)])
+    for compiled, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-14)
+    return results[0]
+
+
+def crowd(draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of all entries, and some of them."""
+    everyone = np.arange(int(draw.integers(1, 20)))
+    return everyone, everyone[draw.random(len(everyone)) < 0.7]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**9))
-def test_closing_and_building_send_what_their_twins_send(seed: int) -> None:
+def test_closing_is_what_its_twin_does(seed: int) -> None:
     draw = np.random.default_rng(seed)
-    n = int(draw.integers(1, 12))
+    everyone, entries = crowd(draw)
+    size, n = len(everyone), len(entries)
     position = np.where(draw.random(n) < 0.3, 0.0, draw.normal(0, 100, n))
-    waiting, hasty = draw.integers(0, 2, n), draw.random(n) < 0.5
-    usual, book = draw.lognormal(3, 2, n), draw.integers(0, BOOKS, n)
-    record = books(draw)
-    state, quantity = np.empty(n, np.int64), np.empty(n)
-    parts.closing(position, waiting, hasty, usual, book, *record, *NUMBERS, state, quantity)
-    expected = twin.closing(position, waiting, hasty, usual, book, *record, *NUMBERS)
-    assert state.tolist() == expected[0].tolist()
-    assert quantity == pytest.approx(expected[1], rel=1e-14)
-    assert (quantity <= np.abs(position)).all(), "nobody closes more than there is"
+    outcome = both(
+        "closing",
+        (
+            entries, draw.integers(0, 99, n), position, draw.integers(0, 2, n), draw.random(n),
+            draw.integers(0, BOOKS, size), draw.lognormal(3, 2, size), draw.integers(0, 5, size).astype(np.int8),
+            draw.random(size) < 0.8, draw.normal(0, 1, (3, size)), draw.normal(0, 1, (4, size)), *books(draw), *NUMBERS,
+            0.8, 0.2, 0.25, 4.0, 2.0,
+        ),
+        (np.zeros((2, n), np.int64), np.zeros(n), np.zeros((3, n), np.int64), np.zeros(n), np.zeros(5, np.int64)),
+    )  # fmt: skip
+    coins, count = outcome[-3], outcome[-2]
+    assert count[0] == (position != 0).sum() and count[4] <= count[0]
+    largest = np.sort(np.abs(position))[::-1][: count[4]]
+    assert (np.sort(coins[: count[4]])[::-1] <= largest).all(), "nobody closes more than there is"
 
-    side = draw.choice([1.0, -1.0], n)
-    goal, has = draw.lognormal(3, 1, n), draw.normal(0, 10, n)
-    parts.building(side, goal, has, waiting, book, *record, NUMBERS[0], NUMBERS[2], NUMBERS[4], quantity)
-    expected_quantity = twin.building(
-        side, goal, has, waiting, book, *record, NUMBERS[0], NUMBERS[2], NUMBERS[4]
-    )
-    assert quantity == pytest.approx(expected_quantity, rel=1e-14)
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_building_is_what_its_twin_does(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    everyone, entries = crowd(draw)
+    size, n = len(everyone), len(entries)
+    goal, got = draw.lognormal(3, 1, size), np.where(draw.random(size) < 0.5, 0.0, draw.lognormal(3, 1, size))
+    side = draw.choice([1, -1], size)
+    has = np.where(draw.random(n) < 0.3, got[entries], draw.lognormal(3, 1, n)) * side[entries]
+    outcome = both(
+        "building",
+        (
+            entries, draw.integers(0, 99, n), has, draw.integers(0, 2, n), draw.integers(0, BOOKS, size), side, goal,
+            draw.choice([0, 1, 150, 250], size), got, draw.lognormal(0, 1, size), *books(draw), 1e4, 80.0, 0.02, 300,
+        ),
+        (np.zeros((3, n), np.int64), np.zeros((3, n), np.int64), np.zeros(n), np.zeros(3, np.int64)),
+    )  # fmt: skip
+    assert outcome[-2].sum() == n, "everybody goes on, gives up or has it"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_opening_is_what_its_twin_does(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    everyone, entries = crowd(draw)
+    size, n = len(everyone), len(entries)
+    both(
+        "opening",
+        (
+            entries, draw.random(n), draw.random(3), draw.normal(20, 20, n), books(draw)[0],
+            draw.integers(0, BOOKS, size), draw.integers(0, 3, size), draw.integers(-1, 9, size),
+            draw.lognormal(3, 2, size), draw.lognormal(1, 1, size), draw.choice([0.0, 5.0], size),
+            draw.random(size) < 0.5, *draw.lognormal(0, 1, (1, size)), draw.integers(0, 9, size), draw.random(size),
+        ),
+        (np.zeros((3, n), np.int64), np.zeros(3, np.int64)),
+    )  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**9))
 def test_each_appointment_comes_once_and_in_order(seed: int) -> None:
     draw = np.random.default_rng(seed)
-    when = np.where(draw.random(30) < 0.3, np.inf, draw.integers(0, 20, 30).astype(float))
+    when = np.where(draw.random((3, 10)) < 0.3, np.inf, draw.integers(0, 20, (3, 10)).astype(float))
     soon = draw.integers(0, 30, int(draw.integers(0, 40)))  # some twice, some long struck out
-    now, other, list_ = float(draw.integers(0, 20)), when.copy(), soon.copy()
-    found, nearest = np.empty(len(soon), np.int64), np.empty(2)
-    count = parts.ripe(when, list_, now, found, nearest)
-    come, stays, first = twin.ripe(other, soon, now)
-    assert found[:count].tolist() == come.tolist()
-    assert list_[: int(nearest[1])].tolist() == stays.tolist() and nearest[0] == first
-    assert (when == other).all()
+    look, n = np.array([3.0, 15.0]), len(soon)
+    out = (np.zeros(n, np.int64), np.zeros(3, np.int64))
+    both("ripe", (when, look, soon, float(draw.integers(0, 20))), out)
+    entries = np.flatnonzero(draw.random(10) < 0.5)
+    at = draw.integers(0, 20, 1 if draw.random() < 0.5 else len(entries)).astype(float)
+    if len(at):
+        both("note", (when, look, 1, entries, at), (np.zeros(len(entries), np.int64),))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**9))
+def test_who_is_stirred_is_whom_a_full_look_finds(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    heard = np.where(draw.random(9) < 0.3, np.nan, draw.normal(0, 1, 9))
+    row = draw.integers(0, 9, 30)
+    both("stirred", (draw.random(30) < 0.7, row, draw.random(9) < 0.2, heard, 0.5), (np.zeros(30, np.int64),))

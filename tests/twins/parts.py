@@ -1,4 +1,4 @@
-"""What a crowd's account sends at once, in plain numpy: the twin of `agents.parts`."""
+"""What a crowd's accounts do, in plain numpy, one array operation a line: the twin of `agents.parts`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.parts import BUSY, FLAT, SENDS
+from agents.parts import AGAIN, BACK, LOST, NEWS, PLANNED, POOR, ROUTINE, STOPPED, WON
 
 
 def in_coins(book: Any, mid: Any, last: Any, amount: float) -> Any:
@@ -21,32 +21,103 @@ def bearable(
 
 
 def closing(
-    position: Any, waiting: Any, hasty: Any, usual: Any, book: Any, mid: Any, last: Any, depth_bid: Any,
-    depth_ask: Any, careless: float, parts: float, patient_parts: float, haste: float, patience: float,
-) -> tuple[Any, Any]:  # fmt: skip
-    """(state, quantity) of every account."""
+    entries: Any, row: Any, position: Any, waiting: Any, luck: Any, book: Any, usual: Any, why: Any, held: Any,
+    level: Any, when: Any, mid: Any, last: Any, depth_bid: Any, depth_ask: Any, careless: float, parts: float,
+    patient_parts: float, haste: float, patience: float, rotation_share: float, return_share: float, idle: float,
+    rotation_after: float, return_after: float, lists: Any, hours: Any, to: Any, coins: Any, count: Any,
+) -> None:  # fmt: skip
+    """The same arguments, the same results."""
+    book, usual, reason = book[entries], usual[entries], why[entries]
+    flat = position == 0
+    gone = entries[flat]
+    held[gone], level[:, gone] = False, -np.inf
+    when[0, gone] = when[3, gone] = np.inf
+    own = (reason == STOPPED) | (reason == WON)
+    wait = np.select(
+        [reason == ROUTINE, own & (luck < rotation_share), ~own & (luck < return_share)],
+        [idle, rotation_after, return_after],
+        np.nan,
+    )
+    returns = flat & ~np.isnan(wait)
+    count[:2] = (~flat).sum(), returns.sum()
+    lists[AGAIN, : count[0]], lists[BACK, : count[1]] = entries[~flat], entries[returns]
+    hours[: count[1]] = wait[returns]
+    cause = np.select([reason == STOPPED, reason == NEWS], [1, 2], 0)
+    hasty, sends = cause > 0, ~flat & (waiting == 0)
     least = np.maximum(in_coins(book, mid, last, careless), usual / np.where(hasty, parts, patient_parts))
     share = np.where(hasty, haste, patience)
-    quantity = bearable(-position, book, depth_bid, depth_ask, np.abs(position), share, least)
-    state = np.where(position == 0, FLAT, np.where(waiting > 0, BUSY, SENDS))
-    return state, np.where(state == SENDS, quantity, 0.0)
+    size = bearable(-position, book, depth_bid, depth_ask, np.abs(position), share, least)
+    order = np.flatnonzero(sends)[np.argsort(cause[sends], kind="stable")]
+    to[:, : len(order)] = row[order], book[order], -np.sign(position[order])
+    coins[: len(order)] = size[order]
+    count[2:] = [(sends & (cause <= c)).sum() for c in range(3)]
+    why[entries[sends & (reason == LOST)]] = ROUTINE
 
 
 def building(
-    side: Any, goal: Any, has: Any, waiting: Any, book: Any, mid: Any, last: Any, depth_bid: Any, depth_ask: Any,
-    careless: float, parts: float, patience: float,
-) -> Any:  # fmt: skip
-    """Coins to send of every account."""
+    entries: Any, row: Any, position: Any, waiting: Any, book: Any, side: Any, goal: Any, tries: Any, got: Any,
+    leverage: Any, mid: Any, last: Any, depth_bid: Any, depth_ask: Any, careless: float, parts: float,
+    patience: float, most: int, lists: Any, to: Any, coins: Any, count: Any,
+) -> None:  # fmt: skip
+    """The same arguments, the same results."""
+    book, side, goal = book[entries], side[entries], goal[entries]
+    has = position * side
+    stuck = (has <= got[entries]) & (tries[entries] > 0) & (waiting == 0)
+    tries[entries] += np.where(stuck, 100, 1)
+    got[entries] = has
+    done = (has >= 0.95 * goal) | (tries[entries] > most)
+    leverage[entries[done & (has < 0.5 * goal)]] *= 0.7
+    for kind, which in ((AGAIN, ~done), (BACK, done & (has <= 0)), (PLANNED, done & (has > 0))):
+        count[kind] = which.sum()
+        lists[kind, : count[kind]] = entries[which]
     least = np.maximum(in_coins(book, mid, last, careless), goal / parts)
-    return bearable(
-        side, book, depth_bid, depth_ask, np.where(waiting == 0, goal - has, 0.0), patience, least
-    )
+    wanted = np.where(waiting == 0, goal - has, 0.0)
+    coins[: count[AGAIN]] = bearable(side, book, depth_bid, depth_ask, wanted, patience, least)[~done]
+    to[:, : count[AGAIN]] = row[~done], book[~done], side[~done]
 
 
-def ripe(when: Any, soon: Any, now: float) -> tuple[Any, Any, float]:
-    """(what has come, what stays on the list, the earliest of it); strikes out what has come."""
-    times = when[soon]
-    found = np.unique(soon[times <= now])
-    when[found] = np.inf
-    stays = soon[np.isfinite(when[soon])]
-    return found, stays, float(when[stays].min(initial=np.inf))
+def opening(
+    entries: Any, luck: Any, odds: Any, equity: Any, mark: Any, book: Any, group: Any, purse: Any, stake: Any,
+    leverage: Any, usual: Any, asked: Any, goal: Any, tries: Any, got: Any, lists: Any, count: Any,
+) -> None:  # fmt: skip
+    """The same arguments, the same results."""
+    willing, poor = luck < odds[group[entries]], equity < 0.1 * stake[entries]
+    waits = willing & poor & (purse[entries] >= 0)
+    asks, opens = entries[waits & ~asked[entries]], willing & ~poor & (equity > 0)
+    for kind, which in ((AGAIN, entries[opens]), (BACK, entries[~willing | waits]), (POOR, asks)):
+        lists[kind, : len(which)], count[kind] = which, len(which)
+    asked[asks] = True
+    e = entries[opens]
+    coins = 0.95 * equity[opens] * leverage[e] / mark[book[e]]
+    coins = np.where(usual[e] > 0, np.minimum(coins, usual[e]), coins)
+    goal[e], tries[e], got[e] = np.fmax(coins, 0.0), 0, 0.0
+
+
+def note(when: Any, look: Any, kind: int, entries: Any, at: Any, near: Any) -> int:
+    """The same arguments, the same results."""
+    when[kind, entries] = at
+    soon = entries[when[kind, entries] < look[1]]
+    near[: len(soon)] = kind * when.shape[1] + soon
+    if len(soon):
+        look[0] = min(look[0], when[kind, soon].min())
+    return len(soon)
+
+
+def stirred(held: Any, row: Any, changed: Any, heard_at: Any, since: float, found: Any) -> int:
+    """The same arguments, the same results."""
+    which = np.flatnonzero(held & (changed | (heard_at > since))[row])
+    found[: len(which)] = which
+    return len(which)
+
+
+def ripe(when: Any, look: Any, soon: Any, now: float, found: Any, ends: Any) -> int:
+    """The same arguments, the same results."""
+    flat, entries = when.reshape(-1), when.shape[1]
+    come = np.unique(soon[flat[soon] <= now])
+    flat[come] = np.inf
+    found[: len(come)] = come % entries
+    ends[:] = np.searchsorted(come, entries * np.arange(1, len(ends) + 1))
+    stays = soon[np.isfinite(flat[soon])]
+    soon[: len(stays)] = stays
+    look[0] = min(look[1], flat[stays].min(initial=np.inf))
+    return len(stays)
