@@ -4,11 +4,12 @@
 #   make check      style, types, layers      make bench     speed, by parts
 #   make oracles  books of others, for tests and bench
 #   make readme     the README's figures and tables, from runs/
+#   make golden     the digests of small runs anew; says what has changed
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: venv oracles october test test-fast test-slow test-all warm check format bench readme clean
+.PHONY: venv oracles october test test-fast test-slow test-all warm check format bench readme golden clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp
@@ -58,6 +59,10 @@ bench: venv warm
 readme: venv
 	$(BIN)/cascade run two_venues
 	$(BIN)/python -m experiments.readme
+
+# After a change of behaviour that is meant.
+golden: venv warm
+	$(BIN)/python -m tests.golden
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kernels

@@ -6,6 +6,8 @@ nobody connects), and over seeds where only the law is the same (a scenario and 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from abm.agent import Participant
+from abm.causes import EVENT_KINDS
+from abm.channels import EdgeParameters, NetworkParameters
 from abm.messages import FOK, IOC, POST_ONLY
-from tests.twins.market import PERP, Desk, small_model
+from abm.model import CascadeModel
+from abm.recorder import Recorder
+from abm.venue import Asset, Clock, Contract, VenueRules
+from agents import SPECIES
+from experiments import config
+from experiments.build import build
+from tests import golden
+from tests.twins.market import LOT, PERP, START, TICK, Desk, small_model, state_hash
 
 CENTRE = 2 * 1000  # prices p and CENTRE - p are mirror images
 RICH = 10**14
@@ -128,3 +140,424 @@ def test_a_venue_that_nobody_connects_changes_nothing_elsewhere() -> None:
     assert alone.tape() == [fill for fill in desk.tape() if fill[0] == PERP]
     assert [alone.cash(r) for r in rows] == [desk.cash(r) for r in rows]
     assert alone.queue(PERP, 1) == desk.queue(PERP, 1) and alone.queue(PERP, -1) == desk.queue(PERP, -1)
+
+
+# ---------------------------------------------------------------- a whole market under other names
+
+
+class Scripted(Participant):
+    """A trader whose orders are written in advance, in ticks, lots and roles of venues: no draw of the engine in it."""
+
+    def __init__(self, model: CascadeModel, number: int, venues: Mapping[str, str], unit: float) -> None:
+        # one message a row and step, and nobody's arrive together: ties are drawn by the keys of rows, which are names
+        super().__init__(model, f"trader {number}", Participant.Parameters(latency_ms=5.0 + 7.0 * number))
+        self.number, self.unit = number, unit
+        self.place = dict(venues)
+
+    def decide(self, me: Any, market: Any) -> None:
+        step, names = self.model.step_number, [*self.model.venue_names, "outside"]
+        everybody = np.random.default_rng(step // 5)
+        away = 8.0 * np.sin(step / 9.0) - (0.9 * step if 40 < step < 90 else 45.0 if step >= 90 else 0.0)
+        middle = 1000.0 + 3.0 * away + everybody.normal(0.0, 3.0)
+        for role in ("big", "small"):
+            mine = np.flatnonzero(me.venue == names.index(self.place[role]))[0]
+            draw = np.random.default_rng([self.number, step, len(role)])
+            kind = "PERP" if draw.random() < 0.8 else "SPOT"
+            book = market.books.name.index(f"{self.place[role]}:BTC-{kind}")
+            side = 1 if draw.random() < (0.7 if self.number % 2 else 0.3) else -1
+            ticks = round(middle - side * draw.normal(2.0, 6.0))
+            size = int(draw.integers(1, 600)) * LOT if kind == "PERP" else 0.01
+            if draw.random() < 0.25:
+                me.market_order(mine, book, side, size)
+            else:
+                me.limit(mine, book, side, ticks * TICK * self.unit, size, expire=float(draw.integers(2, 15)))
+        draw = np.random.default_rng([self.number, step])
+        if draw.random() < 0.05:
+            there = {name: np.flatnonzero(me.venue == names.index(name))[0] for name in self.place.values()}
+            source, target = WAYS[draw.integers(len(WAYS))]
+            amount = (
+                float(draw.integers(1, 50)) + 5e-7
+            ) * self.unit  # half of the ledger's unit more: sent is the whole
+            me.transfer(there[self.place[source]], there[self.place[target]], "USDT", amount)
+
+
+WAYS = [("big", "small"), ("small", "big"), ("outside", "big"), ("small", "outside")]
+RATES = [(50, 0, 2000, 0.01), (20, 2000, 8000, 0.02), (10, 8000, 10**6, 0.05)]  # leverage, floor, cap, MMR
+
+
+def scripted(
+    names: Mapping[str, str], order: Sequence[str] = ("big", "small"), places: int = 6, steps: int = 150
+) -> CascadeModel:
+    """Two venues with opposite rule books under any names and in any order, in a currency with so many decimals."""
+    unit = 10.0 ** (6 - places)  # of prices and all that is money
+    place = {**names, "outside": "outside"}
+    rules: dict[str, dict[str, Any]] = {
+        "big": {
+            "share": 0.6, "spot_share": 0.7, "fees": {"maker": -0.0001, "taker": 0.0005}, "orders": {"band": 0.0},
+            "fund": {"cash": 60.0 * unit}, "liquidation": {"slice_above": unit}, "funding": {"interval": 1.0},
+        },
+        "small": {
+            "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"},
+            "liquidation": {"style": "market", "fee": 0.0, "slice_above": 50.0 * unit},
+            "fund": {"cash": 20.0 * unit, "rule": "vault"}, "mark": {"rule": "median_oracle"},
+            "adl": {"score": "hyperliquid", "price": "previous_mark", "allocate": "pro_rata"},
+            "funding": {"interval": 1.0, "cap": 0.04},
+        },
+    }  # fmt: skip
+    same = {"quote": "USDT", "perps": ("BTC",), "spots": ("BTC",)}
+    edges = tuple(  # a free node charges nothing: its fee would go to the first venue
+        EdgeParameters(
+            source=place[a],
+            target=place[b],
+            asset="USDT",
+            latency=3.0,
+            jitter=0.0,
+            fee=0.0 if a == "outside" else unit,
+            capacity=20.0 * unit,
+        )
+        for a, b in WAYS
+    )
+    brackets = [
+        {"max_leverage": most, "notional_floor": low * unit, "notional_cap": high * unit, "mmr": mmr}
+        for most, low, high, mmr in RATES
+    ]
+    model = CascadeModel(
+        Clock(start=START, duration=3600.0, step=1.0, burn_in=0.0),
+        {"USDT": Asset(decimals=places, value=1.0 / unit), "BTC": Asset(decimals=8, value=100.0)},
+        {"BTC": Contract(price=100.0, tick=TICK * unit, lot=LOT, brackets="rates")},
+        {place[role]: VenueRules.model_validate(same | rules[role]) for role in order},
+        NetworkParameters(edges=edges),
+        [],
+        seed=1,
+        recorder=Recorder(accounts_at=()),
+        check=True,
+        brackets={"rates": brackets},
+    )
+    model.state.meta["now"] = 3_590_000  # ten seconds before the first funding
+    model.add(SPECIES["exchange"](model, "exchange"))
+    for number in range(16):
+        trader = Scripted(model, number, place, unit)
+        for role in place:
+            row = model.accounts.open(trader.name, place[role], trader.name, leverage=3.0 + 2.0 * number)
+            model.accounts.deposit(row, "USDT", np.array([(30 + 4 * number) * 10**6]))
+            if role != "outside":
+                model.accounts.deposit(row, "BTC", 2.0)
+        model.add(trader)
+    model.setup()
+    model.run(steps)
+    return model
+
+
+def seen(model: CascadeModel, names: Mapping[str, str]) -> dict[str, Any]:
+    """All that a market did, told by roles in place of names: steps, each venue's events, all accounts at the end."""
+    assert model.recorder is not None
+    recording, s = model.recorder.finish(), model.state
+    role = {name: role for role, name in names.items()}
+    node = [role.get(name, name) for name in model.network.node_names]
+    owner = [
+        "/".join(role.get(part, part) for part in name.split("/")) for name in model.accounts.owner_names
+    ]
+    book = [f"{role[name.split(':')[0]]}:{name.split(':')[1]}" for name in recording.book_names]
+    edge = [f"edge {i}" for i in range(len(recording.edge_names))]  # in their own order in both
+    out: dict[str, Any] = {}
+    for table, columns in (("books", book), ("venues", node), ("network", edge)):
+        for name, values in getattr(recording, table).items():
+            out |= {f"{columns[i]} {name}": values[:, i].tobytes() for i in range(values.shape[1])}
+    e = recording.events
+    who = [
+        f"{owner[s.rows['owner'][r]]}@{node[s.rows['venue'][r]]}" if r >= 0 else "" for r in e["row"].tolist()
+    ]
+    story: dict[int, str] = {-1: ""}
+    told: dict[str, list[str]] = {}
+    for i, number in enumerate(e["id"].tolist()):
+        what = [
+            EVENT_KINDS[e["kind"][i]],
+            who[i],
+            owner[e["other_owner"][i]] if e["other_owner"][i] >= 0 else "",
+        ]
+        what += [book[e["book"][i]] if e["book"][i] >= 0 else ""]
+        what += [
+            repr(e[name][i].item())
+            for name in ("time", "side", "quantity", "price", "mark", "value", "amount", "cause")
+        ]
+        story[number] = " ".join(what)
+        told.setdefault(node[e["venue"][i]], []).append(f"{story[number]} < {story[e['parent'][i]]}")
+    out["events"] = told
+    accounts, positions = model.account_tables()
+    rows = [f"{owner[o]}@{node[v]}" for o, v in zip(accounts["owner"], s.rows["venue"], strict=False)]
+    for name in ("balance", "equity", "maintenance", "notional", "coins"):
+        out[f"accounts {name}"] = dict(zip(rows, accounts[name].tolist(), strict=True))
+    held = [f"{rows[r]} {book[b]}" for r, b in zip(positions["row"], positions["book"], strict=True)]
+    for name in ("quantity", "entry_price", "liquidation_price"):
+        out[f"positions {name}"] = dict(zip(held, map(repr, positions[name].tolist()), strict=True))
+    return out
+
+
+PLAIN = {"big": "alpha", "small": "beta"}
+
+
+@pytest.fixture(scope="module")
+def plain() -> CascadeModel:
+    model = scripted(PLAIN)
+    kinds = Counter(line.split()[0] for lines in seen(model, PLAIN)["events"].values() for line in lines)
+    least = {
+        "liquidation": 5,
+        "takeover": 3,
+        "adl": 10,
+        "funding": 2,
+        "transfer_sent": 10,
+        "transfer_arrived": 10,
+    }
+    assert all(kinds[kind] >= count for kind, count in least.items()), f"too little happens: {kinds}"
+    return model
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        ({"big": "zeta", "small": "eta"}, ("big", "small")),
+        ({"big": "beta", "small": "alpha"}, ("big", "small")),
+        (PLAIN, ("small", "big")),
+        ({"big": "x", "small": "a_much_longer_name"}, ("small", "big")),
+    ],
+)
+def test_a_venue_is_its_rules_and_not_its_name_or_its_place_in_the_file(
+    names: dict[str, str], order: tuple[str, str], plain: CascadeModel
+) -> None:
+    one, other = seen(plain, PLAIN), seen(scripted(names, order), names)
+    assert one.keys() == other.keys()
+    assert [what for what in one if one[what] != other[what]] == []
+
+
+@pytest.mark.parametrize("places", [4, 8])
+def test_a_whole_market_counts_the_same_integers_in_another_currency(
+    places: int, plain: CascadeModel
+) -> None:
+    """Prices, ticks, brackets, funds and fees of transfers times a hundred in a currency with two decimals less, or the
+    other way round: liquidations, take-overs, ADL and funding included, every integer of the state is the same."""
+    assert state_hash(scripted(PLAIN, places=places).state) == state_hash(plain.state)
+
+
+# ---------------------------------------------------------------- longs for shorts
+
+
+MARGIN = 1_654_321  # micro-dollars of maintenance margin, the same for every position whatever its value
+Holder = tuple[int, int]  # lots (short < 0), wallet in dollars
+sizes = st.one_of(st.integers(150, 900), st.integers(-900, -150))
+holders = st.lists(st.tuples(sizes, st.integers(5, 40)), min_size=2, max_size=9)
+moves = st.lists(st.integers(-220, 220), min_size=1, max_size=6)  # of the mark, in ticks
+resting = st.lists(
+    st.tuples(st.sampled_from([1, -1]), st.integers(600, 1400), st.integers(1, 400)), max_size=12
+)
+
+
+class Mirror:
+    """A venue without fees whose margin does not depend on prices, as it is (`sign` 1) or reflected at the centre."""
+
+    def __init__(self, sign: int, rules: Mapping[str, Any], people: list[Holder], quotes: list[Any]) -> None:
+        self.sign = sign
+        self.desk = d = Desk(small_model(FREE | {"fees": {"maker": 0.0, "taker": 0.0}} | dict(rules)))
+        d.set_brackets(PERP, (0, 0.0, -MARGIN, 0.001))
+        self.rows = [d.open(f"holder {i}", cash=cash * 10**6) for i, (_, cash) in enumerate(people)]
+        d.hold(PERP, 100.0, {row: sign * lots for row, (lots, _) in zip(self.rows, people, strict=True)})
+        self.quoting = d.open("quoting", cash=RICH)
+        for side, price, lots in quotes:
+            d.place(self.quoting, PERP, sign * side, self.at(price), lots)
+        d.model.setup()
+
+    def at(self, price: int) -> int:
+        return price if self.sign > 0 else CENTRE - price
+
+    def move(self, mark: int) -> None:
+        self.desk.set_mark(PERP, self.at(mark) << 10)
+
+    def step(self) -> list[tuple[int, ...]]:
+        """The venue does what it must; what happened, as if nothing was reflected."""
+        d = self.desk
+        d.state.meta["events"] = 0
+        d.pass_time()
+        d.model.liquidate()
+        d.model.deleverage()
+        assert d.faults() == []
+        events = d.state.events[: d.state.count("events")]
+        whole = ("id", "parent", "kind", "row", "other", "qty", "cause")
+        return [(*(int(e[name]) for name in whole), self.sign * int(e["side"])) for e in events]
+
+    def without_price(self) -> bool:
+        """Whether somebody fails whose bankruptcy price, here or in the mirror, is no price."""
+        d = self.desk
+        for row in self.rows:
+            equity, lots = d.margin(row)[0], d.lots(row)
+            if lots and equity < MARGIN:
+                price = int(d.state.books["mark"][PERP]) / 1024 - equity / (100 * lots)
+                if not 2 < price < CENTRE - 2:
+                    return True
+        return False
+
+    def books(self) -> list[tuple[int, int]]:
+        """Signed lots and equity of everybody, the venue's own rows included."""
+        d = self.desk
+        rows = range(d.state.count("rows"))
+        return [(self.sign * d.lots(row), d.margin(row)[0]) for row in rows]
+
+
+STYLES: list[dict[str, Any]] = [
+    {"liquidation": {"style": style, "partial": False, "fee": 0.0, "slice_above": 1e9},
+     "fund": fund, "adl": {"score": "profit", "price": price, "allocate": allocate}}
+    for style in ("bankruptcy", "market")
+    for fund in ({"rule": "none"}, {"rule": "unlimited", "cash": 100.0})
+    for price, allocate in (("bankruptcy", "queue"), ("mark", "pro_rata"), ("previous_mark", "queue"))
+]  # fmt: skip
+
+
+def both_ways(
+    rules: Mapping[str, Any], people: list[Holder], quotes: list[Any], path: list[int]
+) -> Counter[str]:
+    """The same cascade for longs and for shorts, compared after every move; what happened in it."""
+    one, other = (Mirror(sign, rules, people, quotes) for sign in (1, -1))
+    mark, seen = 1000, Counter[str]()
+    for move in path:
+        mark = min(max(mark + move, 500), CENTRE - 500)
+        one.move(mark)
+        other.move(mark)
+        if one.without_price():
+            break
+        events = one.step()
+        assert events == other.step()
+        assert one.books() == other.books()
+        seen.update(EVENT_KINDS[e[2]] for e in events)
+    reflected = [(b, m, t, -side, CENTRE - price, q) for b, m, t, side, price, q in other.desk.tape()]
+    assert one.desk.tape() == reflected
+    return seen
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(STYLES), holders, resting, moves)
+def test_a_cascade_of_shorts_is_the_mirror_image_of_one_of_longs(
+    rules: dict[str, Any], people: list[Holder], quotes: list[Any], path: list[int]
+) -> None:
+    """Prices reflected at a centre, longs for shorts, with a margin that prices do not change: who is liquidated when
+    and in which order, what the book takes, who takes over and who is deleveraged by how much."""
+    both_ways(rules, people, quotes, path)
+
+
+def test_the_mirrored_cascades_reach_all_that_a_venue_does() -> None:
+    people = [(800, 9), (-500, 30), (300, 12), (-900, 60), (-100, 10), (600, 25)]
+    quotes = [(1, 905, 300), (-1, 1100, 200), (1, 880, 400)]
+    seen = Counter[str]()
+    for rules in STYLES:
+        for path in ([-12] * 20 + [30] * 22, [-90, -30, -150, 40, 260, 200]):
+            seen += both_ways(rules, people, quotes, path)
+    assert all(seen[kind] for kind in ("liquidation", "takeover", "adl", "bankruptcy")), seen
+
+
+def test_with_ordinary_margin_rates_shorts_fail_in_the_order_of_longs() -> None:
+    """Maintenance grows with the price, so a short fails a little before the long of the same margin; but by the same
+    order of margins, and nothing is lost on either side."""
+    order: dict[int, list[int]] = {}
+    first: dict[int, int] = {}
+    for side in (1, -1):
+        desk = Desk(small_model({"orders": {"band": 0.0}, "fund": {"cash": 1e6}}))
+        margins = np.random.default_rng(5).permutation(np.arange(12)) * 3 + 10
+        rows = [desk.open(f"holder {i}", cash=int(m) * 10**6) for i, m in enumerate(margins)]
+        desk.hold(PERP, 100.0, dict.fromkeys(rows, side * 1000))
+        quoting = desk.open("quoting", cash=RICH)
+        for ticks in range(1, 500):
+            desk.place(quoting, PERP, side, 1000 - side * (ticks - 1), 150, IOC if ticks % 2 else 0)
+        desk.model.setup()
+        order[side] = []
+        for ticks in range(500):
+            desk.set_mark(PERP, (1000 - side * ticks) << 10)
+            desk.pass_time()
+            desk.state.meta["events"] = 0
+            desk.model.liquidate()
+            desk.model.deleverage()
+            assert desk.faults() == []
+            for e in desk.events("liquidation"):
+                first.setdefault(side, ticks)
+                if rows.index(e["row"]) not in order[side]:
+                    order[side].append(rows.index(e["row"]))
+        assert order[side] == np.argsort(margins).tolist()
+    assert first[-1] < first[1]
+
+
+# ---------------------------------------------------------------- nobody owes
+
+
+@pytest.mark.parametrize("path", ["at once", "slide", "stairs"])
+def test_without_leverage_nobody_is_liquidated_or_deleveraged_by_a_fall_of_95_percent(path: str) -> None:
+    """All of a cascade scenario's people with a leverage of one, and marks that are forced down whatever the books say;
+    with the leverage of the file the same fall liquidates hundreds."""
+    fall = {
+        "at once": lambda x: 0.05,
+        "slide": lambda x: 0.05**x,
+        "stairs": lambda x: 0.05 ** (round(6 * x) / 6),
+    }[path]
+    without = forced(fall, leverage=1.0)
+    assert not {"liquidation", "takeover", "adl", "bankruptcy", "deficit"} & without.keys()
+    with_leverage = forced(fall, leverage=None)
+    assert with_leverage["liquidation"] + with_leverage["bankruptcy"] > 100 and with_leverage["adl"] > 100
+
+
+def forced(fall: Callable[[float], float], leverage: float | None) -> Counter[str]:
+    """How many events of each kind there are when the perpetuals' marks are forced along a path."""
+    changes = [("clock.duration", "120")]
+    if leverage is not None:
+        changes.append(("population.arbitrageurs.opening.cash.major", "0.12"))  # more than what they hold
+        for crowd in ("longs", "holders", "shorts"):
+            changes.append((f"population.{crowd}.opening.distance", "{}"))
+            changes.append((f"population.{crowd}.opening.leverage", f"[[{leverage}, {leverage}, 1.0]]"))
+            changes.append((f"population.{crowd}.leverage", str(leverage)))
+        for name in ("makers", "arbitrageurs", "crowd", "dip_buyers", "longs", "holders", "shorts"):
+            changes.append((f"population.{name}.opening.max_leverage", str(leverage)))
+    model = build(config.load(golden.FOLDER / "cascade.toml", changes), 1)
+    perps = np.flatnonzero(model.books.kind == 0)
+    opening = model.state.books["mark"][perps].copy()
+
+    def force() -> None:
+        if model.now > 0:
+            part = fall(model.now / 1000.0 / model.clock.duration)
+            model.state.books["mark"][perps] = np.maximum(opening * part, 0.05 * opening)
+
+    names = [name for name, _ in model.phases]
+    model.phases.insert(names.index("liquidation"), ("force", force))
+    model.run()
+    assert (model.state.books["mark"][perps] == np.rint(0.05 * opening // 1)).all()
+    assert model.recorder is not None
+    return Counter(EVENT_KINDS[kind] for kind in model.recorder.finish().events["kind"])
+
+
+# ---------------------------------------------------------------- one venue
+
+
+@pytest.mark.parametrize("lists", ["perps", "spots", "both"])
+def test_a_market_of_one_venue_runs_and_arbitrageurs_have_work_only_between_books(lists: str) -> None:
+    scenario = config.load(golden.FOLDER / "calm.toml")
+    kept = {"perps": {"spots": ()}, "spots": {"perps": ()}, "both": {}}[lists]
+    venue = scenario.venues["alpha"].model_copy(update={"share": 1.0, **kept})
+    people = scenario.population
+    if lists == "spots":
+        people = {name: entry for name, entry in people.items() if name not in ("hedgers", "longs", "shorts")}
+        for name in ("makers", "arbitrageurs"):
+            opening = people[name].opening.model_copy(update={"share": {}})
+            people[name] = people[name].model_copy(update={"opening": opening})
+    alone = scenario.model_copy(
+        update={"venues": {"alpha": venue}, "network": NetworkParameters(), "population": people}
+    )
+    model = build(alone, 1, check=True)
+    before = purses(model, "arbitrageurs")
+    model.run()
+    assert model.recorder is not None
+    recording = model.recorder.finish()
+    assert (recording.books["volume"].sum(axis=0) > 0).all() and np.isfinite(recording.books["mid"]).all()
+    assert recording.events["kind"].tolist() == [EVENT_KINDS.index("news")]
+    idle = purses(model, "arbitrageurs") == before
+    assert idle == (lists != "both")
+
+
+def purses(model: CascadeModel, participant: str) -> list[tuple[Any, ...]]:
+    """All that a participant's rows hold: positions and balances."""
+    s, rows = model.state, set(model.desks[participant].rows.tolist())
+    held = [(int(h["row"]), int(h["asset"]), int(h["amount"])) for h in s.holdings[: s.count("holdings")]]
+    lots = [(int(p["row"]), int(p["book"]), int(p["qty"])) for p in s.positions[: s.count("positions")]]
+    return [one for one in held + lots if one[0] in rows]
