@@ -71,6 +71,17 @@ _ALL: Ints = np.array([NONE], np.int64)
 _ZERO: Ints = np.zeros(1, np.int64)
 _NOTHING: Floats = np.zeros(1)
 _ROOM = 64  # messages that a new pen holds
+_WAY = np.dtype(
+    [
+        ("id", "i8"),
+        ("from", "i4"),
+        ("to", "i4"),
+        ("asset", "i4"),
+        ("amount", "f8"),
+        ("sent", "f8"),
+        ("due", "f8"),
+    ]
+)  # an own transfer under way
 
 
 class Me:
@@ -358,8 +369,10 @@ class Me:
     def post(self, stream: int, now_us: int) -> None:
         """Put what was sent into the inbox of the venues, stamped with its arrival (the model does)."""
         s = self._state
-        for table in ("inbox", "sorted"):
-            s.grow(table, s.count("inbox") + self._sent)
+        needed = s.count("inbox") + self._sent
+        if needed > min(len(s.inbox), len(s.sorted)):
+            for table in ("inbox", "sorted"):
+                s.grow(table, needed)
         pen.post(self._written, self._sent, s.address, stream, self.step, now_us, self._latency_us)
         self._sent = 0
 
@@ -469,17 +482,12 @@ class Me:
 
     def transfers(self) -> NDArray[Any]:
         """Own transfers under way: id, from, to (own indices), asset, amount, sent, due (expected), in seconds."""
-        kind = np.dtype(
-            [
-                ("id", "i8"), ("from", "i4"), ("to", "i4"), ("asset", "i4"), ("amount", "f8"), ("sent", "f8"),
-                ("due", "f8"),
-            ]
-        )  # fmt: skip
         if self._network is None or not self._network.in_transit.any():
-            return np.zeros(0, kind)
-        way = self._network.under_way()
-        way = way[self._own[way["row_from"]]]
-        out = np.zeros(len(way), kind)
+            return np.zeros(0, _WAY)
+        way = self._network.under_way(sent_by=self._own)
+        out = np.zeros(len(way), _WAY)
+        if len(way) == 0:
+            return out
         out["id"] = way["id"]
         out["from"] = np.searchsorted(self.rows, way["row_from"])
         out["to"] = np.searchsorted(self.rows, way["row_to"])

@@ -253,9 +253,10 @@ class Network:
         columns = [np.asarray(value, np.int64) for value in given]
         columns.append(columns[4] if keys is None else np.asarray(keys, np.int64))
         columns.append(np.asarray(-1 if events is None else events, np.int64))
-        row_from, row_to, node_from, node_to, owner, asset_id, amount, key, event = (
-            np.atleast_1d(column) for column in np.broadcast_arrays(*columns)
-        )
+        shape = columns[6].shape
+        if not shape or any(column.shape != shape for column in columns):
+            columns = [np.atleast_1d(column) for column in np.broadcast_arrays(*columns)]
+        row_from, row_to, node_from, node_to, owner, asset_id, amount, key, event = columns
         count = len(amount)
         ids, fees = np.full(count, -1, np.int64), np.zeros(count, np.int64)
         codes, nth = np.zeros(count, np.int8), np.zeros(count, np.int64)
@@ -295,12 +296,14 @@ class Network:
         new["node_from"], new["node_to"], new["asset"] = node_from[taken], node_to[taken], asset_id[taken]
         new["fee"], new["amount"] = fees[taken], amount[taken] - fees[taken]
         new["sent_ms"], new["joined_ms"], new["due_ms"] = self.now_ms, self.now_ms, NEVER_MS
-        delay = self.expected_delay()
+        delays: dict[tuple[int, ...], float] = {}
         for i, n in enumerate(taken.tolist()):
             path = paths[n]
+            if path not in delays:
+                delays[path] = sum(self._delay(edge) for edge in path)
             new["hops"][i], new["edge"][i] = len(path), path[0]
             new["path"][i, : len(path)] = path
-            expected = 1000.0 * sum(float(delay[edge]) for edge in path)
+            expected = 1000.0 * delays[path]
             new["expected_ms"][i] = self.now_ms + math.ceil(expected) if expected < NEVER_MS else NEVER_MS
         self.transfers[slots] = new
         np.add.at(self.in_transit, new["asset"], new["amount"])
@@ -312,11 +315,11 @@ class Network:
         path = self.routes.find(self.edges, source, target, asset)
         if not path:
             return path, 0, NO_ROUTE
-        edges = self.edges[list(path)]
-        fee = int(edges["fee"].sum())
-        if (edges["capacity"] <= 0).any():
+        edges = [self.edges[number] for number in path]
+        fee = sum(int(edge["fee"]) for edge in edges)
+        if any(edge["capacity"] <= 0 for edge in edges):
             return path, fee, NO_CAPACITY
-        return path, fee, SHUT if (edges["refuses"] & ~edges["open"]).any() else ACCEPTED
+        return path, fee, SHUT if any(edge["refuses"] and not edge["open"] for edge in edges) else ACCEPTED
 
     def _slots(self, count: int) -> NDArray[np.int64]:
         while len(self._free) < count:
@@ -333,11 +336,12 @@ class Network:
         table["stage"][slots] = QUEUED
         table["place"][slots] = np.arange(self._next_place, self._next_place + len(slots))
         self._next_place += len(slots)
-        edge, amount = table["edge"][slots], table["amount"][slots]
-        np.add.at(self.edges["waiting"], edge, 1)
-        np.add.at(self.edges["waiting_amount"], edge, amount)
-        np.add.at(self.edges["in_transit"], edge, amount)
-        for slot, number in zip(slots.tolist(), edge.tolist(), strict=True):
+        edges, amounts = table["edge"][slots].tolist(), table["amount"][slots].tolist()
+        for slot, number, amount in zip(slots.tolist(), edges, amounts, strict=True):
+            edge = self.edges[number]
+            edge["waiting"] += 1
+            edge["waiting_amount"] += amount
+            edge["in_transit"] += amount
             self._queues[number].append(slot)
             if len(self._queues[number]) == 1:
                 self._start(number)
@@ -505,16 +509,18 @@ class Network:
 
     def expected_delay(self) -> NDArray[np.float64]:
         """float64[edges], seconds for a new transfer: queue / capacity + median latency; inf where shut."""
-        edges = self.edges
-        delay = np.full(len(edges), np.inf)
-        serving = np.flatnonzero(edges["open"] & (edges["capacity"] > 0))
-        queue = edges["waiting_amount"].astype(np.float64)
-        delay[serving] = queue[serving] / edges["capacity"][serving] + edges["latency"][serving]
-        for number in np.flatnonzero(np.isfinite(edges["head_ms"])).tolist():
-            # the head is partly served already
-            amount = float(self.transfers["amount"][self._queues[number][0]])
-            rest = max(0.0, float(edges["head_ms"][number]) - self.now_ms) / 1000.0
-            delay[number] += min(0.0, rest - amount / float(edges["capacity"][number]))
+        return np.array([self._delay(number) for number in range(len(self.edges))], np.float64)
+
+    def _delay(self, number: int) -> float:
+        """The same of one edge."""
+        edge = self.edges[number]
+        capacity, head = float(edge["capacity"]), float(edge["head_ms"])
+        delay = math.inf
+        if edge["open"] and capacity > 0:
+            delay = float(edge["waiting_amount"]) / capacity + float(edge["latency"])
+        if math.isfinite(head):  # the head is partly served already
+            amount = float(self.transfers[self._queues[number][0]]["amount"])
+            delay += min(0.0, max(0.0, head - self.now_ms) / 1000.0 - amount / capacity)
         return delay
 
     def published_delay(self, source: str, target: str, asset: int) -> float:
@@ -523,16 +529,24 @@ class Network:
             return math.inf
         ends = (self.edges["source"] == self.node(source)) & (self.edges["target"] == self.node(target))
         mine = np.flatnonzero(ends & (self.edges["asset"] == asset))
-        return float(self.expected_delay()[mine].min()) if len(mine) else math.inf
+        return min((self._delay(number) for number in mine.tolist()), default=math.inf)
 
-    def under_way(self, owners: Any = None) -> Records:
-        """Copies of the transfers under way (`TRANSFER` records by id), of all or of some owners."""
+    def under_way(self, owners: Any = None, sent_by: NDArray[np.bool_] | None = None) -> Records:
+        """Copies of the transfers under way (`TRANSFER` records by id), of all, of some owners or from some rows.
+
+        Args:
+            owners: ids. sent_by: bool[rows].
+        """
         if len(self._free) == len(self.transfers):
             return np.zeros(0, TRANSFER)
-        found: Records = self.transfers[self.transfers["id"] >= 0]
+        table = self.transfers
+        found = np.flatnonzero(table["id"] >= 0)
         if owners is not None:
-            found = found[np.isin(found["owner"], owners)]
-        return found[np.argsort(found["id"])]
+            found = found[np.isin(table["owner"][found], owners)]
+        if sent_by is not None:
+            found = found[sent_by[table["row_from"][found]]]
+        result: Records = table[found[np.argsort(table["id"][found])]]
+        return result
 
     def check(self) -> list[str]:
         """What does not add up, one line each: empty unless the program is wrong."""

@@ -102,10 +102,11 @@ def stream_of(seed: int, *names: str) -> int:
 
 def bits(stream: int, keys: NDArray[np.int64], step: int) -> NDArray[np.uint64]:
     """`draw` for an array of keys; same bits as the kernel's."""
-    with np.errstate(over="ignore"):
-        start = np.uint64(stream & _WORD)
-        x = _mixed(start + _GOLDEN * np.asarray(keys, np.int64).view(np.uint64))
-        return _mixed(x + _GOLDEN * np.uint64(step & _WORD))
+    later = np.uint64(int(_GOLDEN) * (step & _WORD) & _WORD)
+    x = _mixed(
+        np.uint64(stream & _WORD) + _GOLDEN * np.atleast_1d(np.asarray(keys, np.int64)).view(np.uint64)
+    )
+    return _mixed(x + later).reshape(np.shape(keys))
 
 
 @kernel("void(u8,u8[::1],u8,f8[::1])")
