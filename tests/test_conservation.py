@@ -8,6 +8,7 @@ does not balance; the tests add what holds at the end of a step.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Crowd(Participant):
     def decide(self, me: Any, market: Any) -> None:
         draw = np.random.default_rng([self.model.seed_number, self.model.step_number])
         jump = draw.normal(0.0, 0.05) if draw.random() < 0.1 else draw.normal(0.0, 0.012)
+        jump += self.memory.get(f"gap at {self.model.step_number}", 0.0)
         self.memory["drift"] = float(np.clip(self.memory.get("drift", 0.0) + jump, -1.5, 1.0))
         n = len(me.rows)
         books = np.array([0, 1, 2, 3])
@@ -77,10 +79,35 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def play(rules: str, seed: int, steps: int) -> tuple[CascadeModel, Counter[str]]:
-    """A checked run; the model and how many events of each kind there were."""
+def audited(model: CascadeModel, name: str, phase: Callable[[], None]) -> Callable[[], None]:
+    """A phase and the auditor who comes after it: sums of his own, apart from the engine's check."""
+
+    def both() -> None:
+        phase()
+        s = model.state
+        h, p = s.holdings[: s.count("holdings")], s.positions[: s.count("positions")]
+        for asset in range(len(model.asset_names)):
+            there = sum(h["amount"][h["asset"] == asset].tolist()) + int(model.network.in_transit[asset])
+            assert there == int(model.accounts.minted[asset]), f"{model.asset_names[asset]} after {name}"
+        for book in range(len(model.books)):
+            lots = p["qty"][p["book"] == book].tolist()
+            assert sum(lots) == 0, f"{model.books.name[book]} after {name}"
+            assert sum(q for q in lots if q > 0) == int(s.books["open_interest"][book])
+
+    return both
+
+
+def play(
+    rules: str | Sequence[dict[str, Any]], seed: int, steps: int, gaps: Mapping[int, float] | None = None
+) -> tuple[CascadeModel, Counter[str]]:
+    """A checked run; the model and how many events of each kind there were.
+
+    `rules` are those of alpha and beta, or their name; `gaps` are log changes of everybody's price at steps; with
+    them comes an auditor.
+    """
     alpha, beta = (
-        {"orders": {"band": 0.0}, "funding": {"interval": 1.0}} | dict(side) for side in RULES[rules]
+        {"orders": {"band": 0.0}, "funding": {"interval": 1.0}} | dict(side)
+        for side in (RULES[rules] if isinstance(rules, str) else rules)
     )
     edges = [
         EdgeParameters(source=a, target=b, asset="USDT", latency=2.0, fee=1.0, capacity=200.0)
@@ -95,7 +122,9 @@ def play(rules: str, seed: int, steps: int) -> tuple[CascadeModel, Counter[str]]
         model.accounts.deposit(rows, "USDT", np.full(24, CASH))
         if node == "alpha":
             model.accounts.deposit(rows, "BTC", np.full(24, 2.0))
-    model.add(Crowd(model, "crowd"))
+    crowd = Crowd(model, "crowd")
+    crowd.memory |= {f"gap at {step}": size for step, size in (gaps or {}).items()}
+    model.add(crowd)
     seen: Counter[str] = Counter()
 
     def look() -> None:
@@ -114,6 +143,8 @@ def play(rules: str, seed: int, steps: int) -> tuple[CascadeModel, Counter[str]]
         assert (h["amount"][h["asset"] == BTC] >= 0).all()
         assert (h["locked"] <= np.maximum(h["amount"], 0))[h["asset"] == BTC].all()
 
+    if gaps is not None:
+        model.phases = [(name, audited(model, name, phase)) for name, phase in model.phases]
     names_of_phases = [name for name, _ in model.phases]
     model.phases.insert(names_of_phases.index("record"), ("look", look))
     model.setup()
@@ -134,6 +165,61 @@ def test_nothing_is_lost_and_nobody_without_a_position_owes(rules: str) -> None:
         least["takeover"] = 3
     assert all(seen[kind] >= count for kind, count in least.items()), (
         f"the stream does not reach far enough: {seen}"
+    )
+
+
+def hostile(price: str, allocate: str, style: str, fund: str, rebate: float) -> list[dict[str, Any]]:
+    """Two venues that deleverage in one way: one with a fund of a few accounts' size, one with next to nothing."""
+    adl = {"price": price, "allocate": allocate}
+    fees = {"maker": -rebate, "taker": 0.0005}
+    liquidation = {"style": style, "slice_above": 60.0}
+    return [
+        {"adl": adl | {"score": "binance"}, "fees": fees, "fund": {"cash": 2000.0, "cap": 0.6},
+         "liquidation": {"fee": 0.005}},
+        {"adl": adl | {"score": "hyperliquid"}, "fees": fees, "fund": {"cash": 60.0, "rule": fund},
+         "liquidation": liquidation},
+    ]  # fmt: skip
+
+
+PRICES, ALLOCATIONS = ("bankruptcy", "mark", "previous_mark"), ("queue", "pro_rata")
+
+
+@pytest.mark.parametrize("price", PRICES)
+@pytest.mark.parametrize("allocate", ALLOCATIONS)
+def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
+    price: str, allocate: str
+) -> None:
+    """The price falls by 60 %, comes back by 150 % and falls again: the accounts of both sides fail at once."""
+    rules = hostile(price, allocate, "market", "vault", rebate=0.0003)
+    gaps = {40: np.log(0.4), 58: np.log(2.5), 72: np.log(0.7)}
+    model, seen = play(rules, 11, 90, gaps)
+    least = {
+        "liquidation": 1,
+        "bankruptcy": 20,
+        "takeover": 3,
+        "adl": 50,
+        "funding": 3,
+        "transfer_arrived": 2,
+    }
+    assert all(seen[kind] >= count for kind, count in least.items()), f"it does not reach far enough: {seen}"
+    marks = model.state.books["mark"] / 1024 * model.books.tick / model.books.opening_price
+    assert marks.min() < 0.85
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(["bankruptcy", "market"]),
+    st.sampled_from(["notional_cap", "drawdown", "vault", "none", "unlimited"]), st.sampled_from([0.0, 0.0003, 0.001]),
+    st.dictionaries(st.integers(3, 38), st.floats(-0.6, 1.5), min_size=1, max_size=5), st.integers(1, 10**6),
+)  # fmt: skip
+def test_no_gap_creates_or_loses_anything(
+    price: str, allocate: str, style: str, fund: str, rebate: float, gaps: dict[int, float], seed: int
+) -> None:
+    play(
+        hostile(price, allocate, style, fund, rebate),
+        seed,
+        40,
+        {k: float(np.log1p(v)) for k, v in gaps.items()},
     )
 
 

@@ -345,7 +345,8 @@ MARGIN = 1_654_321  # micro-dollars of maintenance margin, the same for every po
 Holder = tuple[int, int]  # lots (short < 0), wallet in dollars
 sizes = st.one_of(st.integers(150, 900), st.integers(-900, -150))
 holders = st.lists(st.tuples(sizes, st.integers(5, 40)), min_size=2, max_size=9)
-moves = st.lists(st.integers(-220, 220), min_size=1, max_size=6)  # of the mark, in ticks
+near, far = st.integers(-25, 25), st.integers(-220, 220)
+moves = st.lists(st.one_of(near, far), min_size=1, max_size=12)  # of the mark, in ticks
 resting = st.lists(
     st.tuples(st.sampled_from([1, -1]), st.integers(600, 1400), st.integers(1, 400)), max_size=12
 )
@@ -410,11 +411,21 @@ STYLES: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def edges(people: list[Holder]) -> list[tuple[int, int, int]]:
+    """Orders on both sides of the price at which each holder is bankrupt, so that its rounding decides who trades."""
+    found = []
+    for lots, cash in people:
+        ticks = 1000 - cash * 10**6 / (100 * lots)
+        side = 1 if lots > 0 else -1
+        found += [(side, price, 40) for price in (int(ticks), int(ticks) + 1) if 0 < price < CENTRE]
+    return found
+
+
 def both_ways(
     rules: Mapping[str, Any], people: list[Holder], quotes: list[Any], path: list[int]
 ) -> Counter[str]:
     """The same cascade for longs and for shorts, compared after every move; what happened in it."""
-    one, other = (Mirror(sign, rules, people, quotes) for sign in (1, -1))
+    one, other = (Mirror(sign, rules, people, quotes + edges(people)) for sign in (1, -1))
     mark, seen = 1000, Counter[str]()
     for move in path:
         mark = min(max(mark + move, 500), CENTRE - 500)
