@@ -58,10 +58,12 @@ def score_of(s, rule, p):
     return score_of_at(s.meta[0].address, rule, p)
 
 
-@inlined
-def rank(s, b, sign, rule, spared):
-    """Make the heap of positions of one sign in a contract, but those of row `spared`. Returns how many."""
+@kernel("i8(i8,i8,i8,i8)")
+def rank(address, b, sign, rule):
+    """Make the heap of positions of one sign in a contract; a venue's own capital is spared. Returns how many."""
+    s = views(address)
     n = 0
+    spared = s.venues[s.books[b].venue].capital
     for p in range(s.meta[0].positions):
         x = s.positions[p]
         if x.book == b and x.qty * sign > 0 and x.row != spared:

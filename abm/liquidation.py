@@ -31,9 +31,10 @@ def gross_notional(s, row):
     return total
 
 
-@inlined
-def largest_position(s, row):
+@kernel("i8(i8,i8)")
+def largest_position_at(address, row):
     """The row's position with the largest value at mark, or -1 if it is flat."""
+    s = views(address)
     best = NONE
     most = -1
     p = s.rows[row].positions
@@ -47,6 +48,12 @@ def largest_position(s, row):
                 best = p
         p = x.next
     return best
+
+
+@inlined
+def largest_position(s, row):
+    """`largest_position_at` from inside a kernel."""
+    return largest_position_at(s.meta[0].address, row)
 
 
 @kernel("i8(i8,i8,i8)")

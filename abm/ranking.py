@@ -6,7 +6,8 @@ their numbers) and `ranking` (what is ranked).
 
 from __future__ import annotations
 
-from abm.jit import inlined
+from abm.jit import inlined, kernel
+from abm.state import views
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -27,9 +28,10 @@ def swap(s, i, j):
     s.scores[j], s.sorted[j], s.ranking[j] = score, tie, item
 
 
-@inlined
-def sift_down(s, i, n):
+@kernel("void(i8,i8,i8)")
+def sift_down_at(address, i, n):
     """Restore the heap of `n` candidates below place `i`."""
+    s = views(address)
     while True:
         child = 2 * i + 1
         if child >= n:
@@ -40,6 +42,12 @@ def sift_down(s, i, n):
             return
         swap(s, i, child)
         i = child
+
+
+@inlined
+def sift_down(s, i, n):
+    """`sift_down_at` from inside a kernel."""
+    sift_down_at(s.meta[0].address, i, n)
 
 
 @inlined

@@ -614,7 +614,7 @@ def serve(s, address, k, n):
             r.qty = lots - done
             return -1
         if n == 0:
-            n = rank(s, s.positions[p].book, -1 if s.positions[p].qty > 0 else 1, s.venues[venue].score, NONE)
+            n = rank(address, s.positions[p].book, -1 if s.positions[p].qty > 0 else 1, s.venues[venue].score)
             bounded = False
             continue
         w = wide(s.ranking[0])
@@ -649,13 +649,13 @@ def deleverage(address):
         sign = 1 if held > 0 else -1
         venue = wide(s.books[b].venue)
         once = s.venues[venue].allocate != PRO_RATA
-        n = rank(s, b, -sign, s.venues[venue].score, NONE)
+        n = rank(address, b, -sign, s.venues[venue].score)
         for j in range(k, count):
             r = s.requests[j]
             if r.qty == 0 or r.book != b or (s.positions[r.position].qty > 0) != (sign > 0):
                 continue
             if not once and j > k:
-                n = rank(s, b, -sign, s.venues[venue].score, NONE)
+                n = rank(address, b, -sign, s.venues[venue].score)
             n = serve(s, address, j, n)
             if n < 0:
                 return 1
