@@ -53,7 +53,7 @@ class Exchange(Participant):
         rules = [self.model.rules[self.venue_names[v]] for v in me.venue[row]]
         rate = np.array([rule.fund.disposal for rule in rules], np.float64)
         self.memory.update(
-            row=row, book=book, rate=rate, owed=np.zeros(len(row)),
+            row=row, book=book, share=-np.expm1(-rate * me.dt), owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
         )  # fmt: skip
 
@@ -64,29 +64,30 @@ class Exchange(Participant):
             self._watch_queues(me, market)
 
     def _dispose(self, me: Me, market: Market) -> None:
-        memory, p = self.memory, self.parameters
-        inventory = me.position(memory["row"], memory["book"])
-        if not inventory.any():
-            return
+        memory, p, books = self.memory, self.parameters, market.books
         lots = me.lots(memory["row"], memory["book"])
+        if not lots.any():
+            return
         # what is less than a lot is carried over: small inventories and short steps sell at the same pace
-        share = -np.expm1(-memory["rate"] * me.dt)
-        memory["owed"] = np.where(lots != 0, memory["owed"] + share * np.abs(lots), 0.0)
-        some = np.flatnonzero(memory["owed"] >= 1.0)
-        row, book, side = memory["row"][some], memory["book"][some], -np.sign(lots[some]).astype(np.int64)
-        best = np.where(side > 0, market.ask[book], market.bid[book])
-        depth = np.where(side > 0, market.depth_ask[1, book], market.depth_bid[1, book])
-        lot = np.abs(inventory[some] / lots[some])
-        wanted = np.minimum(np.floor(memory["owed"][some]), np.abs(lots[some]))
-        wanted = np.minimum(wanted, np.maximum(np.floor(p.participation * np.nan_to_num(depth) / lot), 1.0))
-        there = np.isfinite(best) & (me.waiting(row) == 0)
-        some, row, book, side, best, lot, wanted = (
-            x[there] for x in (some, row, book, side, best, lot, wanted)
-        )
+        memory["owed"] = owed = np.where(lots != 0, memory["owed"] + memory["share"] * np.abs(lots), 0.0)
+        some = np.flatnonzero(owed >= 1.0)
         if len(some) == 0:
             return
+        row, book, lots = memory["row"][some], memory["book"][some], lots[some]
+        buys = lots < 0
+        best = np.where(buys, market.ask[book], market.bid[book])
+        there = np.flatnonzero(np.isfinite(best) & (me.waiting(row) == 0))
+        if len(there) == 0:
+            return
+        some, row, book, lots = some[there], row[there], book[there], lots[there]
+        buys, best = buys[there], best[there]
+        side, most = np.where(buys, 1, -1), np.abs(lots)
+        depth = np.where(buys, market.depth_ask[1, book], market.depth_bid[1, book])
+        lot = np.abs(lots * books.lot[book] / lots)
+        wanted = np.minimum(np.floor(owed[some]), most)
+        wanted = np.minimum(wanted, np.maximum(np.floor(p.participation * np.nan_to_num(depth) / lot), 1.0))
         # a book too thin to sell into is not made up for later: at most one step's share stays owed
-        memory["owed"][some] = np.minimum(memory["owed"][some] - wanted, share[some] * np.abs(lots[some]))
+        owed[some] = np.minimum(owed[some] - wanted, memory["share"][some] * most)
         limit = best * (1.0 + side * p.slip)
         me.limit(row, book, side, limit, (wanted + 0.25) * lot, tif="ioc", reduce_only=True, cause="disposal")
 
