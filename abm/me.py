@@ -155,14 +155,17 @@ class Me:
 
     def lots(self, index: Any, book: Any) -> Ints:
         """Signed position in lots of rows in books."""
+        return self._entries(index, book)[0]
+
+    def _entries(self, index: Any, book: Any) -> tuple[Ints, Ints]:
+        """Signed lots and signed entry values of rows in books."""
         rows, books, shape = self._pairs(index, book)
-        out = np.empty(shape, np.int64)
-        code = pen.lots(
-            self._state.address, self.rows, rows, books, out if out.ndim == 1 else out.reshape(-1)
-        )
+        lots, value = np.empty(shape, np.int64), np.empty(shape, np.int64)
+        flat = (x if x.ndim == 1 else x.reshape(-1) for x in (lots, value))
+        code = pen.entries(self._state.address, self.rows, rows, books, *flat)
         if code < 0:
             pen.complain(code)
-        return out
+        return lots, value
 
     def position(self, index: Any, book: Any) -> Floats:
         """Signed position in coins of rows in books."""
@@ -176,16 +179,12 @@ class Me:
 
     def entry_price(self, index: Any, book: Any) -> Floats:
         """Average entry price of positions; NaN where flat."""
-        rows, books, shape = self._pairs(index, book)
-        books = np.broadcast_to(books, np.prod(shape, dtype=int))
-        lots, entry = np.empty(books.size, np.int64), np.empty(books.size, np.int64)
-        code = pen.entries(self._state.address, self.rows, rows, np.ascontiguousarray(books), lots, entry)
-        if code < 0:
-            pen.complain(code)
+        lots, entry = self._entries(index, book)
+        books = np.broadcast_to(np.asarray(book, np.int64), lots.shape)
         coins = lots * self._books.lot[books]
         with np.errstate(divide="ignore", invalid="ignore"):
             price: Floats = entry / self._books.scale[books] / coins
-        return price.reshape(shape)
+        return price
 
     def balance(self, index: Any, asset: Any) -> Floats:
         """Wallet balance net of what orders lock, in the asset (name or id): what could be spent on spot."""
@@ -344,10 +343,8 @@ class Me:
             np.ascontiguousarray(price, np.float64), np.ascontiguousarray(quantity, np.float64),
             np.ascontiguousarray(name, np.int64), np.ascontiguousarray(expiry, np.int64),
         ]  # fmt: skip
-        for column in columns:
-            if column.ndim > 1:
-                columns = [np.ascontiguousarray(x).ravel() for x in np.broadcast_arrays(*columns)]
-                break
+        if max([column.ndim for column in columns]) > 1:
+            columns = [np.ascontiguousarray(x).ravel() for x in np.broadcast_arrays(*columns)]
         info = self._books
         while True:
             n = pen.write(

@@ -63,19 +63,6 @@ def entries(address, own, index, book, lots, value):
     return 0
 
 
-@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},i8[::1])")
-def lots(address, own, index, book, out):
-    """Signed position lots. Returns 0 or a complaint."""
-    s = views(address)
-    for i in range(len(out)):
-        r = _row(index[i if len(index) > 1 else 0], len(own))
-        if r < 0:
-            return NO_ROW
-        p = position(s, own[r], book[i if len(book) > 1 else 0])
-        out[i] = s.positions[p].qty if p != NONE else 0
-    return 0
-
-
 @kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1])")
 def coins(address, own, index, book, lot, out):
     """Signed positions in coins. Returns 0 or a complaint."""

@@ -61,31 +61,33 @@ class Exchange(Participant):
             self._watch_queues(me, market)
 
     def _dispose(self, me: Me, market: Market) -> None:
-        memory, p = self.memory, self.parameters
-        inventory = me.position(memory["row"], memory["book"])
-        if not inventory.any():
-            return
+        memory, p, books = self.memory, self.parameters, market.books
         lots = me.lots(memory["row"], memory["book"])
+        if not lots.any():
+            return
         # what is less than a lot is carried over: small inventories and short steps sell at the same pace
         # its own rule book: how fast this venue says that it sells
-        rules = [self.model.rules[name].fund.disposal for name in self.venue_names]
-        share = -np.expm1(-np.array(rules)[me.venue[memory["row"]]] * me.dt)
-        memory["owed"] = np.where(lots != 0, memory["owed"] + share * np.abs(lots), 0.0)
-        some = np.flatnonzero(memory["owed"] >= 1.0)
-        row, book, side = memory["row"][some], memory["book"][some], -np.sign(lots[some]).astype(np.int64)
-        best = np.where(side > 0, market.ask[book], market.bid[book])
-        depth = np.where(side > 0, market.depth_ask[1, book], market.depth_bid[1, book])
-        lot = np.abs(inventory[some] / lots[some])
-        wanted = np.minimum(np.floor(memory["owed"][some]), np.abs(lots[some]))
-        wanted = np.minimum(wanted, np.maximum(np.floor(p.participation * np.nan_to_num(depth) / lot), 1.0))
-        there = np.isfinite(best) & (me.waiting(row) == 0)
-        some, row, book, side, best, lot, wanted = (
-            x[there] for x in (some, row, book, side, best, lot, wanted)
-        )
+        rates = [self.model.rules[name].fund.disposal for name in self.venue_names]
+        share = -np.expm1(-np.array(rates)[me.venue[memory["row"]]] * me.dt)
+        memory["owed"] = owed = np.where(lots != 0, memory["owed"] + share * np.abs(lots), 0.0)
+        some = np.flatnonzero(owed >= 1.0)
         if len(some) == 0:
             return
+        row, book, lots = memory["row"][some], memory["book"][some], lots[some]
+        buys = lots < 0
+        best = np.where(buys, market.ask[book], market.bid[book])
+        there = np.flatnonzero(np.isfinite(best) & (me.waiting(row) == 0))
+        if len(there) == 0:
+            return
+        some, row, book, lots = some[there], row[there], book[there], lots[there]
+        buys, best = buys[there], best[there]
+        side, most = np.where(buys, 1, -1), np.abs(lots)
+        depth = np.where(buys, market.depth_ask[1, book], market.depth_bid[1, book])
+        lot = np.abs(lots * books.lot[book] / lots)
+        wanted = np.minimum(np.floor(owed[some]), most)
+        wanted = np.minimum(wanted, np.maximum(np.floor(p.participation * np.nan_to_num(depth) / lot), 1.0))
         # a book too thin to sell into is not made up for later: at most one step's share stays owed
-        memory["owed"][some] = np.minimum(memory["owed"][some] - wanted, share[some] * np.abs(lots[some]))
+        owed[some] = np.minimum(owed[some] - wanted, share[some] * most)
         limit = best * (1.0 + side * p.slip)
         me.limit(row, book, side, limit, (wanted + 0.25) * lot, tif="ioc", reduce_only=True, cause="disposal")
 

@@ -199,7 +199,7 @@ class Hedger(Participant):
             hedges, accounts, legs, held, coins, me.waiting(accounts[: PLACE + 1].ravel()), me.equity(row),
             me.uniform("resell", row, forever=True), memory["first"], memory["spot"], memory["target"], memory["size"],
             market.mid, market.last, market.depth_bid[1], market.depth_ask[1], market.mark, p.tolerance, p.resell,
-            p.cover, p.participation, p.careless, p.parts, still, sells, sold, buys, bought, count,
+            p.cover, p.participation, p.careless, p.parts, np.empty(n), still, sells, sold, buys, bought, count,
         )  # fmt: skip
         left, sales, purchases = count.tolist()
         appoint(memory, MEND, still[:left], me.time + p.slices)
@@ -216,7 +216,7 @@ class Hedger(Participant):
             hedges, accounts, legs, held, coins, me.waiting(accounts[: PLACE + 1].ravel()), memory["first"],
             memory["spot"], memory["size"], memory["why"], self._basis(market), memory["pair"], memory["bound"],
             market.mid, market.last, market.depth_bid[1], market.depth_ask[1], p.participation, p.careless, p.parts,
-            on, sells, sold, buys, bought, count,
+            np.empty(n), on, sells, sold, buys, bought, count,
         )  # fmt: skip
         left, *ends = count.tolist()
         appoint(memory, LEAVE, on[:left], me.time + p.slices)

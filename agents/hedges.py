@@ -59,15 +59,12 @@ def stock(hedges, first, main, row, book, place, asset, accounts, legs):
 
 
 @inlined
-def _short(hedges, first, held):
-    """The sum of each hedge's legs (negative coins), and where its legs begin among those of all."""
-    total, start, j = np.zeros(len(hedges)), np.empty(len(hedges), np.int64), 0
-    for i in range(len(hedges)):
-        start[i] = j
-        for _ in range(first[hedges[i]], first[hedges[i] + 1]):
-            total[i] += held[j]
-            j += 1
-    return total, start
+def _sum(values, first, many):
+    """Of some values that stand one after the other."""
+    total = 0.0
+    for k in range(first, first + many):
+        total += values[k]
+    return total
 
 
 @kernel(
@@ -89,11 +86,15 @@ def reasons(
         found: int64[3, hedges], out: naked ones, those whom the basis pays to leave, those who have heard bad news.
         count: int64[3], out: how many of each. bad: float64[hedges], out: how bad the news is, of the last.
     """
-    total, _ = _short(hedges, first, held)
+    leg = 0
     for i in range(len(hedges)):
         h = hedges[i]
-        short[h], naked[h] = total[i], coins[i] + total[i] - target[h]
-    count[:] = 0
+        many = first[h + 1] - first[h]
+        short[h] = _sum(held, leg, many)
+        naked[h] = coins[i] + short[h] - target[h]
+        leg += many
+    for k in range(len(count)):
+        count[k] = 0
     for h in range(len(size)):
         if abs(naked[h]) > tolerance * size[h] and not (np.isfinite(when[0, h]) or np.isfinite(when[1, h])):
             found[0, count[0]] = h
@@ -133,7 +134,7 @@ def _buy_back(
         wish = _bearable(
             mid, last, depth_bid, depth_ask, legs[BOOK, k], 1, wish, participation, careless, least
         )
-        coins = np.minimum(wish, short)
+        coins = min(wish, short)
         if coins != 0:
             to[0, n], to[1, n], bought[n] = legs[ROW, k], legs[BOOK, k], coins
             n += 1
@@ -142,12 +143,12 @@ def _buy_back(
 
 @kernel(
     "void(i8[::1],i8[:,::1],i8[:,::1],f8[::1],f8[::1],i8[::1],f8[::1],f8[::1],i8[::1],i8[::1],f8[::1],f8[::1],"
-    f"{_PUBLIC},{CONSTANT},f8,f8,f8,f8,f8,i8,i8[::1],i8[:,::1],f8[::1],i8[:,::1],f8[::1],i8[::1])"
+    f"{_PUBLIC},{CONSTANT},f8,f8,f8,f8,f8,i8,f8[::1],i8[::1],i8[:,::1],f8[::1],i8[:,::1],f8[::1],i8[::1])"
 )
 def mend(
     hedges, accounts, legs, held, coins, waiting, equity, luck, first, spot, target, size,
     mid, last, depth_bid, depth_ask, mark, tolerance, resell, cover, participation, careless, parts,
-    still, sells, sold, buys, bought, count,
+    again, still, sells, sold, buys, bought, count,
 ):  # fmt: skip
     """How naked legs are mended: coins sold, the perpetual sold again, or bought back.
 
@@ -159,16 +160,19 @@ def mend(
         mid, last, mark: float64[books], prices, NaN = none; depth_bid, depth_ask: coins within 1 %.
         tolerance: share of `size`. cover: least equity over the short leg's value. participation: share of the depth
         within 1 %. careless: quote units. parts: orders that a leg is traded in at most.
+        again: float64[n], scratch.
         still: int64[n], out: hedges naked beyond tolerance. sells: int64[2, n], buys: int64[2, m], out: row and book of
         orders, coins before perpetuals; sold, bought: their coins. count: int64[3], out: how many of each.
     """
-    n = len(hedges)
-    short, start = _short(hedges, first, held)
-    again = np.zeros(n)
-    count[:] = 0
+    for k in range(len(count)):
+        count[k] = 0
+    n, after = len(hedges), 0
     for i in range(n):
-        h, book = hedges[i], accounts[CONTRACT, i]
-        naked, least = coins[i] + short[i] - target[h], size[h] / parts
+        h, book, leg = hedges[i], accounts[CONTRACT, i], after
+        many = first[h + 1] - first[h]
+        after = leg + many
+        short, again[i] = _sum(held, leg, many), 0.0
+        naked, least = coins[i] + short - target[h], size[h] / parts
         if not abs(naked) > tolerance * size[h]:
             continue
         still[count[0]] = h
@@ -177,22 +181,22 @@ def mend(
             continue
         if naked < 0:
             count[2] = _buy_back(
-                start[i], first[h + 1] - first[h], -naked, least, held, legs, mid, last, depth_bid, depth_ask,
-                participation, careless, buys, bought, count[2],
+                leg, many, -naked, least, held, legs, mid, last, depth_bid, depth_ask, participation, careless, buys,
+                bought, count[2],
             )  # fmt: skip
             continue
-        covered = equity[i] >= cover * (abs(short[i]) + abs(naked)) * mark[book]
-        if (luck[i] < resell or not covered) and spot[h] >= 0 and coins[i] > 0:
-            wish = _bearable(
-                mid, last, depth_bid, depth_ask, spot[h], -1, naked, participation, careless, least
-            )
-            sells[0, count[1]], sells[1, count[1]] = accounts[PLACE, i], spot[h]
-            sold[count[1]] = np.minimum(wish, coins[i])
+        covered = equity[i] >= cover * (abs(short) + abs(naked)) * mark[book]
+        coin = (luck[i] < resell or not covered) and spot[h] >= 0 and coins[i] > 0
+        if not (coin or covered):
+            continue
+        where = spot[h] if coin else book
+        wish = _bearable(mid, last, depth_bid, depth_ask, where, -1, naked, participation, careless, least)
+        if coin:
+            sells[0, count[1]], sells[1, count[1]] = accounts[PLACE, i], where
+            sold[count[1]] = min(wish, coins[i])
             count[1] += 1
-        elif covered:
-            again[i] = _bearable(
-                mid, last, depth_bid, depth_ask, book, -1, naked, participation, careless, least
-            )
+        else:
+            again[i] = wish
     for i in range(n):
         if again[i] != 0:
             sells[0, count[1]], sells[1, count[1]] = accounts[MAIN, i], accounts[CONTRACT, i]
@@ -202,27 +206,31 @@ def mend(
 
 @kernel(
     "void(i8[::1],i8[:,::1],i8[:,::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],f8[::1],i1[::1],f8[::1],i8[::1],f8[::1],"
-    f"{_PUBLIC},f8,f8,i8,i8[::1],i8[:,::1],f8[::1],i8[:,::1],f8[::1],i8[::1])"
+    f"{_PUBLIC},f8,f8,i8,f8[::1],i8[::1],i8[:,::1],f8[::1],i8[:,::1],f8[::1],i8[::1])"
 )
 def leave(
     hedges, accounts, legs, held, coins, waiting, first, spot, size, why, basis, pair, bound,
-    mid, last, depth_bid, depth_ask, participation, careless, parts, on, sells, sold, buys, bought, count,
+    mid, last, depth_bid, depth_ask, participation, careless, parts, quantity, on, sells, sold, buys, bought,
+    count,
 ):  # fmt: skip
     """Close both legs by the same amount, as the thinner book bears.
 
     Args:
         hedges .. waiting, first, spot, size, mid .. parts: as in `mend`. why: int8[hedges], `BASIS` or `FEAR`. basis:
         float64[pairs]; pair: int64[hedges]; bound: float64[hedges], negative basis at which leaving has begun.
+        quantity: float64[n], scratch.
         on: int64[n], out: hedges that go on leaving. sells: int64[2, n], buys: int64[2, m], out: row and book of orders
         to sell coins and to buy the perpetual, those of `BASIS` first; sold, bought: their coins.
         count: int64[5], out: how many go on; where the sales, then where the purchases end of each reason.
     """
-    n = len(hedges)
-    short, start = _short(hedges, first, held)
-    quantity = np.zeros(n)
-    count[:] = 0
+    for k in range(len(count)):
+        count[k] = 0
+    n, leg = len(hedges), 0
     for i in range(n):
-        h, both = hedges[i], np.minimum(-short[i], coins[i])
+        h = hedges[i]
+        many = first[h + 1] - first[h]
+        both, quantity[i] = min(-_sum(held, leg, many), coins[i]), 0.0
+        leg += many
         pays = why[h] == FEAR or basis[pair[h]] < -0.25 * bound[h]
         if not (pays and both > 1e-6 * size[h]):
             continue
@@ -236,13 +244,16 @@ def leave(
             )
     sales = purchases = 0
     for reason in range(2):
+        after = 0
         for i in range(n):
-            h = hedges[i]
+            h, leg = hedges[i], after
+            many = first[h + 1] - first[h]
+            after = leg + many
             if why[h] != reason or not quantity[i] > 0:
                 continue
             purchases = _buy_back(
-                start[i], first[h + 1] - first[h], quantity[i], size[h] / parts, held, legs, mid, last, depth_bid,
-                depth_ask, participation, careless, buys, bought, purchases,
+                leg, many, quantity[i], size[h] / parts, held, legs, mid, last, depth_bid, depth_ask, participation,
+                careless, buys, bought, purchases,
             )  # fmt: skip
             sells[0, sales], sells[1, sales], sold[sales] = accounts[PLACE, i], spot[h], quantity[i]
             sales += 1

@@ -131,16 +131,17 @@ def slices(
         k = now[i]
         b = book[k]
         buys, wanted = rest[i] > 0, abs(rest[i])
-        size = np.minimum(
-            wanted * part[k if len(part) > 1 else 0], share * (depth_ask[b] if buys else depth_bid[b])
-        )
+        seen = depth_ask[b] if buys else depth_bid[b]
+        if seen != seen:
+            continue
+        size = min(wanted * part[k if len(part) > 1 else 0], share * seen)
         if size < lot[b] and wanted >= lot[b]:
             size = lot[b]
         if kind[b] == 1:
             most = own[i]
             if buys:
                 most = 0.95 * own[i] / ask[b] if ask[b] == ask[b] else 0.0
-            size = np.minimum(size, most)
+            size = min(size, most)
         if size >= lot[b] and not halted[b] and waiting[i] == 0:
             side = 1 if buys else -1
             to[0, n], to[1, n], to[2, n], coins[n] = row[k], b, side, size

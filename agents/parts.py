@@ -61,7 +61,8 @@ def closing(
             mean hours until then. to: int64[3, n], coins: float64[n], out: row, book, side and size of orders, cause by
             cause. count: int64[5], out: how many again, how many back, where the orders of each cause end.
     """
-    count[:] = 0
+    for k in range(len(count)):
+        count[k] = 0
     for i in range(len(entries)):
         e = entries[i]
         if position[i] != 0:
@@ -69,7 +70,8 @@ def closing(
             count[0] += 1
             continue
         held[e] = False
-        level[:, e] = -np.inf
+        for kind in range(3):
+            level[kind, e] = -np.inf
         when[0, e] = when[3, e] = np.inf
         wait = np.nan
         if why[e] == ROUTINE:
@@ -120,7 +122,8 @@ def building(
         to: int64[3, n], coins: float64[n], out: row, book, side and size of the orders of who goes on.
         count: int64[3], out: how many of each.
     """
-    count[:] = 0
+    for k in range(len(count)):
+        count[k] = 0
     for i in range(len(entries)):
         e = entries[i]
         has = position[i] * side[e]
@@ -159,7 +162,8 @@ def opening(
         lists: int64[3, n], out: `AGAIN`, who opens; `BACK`, who thinks of it later; `POOR`, who asks for a stake.
         count: int64[3], out: how many of each.
     """
-    count[:] = 0
+    for k in range(len(count)):
+        count[k] = 0
     for i in range(len(entries)):
         e = entries[i]
         poor = equity[i] < 0.1 * stake[e]
@@ -176,8 +180,8 @@ def opening(
         else:
             kind = AGAIN
             coins = 0.95 * equity[i] * leverage[e] / mark[book[e]]
-            if usual[e] > 0:
-                coins = np.minimum(coins, usual[e])
+            if usual[e] > 0 and coins > usual[e]:
+                coins = usual[e]
             goal[e], tries[e], got[e] = coins if coins > 0 else 0.0, 0, 0.0
         lists[kind, count[kind]] = e
         count[kind] += 1
@@ -224,6 +228,22 @@ def stirred(held, row, changed, heard_at, since, found):
     return n
 
 
+@inlined
+def _sort(numbers, n):
+    """Sort the first n in place (Shell's way): numpy's own takes a second to compile."""
+    gap = 1
+    while gap < n:
+        gap = 3 * gap + 1
+    while gap > 1:
+        gap //= 3
+        for i in range(gap, n):
+            number, j = numbers[i], i
+            while j >= gap and numbers[j - gap] > number:
+                numbers[j] = numbers[j - gap]
+                j -= gap
+            numbers[j] = number
+
+
 @kernel("i8(f8[:,::1],f8[::1],i8[::1],f8,i8[::1],i8[::1])")
 def ripe(when, look, soon, now, found, ends):
     """Take the appointments that have come off the short list: each once, kind by kind, entries ascending.
@@ -236,19 +256,21 @@ def ripe(when, look, soon, now, found, ends):
 
     Returns how many stay on the list.
     """
-    flat, entries = when.reshape(-1), when.shape[1]
+    entries = when.shape[1]
     count, kept, first = 0, 0, np.inf
     for i in range(len(soon)):
-        at = flat[soon[i]]
+        kind = soon[i] // entries
+        e = soon[i] - kind * entries
+        at = when[kind, e]
         if at <= now:
             found[count] = soon[i]
-            flat[soon[i]] = np.inf
+            when[kind, e] = np.inf
             count += 1
         elif at < np.inf:
             soon[kept] = soon[i]
             kept += 1
             first = min(first, at)
-    found[:count].sort()
+    _sort(found, count)
     i = 0
     for kind in range(len(ends)):
         while i < count and found[i] < (kind + 1) * entries:

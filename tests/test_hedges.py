@@ -65,13 +65,13 @@ def test_what_hedgers_want_is_what_the_twin_wants(seed: int) -> None:
     common = (due, accounts, sheet, held, coins, waiting)
     _, left = both(
         "mend", *common, equity, rng.random(len(due)), first, spot, target, size, *public, mid, 0.02, 0.6, 0.2, 0.1,
-        0.05, 20, np.zeros(len(due), np.int64), *orders, np.zeros(3, np.int64),
+        0.05, 20, np.zeros(len(due)), np.zeros(len(due), np.int64), *orders, np.zeros(3, np.int64),
     )  # fmt: skip
     assert (left[-1] > 0).all()
     why = rng.integers(0, 2, HEDGES).astype(np.int8)
     _, left = both(
         "leave", *common, first, np.maximum(spot, 0), size, why, basis, pair, bound, *public, 0.1, 0.05, 20,
-        np.zeros(len(due), np.int64), *orders, np.zeros(5, np.int64),
+        np.zeros(len(due)), np.zeros(len(due), np.int64), *orders, np.zeros(5, np.int64),
     )  # fmt: skip
     _, sold, _, bought, count = left[-5:]
     assert 0 < count[1] < count[2] <= count[0] and (sold[: count[2]] > 0).all()

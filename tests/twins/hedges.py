@@ -84,8 +84,8 @@ def _buy_back(which: Any, legs: Any, held: Any, quantity: Any, record: Any, *bou
 def mend(
     hedges: Any, accounts: Any, legs: Any, held: Any, coins: Any, waiting: Any, equity: Any, luck: Any, first: Any,
     spot: Any, target: Any, size: Any, mid: Any, last: Any, depth_bid: Any, depth_ask: Any, mark: Any,
-    tolerance: float, resell: float, cover: float, participation: float, careless: float, parts: int, still: Any,
-    sells: Any, sold: Any, buys: Any, bought: Any, count: Any,
+    tolerance: float, resell: float, cover: float, participation: float, careless: float, parts: int, again: Any,
+    still: Any, sells: Any, sold: Any, buys: Any, bought: Any, count: Any,
 ) -> None:  # fmt: skip
     """The same arguments, the same results."""
     record, n = (mid, last, depth_bid, depth_ask), len(hedges)
@@ -96,10 +96,11 @@ def mend(
     covered = equity >= cover * (np.abs(short) + np.abs(naked)) * mark[book]
     long_ = loose & free & (naked > 0)
     sale = long_ & ((luck < resell) | ~covered) & (spot >= 0) & (coins > 0)
-    again = long_ & ~sale & covered
+    resells = long_ & ~sale & covered
     quantity = np.where(sale, np.minimum(_bearable(record, spot, -1, naked, *bounds), coins), 0.0)
-    quantity[again] = _bearable(record, book, -1, naked, *bounds)[again]
-    order = np.concatenate([np.flatnonzero(sale), np.flatnonzero(again)])
+    again[:] = np.where(resells, _bearable(record, book, -1, naked, *bounds), 0.0)
+    quantity[resells] = again[resells]
+    order = np.concatenate([np.flatnonzero(sale), np.flatnonzero(resells)])
     back, amount = _buy_back(which, legs, held, np.where(loose & free, -naked, 0.0), record, *bounds)
     count[:] = loose.sum(), len(order), len(amount)
     still[: count[0]], sold[: count[1]], bought[: count[2]] = hedges[loose], quantity[order], amount
@@ -110,8 +111,8 @@ def mend(
 def leave(
     hedges: Any, accounts: Any, legs: Any, held: Any, coins: Any, waiting: Any, first: Any, spot: Any, size: Any,
     why: Any, basis: Any, pair: Any, bound: Any, mid: Any, last: Any, depth_bid: Any, depth_ask: Any,
-    participation: float, careless: float, parts: int, on: Any, sells: Any, sold: Any, buys: Any, bought: Any,
-    count: Any,
+    participation: float, careless: float, parts: int, wished: Any, on: Any, sells: Any, sold: Any, buys: Any,
+    bought: Any, count: Any,
 ) -> None:  # fmt: skip
     """The same arguments, the same results."""
     record, n = (mid, last, depth_bid, depth_ask), len(hedges)
@@ -120,7 +121,7 @@ def leave(
     both, bounds = np.minimum(-short, coins), (participation, careless, size / parts)
     stays = ((why == FEAR) | (basis[pair[hedges]] < -0.25 * bound[hedges])) & (both > 1e-6 * size)
     wish = _bearable(record, spot, -1, _bearable(record, book, 1, both, *bounds), *bounds)
-    quantity = np.where(stays & (waiting[:n] == 0) & (waiting[n:] == 0), wish, 0.0)
+    quantity = wished[:] = np.where(stays & (waiting[:n] == 0) & (waiting[n:] == 0), wish, 0.0)
     count[:] = stays.sum(), 0, 0, 0, 0
     on[: count[0]] = hedges[stays]
     sales = purchases = 0
