@@ -51,8 +51,8 @@ def books_of(
     columns: dict[str, list[Any]] = {
         k: []
         for k in (
-            "name venue coin kind base quote tick lot unit lot_base scale maker_fee taker_fee band beta calm_volatility"
-            " opening_price dollar"
+            "name key coin_key venue coin kind base quote tick lot unit lot_base scale maker_fee taker_fee band beta"
+            " calm_volatility opening_price dollar"
         ).split()
     }
     for v, (venue, rules) in enumerate(venues.items()):
@@ -63,7 +63,8 @@ def books_of(
             scale = 10 ** assets[rules.quote].decimals
             name = f"{venue}:{coin}-{'SPOT' if kind else 'PERP'}"
             row = {
-                "name": name, "venue": v, "coin": coin_names.index(coin), "kind": kind,
+                "name": name, "key": key_of(name), "coin_key": key_of(coin), "venue": v,
+                "coin": coin_names.index(coin), "kind": kind,
                 "base": asset_names.index(coin) if coin in asset_names else NONE, "quote": quote,
                 "tick": terms.tick, "lot": terms.lot,
                 "unit": _whole(terms.tick * terms.lot * scale, f"{name}: tick x lot"),
@@ -75,7 +76,7 @@ def books_of(
             }  # fmt: skip
             for key, value in row.items():
                 columns[key].append(value)
-    ints = ("venue", "coin", "kind", "base", "quote", "unit", "lot_base")
+    ints = ("key", "coin_key", "venue", "coin", "kind", "base", "quote", "unit", "lot_base")
     arrays = {
         k: v if k == "name" else np.array(v, np.int64 if k in ints else np.float64)
         for k, v in columns.items()
@@ -181,7 +182,7 @@ def _books(
                 for k in range(len(table))
             ]
         record = state.books[b : b + 1]
-        for field in ("venue", "coin", "kind", "base", "quote", "unit", "lot_base"):
+        for field in ("key", "venue", "coin", "kind", "base", "quote", "unit", "lot_base"):
             record[field] = getattr(info, field)[b]
         record["first_key"], record["cap"] = keys, rules.orders.levels
         keys += 2 * rules.orders.levels

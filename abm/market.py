@@ -28,7 +28,8 @@ class BookInfo:
     """What never changes about books: arrays with one entry a book.
 
     Attributes:
-        name: "venue:COIN-PERP" or "venue:COIN-SPOT".
+        name: "venue:COIN-PERP" or "venue:COIN-SPOT". key, coin_key: identities for draws, of the names of the book and
+            of its coin; a book's number is its place in the scenario and means nothing.
         venue, coin, kind, base, quote: ids; kind 0 perpetual, 1 spot; a spot book of a stablecoin has a coin too.
         tick, lot: price step (quote) and size step (coins); unit: quote units a tick and lot.
         lot_base: base units a lot; scale: quote units in one of the quote asset.
@@ -38,6 +39,8 @@ class BookInfo:
     """
 
     name: list[str]
+    key: Ints
+    coin_key: Ints
     venue: Ints
     coin: Ints
     kind: Ints

@@ -303,6 +303,10 @@ class Me:
             pen.complain(code)
         return out
 
+    def shared(self, purpose: str) -> Floats:
+        """float64[1]: a draw in (0, 1) of this step that is nobody's own: public information, say."""
+        return random.uniform(self._stream(purpose), np.zeros(1, np.int64), self.step)
+
     def normal(self, purpose: str, index: Any = None, forever: bool = False) -> Floats:
         """Standard normal draws, one a row."""
         result: Floats = ndtri(self.uniform(purpose, index, forever))

@@ -242,9 +242,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def move_money(self) -> None:
         """2. Stations of the network work; what arrives is credited."""
         arrived = self.network.step(self.now)
-        for gate in self.network.gates:
-            if gate.node < len(self.venue_names):
-                self._note("withdrawals_opened" if gate.open else "withdrawals_stopped", venue=gate.node)
+        self._note_gates()
         if len(arrived):
             self.state.grow("holdings", self.state.count("holdings") + len(arrived) + 4)
             self._credit(arrived["row_to"], arrived["asset"], arrived["amount"])
@@ -371,7 +369,15 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         for venue, stop in me.suspensions:
             edges = self.network.select(EdgeSelector(source=self.venue_names[venue]))
             self.network.set(edges, open=not stop)
+            self._note_gates()
         me.suspensions.clear()
+
+    def _note_gates(self) -> None:
+        """Note which venues' withdrawals have stopped or opened."""
+        for gate in self.network.gates:
+            if gate.node < len(self.venue_names):
+                self._note("withdrawals_opened" if gate.open else "withdrawals_stopped", venue=gate.node)
+        self.network.gates.clear()
 
     def _transfer(self, source: Any, target: Any, asset: Any, amounts: Any) -> None:
         """Debit what may be withdrawn, hand it to the network, give back what it refuses."""
@@ -381,7 +387,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         same &= s.rows["gone"][source] == 0
         source, target = source[same], target[same]
         ids = np.broadcast_to(np.asarray(asset, np.int32), same.shape)[same]
-        units = np.floor(amounts[same] * self.asset_scales[ids]).astype(np.int64)
+        units = _whole_units(amounts[same] * self.asset_scales[ids])
         source, ids = np.array(source, np.int32), np.array(ids, np.int32)
         ledger.debit(s.address, source, ids, units)
         some = np.flatnonzero(units > 0)
@@ -394,14 +400,13 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             keys=[self._owner_key(owner) for owner in sent_by.tolist()],
             events=self._note_transfers("transfer_sent", source, ids, units, -1),
         )  # fmt: skip
-        refused, charged = sent.codes != ACCEPTED, sent.fees > 0
+        refused = sent.codes != ACCEPTED
         self._credit(source[refused], ids[refused], units[refused])
-        if charged.any():
-            self.state.grow("holdings", self.state.count("holdings") + int(charged.sum()) + 4)
-            keeper = np.where(
-                home < len(self.venue_names), home, 0
-            )  # a free node's fee goes to the first venue
-            self._credit(s.venues["fees"][keeper[charged]], ids[charged], sent.fees[charged])
+        if sent.charges:
+            request, node, fee = np.array(sent.charges, np.int64).T
+            keeper = np.where(node < len(self.venue_names), node, 0)  # between free nodes: the first venue
+            self.state.grow("holdings", self.state.count("holdings") + len(fee) + 4)
+            self._credit(s.venues["fees"][keeper], ids[request], fee)
 
     def _owner_key(self, owner: int) -> int:
         return key_of(self.accounts.owner_names[owner])
@@ -486,6 +491,14 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take over a snapshot of a model built from the same scenario and seed; see `abm.saving`."""
         saving.restore(self, saved)
+
+
+def _whole_units(exact: NDArray[np.float64]) -> Ints:
+    """Units of amounts, rounded down, but 2.01 dollars are 2,010,000 units though the product ends on ...999.9999."""
+    near = np.rint(exact)
+    off = np.abs(exact - near) > 1e-6 + 1e-12 * np.abs(exact)
+    whole: Ints = np.where(off, np.floor(exact), near).astype(np.int64)
+    return whole
 
 
 __all__ = ["CAUSES", "MESSAGE", "CascadeModel", "ConservationError"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -98,6 +98,7 @@ class Sent(NamedTuple):
     ids: NDArray[np.int64]  # the transfer's number, -1 if refused
     codes: NDArray[np.int8]  # ACCEPTED or why it was refused (`REASONS`)
     fees: NDArray[np.int64]  # taken from the amount, to be credited by the caller; 0 if refused
+    charges: list[tuple[int, int, int]]  # (request, node that charges, fee) of every edge that takes one
 
 
 class Change(NamedTuple):
@@ -150,6 +151,7 @@ class Network:
         faults = parameters.faults(venue_names, asset_names)
         if faults:
             raise ValueError("\n".join(faults))
+        self.venues = len(venue_names)
         self.node_names = [*venue_names, *parameters.nodes]
         self.asset_names = list(asset_names)
         self.scale = np.array([10**d for d in decimals], np.int64)
@@ -284,7 +286,7 @@ class Network:
         taken = np.flatnonzero(codes == ACCEPTED)
         fees[codes != ACCEPTED] = 0
         if len(taken) == 0:
-            return Sent(ids, codes, fees)
+            return Sent(ids, codes, fees, [])
         slots = self._slots(len(taken))
         ids[taken] = np.arange(self._next_id, self._next_id + len(taken))
         self._next_id += len(taken)
@@ -308,7 +310,20 @@ class Network:
         self.transfers[slots] = new
         np.add.at(self.in_transit, new["asset"], new["amount"])
         self._join(slots)
-        return Sent(ids, codes, fees)
+        charges = [charge for n in taken.tolist() for charge in self._charges(n, paths[n])]
+        return Sent(ids, codes, fees, charges)
+
+    def _charges(self, request: int, path: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
+        """Who takes what: an edge's fee belongs to the node that it leaves, or enters where that is a free node."""
+        for number in path:
+            edge = self.edges[number]
+            if edge["fee"] > 0:
+                source, target = int(edge["source"]), int(edge["target"])
+                yield (
+                    request,
+                    source if source < self.venues or target >= self.venues else target,
+                    int(edge["fee"]),
+                )
 
     def _way(self, source: int, target: int, asset: int) -> tuple[tuple[int, ...], int, int]:
         """(path, its fees, why it takes nothing at all or `ACCEPTED`) between two nodes as the edges are now."""

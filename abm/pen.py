@@ -248,8 +248,9 @@ def post(messages, count, address, stream, step, now_us, latency_us):
         s.inbox[n + i] = messages[i]
         m = s.inbox[n + i]
         row = s.rows[m.row]
-        # by what the message is, not by how many came before it: another row's absence changes nothing
-        own = row.key + 8191 * m.book + np.int32(131071 * m.ref) + m.side
+        # by what the message is, not by its place among others: who is absent changes nothing. Messages of one row to
+        # one side of one book stay in the order in which they were sent
+        own = row.key + (s.books[m.book].key if m.book >= 0 else 0) + m.side
         m.tie = np.int64(random.draw(stream, own, step) >> np.uint64(44))
         m.arrive = now_us + latency_us + s.venues[row.venue].latency
         row.waiting += 1

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, pdtrik
 
-from abm.jit import inlined, kernel
+from abm.jit import INTERPRETED, inlined, kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -46,6 +46,18 @@ def draw(stream, key, step):  # type: ignore[no-untyped-def]
     """Unsigned 64 random bits for (stream, key, step); `stream` comes from `stream_of`."""
     x = mix(np.uint64(stream) + _GOLDEN * np.uint64(key))
     return mix(x + _GOLDEN * np.uint64(step))
+
+
+def _draw_interpreted(stream: int, key: int, step: int) -> np.uint64:
+    """The same without the compiler: a negative Python integer must be told how it looks as a word of 64 bits."""
+    words = [np.uint64(int(x) & _WORD) for x in (stream, key, step)]
+    with np.errstate(over="ignore"):
+        result: np.uint64 = mix(mix(words[0] + _GOLDEN * words[1]) + _GOLDEN * words[2])
+    return result
+
+
+if INTERPRETED:
+    draw = _draw_interpreted
 
 
 @inlined

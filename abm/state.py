@@ -30,6 +30,7 @@ META = _record(
 )  # fmt: skip
 
 BOOK = _record(
+    key="i8",  # of its name, for draws
     venue="i4", coin="i4", kind="i4", base="i4", quote="i4",
     first_key="i4", cap="i4",  # where its keys begin; price levels that a side may have
     unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8", largest="i8",

@@ -34,7 +34,7 @@ def chosen(me: Any, books: Any, each: int, purpose: str) -> tuple[Ints, Ints]:
     Which rows serve a book does not depend on other books, and a row that is taken out is replaced by one other.
     """
     row, book = stations(me, books)
-    lot = uniform(key_of(purpose), np.asarray(me.key)[row] ^ (book * 0x9E3779B97F4A7))
+    lot = uniform(key_of(purpose), np.asarray(me.key)[row] ^ np.asarray(books.key)[book])
     order = np.lexsort((lot, book))
     first = np.searchsorted(book[order], book[order])
     keep = np.sort(order[np.arange(len(order)) - first < each])
@@ -47,19 +47,20 @@ def purpose(name: str) -> np.uint64:
 
 
 @inlined
-def station(purpose, drawn, book):  # type: ignore[no-untyped-def]
-    """In kernels: a uniform draw of a station for a purpose (uint64 key) from the bits of its row's draw."""
-    return unit(draw(purpose, drawn ^ (book * 0x9E3779B97F4A7), ALWAYS))
+def station(purpose, bits):  # type: ignore[no-untyped-def]
+    """In kernels: a uniform draw of a station for a purpose (uint64 key); `bits` are those of its row's draw combined
+    (by ^) with the key of its book."""
+    return unit(draw(purpose, bits, ALWAYS))
 
 
-def spread(drawn: Floats, book: Ints, purpose: str) -> Floats:
-    """Independent uniforms for stations, from one draw a row: hashed once more with the book and the purpose."""
-    return uniform(key_of(purpose), drawn.view(np.int64) ^ (book * 0x9E3779B97F4A7))
+def spread(drawn: Floats, name: Ints, purpose: str) -> Floats:
+    """Independent uniforms for stations, from one draw a row: hashed once more with the book's key and the purpose."""
+    return uniform(key_of(purpose), drawn.view(np.int64) ^ name)
 
 
-def normal(drawn: Floats, book: Ints, purpose: str) -> Floats:
+def normal(drawn: Floats, name: Ints, purpose: str) -> Floats:
     """The same with standard normal draws."""
-    result: Floats = ndtri(spread(drawn, book, purpose))
+    result: Floats = ndtri(spread(drawn, name, purpose))
     return result
 
 

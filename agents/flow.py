@@ -31,7 +31,7 @@ def arrivals(
 
     Args:
         now, dt: seconds. activity: exponent of stress. persistence: seconds.
-        drawn: int64[n], bits of the draws of the stations' rows. book: int64[n]. served: float64[n], stations that
+        drawn: int64[n], bits of the stations' draws. book: int64[n]. served: float64[n], stations that
         serve the book. rate: float64[n], orders a second of all of them. stress, halted: [books].
         mood, woke: float64[n], standard normal, and the time of its last value; both are moved on.
         awake, mean: [n], out: stations with an order, and their expected number of trades.
@@ -45,10 +45,10 @@ def arrivals(
     for i in range(len(book)):
         b = book[i]
         expected = rate[i] * dt * lift[b] / served[i]
-        if halted[b] or not station(ARRIVAL, drawn[i], b) < 1.0 - np.exp(-expected):
+        if halted[b] or not station(ARRIVAL, drawn[i]) < 1.0 - np.exp(-expected):
             continue
         keep = np.exp(-(now - woke[i]) / persistence)
-        mood[i] = keep * mood[i] + np.sqrt(1.0 - keep * keep) * inverse_normal(station(MOOD, drawn[i], b))
+        mood[i] = keep * mood[i] + np.sqrt(1.0 - keep * keep) * inverse_normal(station(MOOD, drawn[i]))
         woke[i] = now
         awake[n], mean[n] = i, expected
         n += 1
@@ -81,19 +81,19 @@ def orders(
         i = awake[k]
         b, bits = book[i], drawn[i]
         lean = 2.0 * imbalance * np.tanh(mood[i]) - (held[k] - home[i]) / (inventory * max(calm[b], 1e-300))
-        side[k] = 1 if station(SIDE, bits, b) < 0.5 + 0.5 * lean else -1
+        side[k] = 1 if station(SIDE, bits) < 0.5 + 0.5 * lean else -1
         # size: a share of the depth seen on both sides (by one side alone the deeper side would be hit harder and
         # grow deeper still), bounded on the side to be hit; the trades of a step go as one order
         near = depth_ask[0, b] if side[k] > 0 else depth_bid[0, b]
         depth = 0.5 * (depth_bid[1, b] + depth_ask[1, b])
         trades = 1.0 + max(mean[k] - 0.5, 0.0)  # mean number of trades given that there is one, nearly
-        luck = np.exp(dispersion * inverse_normal(station(SIZE, bits, b)) - dispersion**2 / 2)
+        luck = np.exp(dispersion * inverse_normal(station(SIZE, bits)) - dispersion**2 / 2)
         size[k] = min(turnover * depth / (60.0 * rate[i]) * trades * luck, largest * near)
         if spot[b]:
             means = 0.5 * held[k] if side[k] < 0 else (0.2 * cash[k] / ask[b] if ask[b] > 0 else 0.0)
             size[k] = min(size[k], means)
         kind[k] = 0
         if size[k] >= lot[b] and bid[b] > 0 and ask[b] > 0:
-            kind[k] = RESTS if station(PATIENCE, bits, b) < patient else TAKES
-        away = -behind * np.log(station(BEHIND, bits, b))
+            kind[k] = RESTS if station(PATIENCE, bits) < patient else TAKES
+        away = -behind * np.log(station(BEHIND, bits))
         price[k] = bid[b] * (1.0 - away) if side[k] > 0 else ask[b] * (1.0 + away)

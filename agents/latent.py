@@ -17,15 +17,18 @@ WAKE, LAG = purpose("wake"), purpose("lag")
 
 
 @kernel(
-    f"i8(i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],{CONSTANT},{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8,f8,f8,"
+    f"i8(i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],{CONSTANT},{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8,f8,f8,"
     "i8[::1],f8[::1])"
 )
-def sellers(row, book, drawn, heard, fade, beta, calm, gap, capital, done, goal, fear, full, wake, now, rest):
+def sellers(
+    row, book, name, drawn, heard, fade, beta, calm, gap, capital, done, goal, fear, full, wake, now, rest
+):
     """Move the goals of sellers and find those who trade towards theirs in this step.
 
     Args:
-        row, book: int64[stations]. drawn: int64[rows], bits of the rows' draws. heard, fade: float64[rows], news known
-        (log change, for beta one); what is left of what it is thought to do beyond itself, share.
+        row, book, name: int64[stations], name is the book's key. drawn: int64[rows], bits of the rows'
+        draws. heard, fade: float64[rows], news known (log change, for beta one); what is left of what it is thought to
+        do beyond itself, share.
         beta, calm, gap: float64[books]; volatility per square root of a second, NaN = none; log price over value.
         capital, done, goal: float64[stations], coins; bought so far and wanted, negative if sold. Goals are moved.
         fear: multiple of the news. full: daily standard deviations at which all capital is used. wake: probability.
@@ -57,17 +60,22 @@ def sellers(row, book, drawn, heard, fade, beta, calm, gap, capital, done, goal,
                 goal[i] = 0.0
         # nobody chases: a goal is only pursued while the price is on the wrong side of what they expect
         left = goal[i] - done[i]
-        if (left > 0) == (ahead > 0) and left != 0 and ahead != 0 and station(WAKE, drawn[r], b) < wake:
+        if (
+            (left > 0) == (ahead > 0)
+            and left != 0
+            and ahead != 0
+            and station(WAKE, drawn[r] ^ name[i]) < wake
+        ):
             now[n], rest[n] = i, left
             n += 1
     return n
 
 
 @kernel(
-    f"UniTuple(i8,2)(f8,i8[::1],i8[::1],i8[::1],f8[::1],{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8,"
+    f"UniTuple(i8,2)(f8,i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8,"
     "i8[::1],f8[::1])"
 )
-def dippers(time, row, book, drawn, heard, beta, gap, capital, done, start, at, pace, wake, now, rest):
+def dippers(time, row, book, name, drawn, heard, beta, gap, capital, done, start, at, pace, wake, now, rest):
     """Find dip buyers whose lag begins in this step; if there is none, those who buy in it.
 
     Args:
@@ -92,7 +100,7 @@ def dippers(time, row, book, drawn, heard, beta, gap, capital, done, start, at, 
         b = book[i]
         below = gap[b] - heard[row[i]] * (beta[b] if beta[b] == beta[b] else 0.0)
         if below < start[i] and not np.isfinite(at[i]):
-            now[n], rest[n] = i, station(LAG, drawn[row[i]], b)
+            now[n], rest[n] = i, station(LAG, drawn[row[i]] ^ name[i])
             n += 1
     if n:
         return n, 0
@@ -101,7 +109,7 @@ def dippers(time, row, book, drawn, heard, beta, gap, capital, done, start, at, 
         if time < at[i] or done[i] >= capital[i]:
             continue
         below = gap[b] - heard[r] * (beta[b] if beta[b] == beta[b] else 0.0)
-        if below < 0.3 * start[i] and station(WAKE, drawn[r], b) < wake:
+        if below < 0.3 * start[i] and station(WAKE, drawn[r] ^ name[i]) < wake:
             due = capital[i] * min((time - at[i]) / pace[i], 1.0) - done[i]
             now[n], rest[n] = i, max(due, 0.0)
             n += 1

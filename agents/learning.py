@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import BOOLS, CONSTANT, inlined, kernel
+from abm.jit import BOOLS, CONSTANT, INTS, inlined, kernel
 from abm.random import inverse_normal
 from agents.desks import purpose, station
 
@@ -30,11 +30,11 @@ def withdraw(stress, power, floor, stuck, open_, venue, left):
 
 
 @kernel(
-    f"void(f8,f8,{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],"
-    "f8,f8,f8,f8,f8,i8,f8[::1])"
+    f"void(f8,f8,{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8[::1],i8[::1],{INTS},f8[::1],f8[::1],f8[::1],"
+    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8[::1])"
 )
 def learn(
-    dt, luck, last, mid, volume, taker_buy, convert, coin, beta, calm, target, left, unit_of,
+    dt, luck, last, mid, volume, taker_buy, convert, coin, coin_key, beta, calm, target, left, unit_of,
     permanent, blend, anchor, pull, information, bits, fair,
 ):  # fmt: skip
     """Move the fair log prices of all books by one step.
@@ -42,7 +42,8 @@ def learn(
     Args:
         dt: seconds. luck, bits: the step's draw of public information in (0, 1), and its bits.
         last, mid, volume, taker_buy: the public record, [books]. convert: common dollars of one in the quote asset.
-        coin, beta, calm: of the books. target: calm depth in dollars within `unit_of` (a log distance); left: share.
+        coin, coin_key, beta, calm: of the books. target: calm depth in dollars within `unit_of` (a log distance);
+        left: share.
         permanent, blend, information: shares. anchor, pull: seconds.
         fair: float64[books], log prices, moved in place.
     """
@@ -73,6 +74,6 @@ def learn(
     shared = inverse_normal(luck)
     for b in range(books):
         with_all = min((beta[b] if beta[b] == beta[b] else 0.0) * calm[largest], calm[b])
-        own = inverse_normal(station(INFORMATION, bits, coin[b]))
+        own = inverse_normal(station(INFORMATION, bits ^ coin_key[b]))
         shock = with_all * shared + np.sqrt(max(calm[b] ** 2 - with_all**2, 0.0)) * own
         fair[b] += meets * (mean[coin[b]] - common[b]) + information * np.sqrt(dt) * shock

@@ -247,7 +247,8 @@ class MarketMaker(Participant):
         m["unit"][:] = reach * 0.01 / p.far
         near = (p.near * reach / p.far)[book, None]
         ratio = (reach[book, None] / near) ** (1.0 / max(p.levels - 1, 1))
-        jitter = desks.spread(me.uniform("levels", row, forever=True), book, "levels")[:, None] - 0.5
+        name = np.asarray(books.key)[book]
+        jitter = desks.spread(me.uniform("levels", row, forever=True), name, "levels")[:, None] - 0.5
         offset = near * ratio ** (np.arange(p.levels)[None, :] + jitter)
         inner = np.where(np.arange(p.levels) == 0, 0.0, offset / np.sqrt(ratio))
         m["offset"][:] = offset
@@ -295,9 +296,10 @@ class MarketMaker(Participant):
         stress = desks.stress(m, market, convert, m["target"])
         if p.withdraws:
             withdraw(stress, p.withdrawal, p.floor, p.stuck, market.withdrawals_open, m["venue"], m["left"])
-        luck = me.uniform("information", m["rows"][:1])
+        luck = me.shared("information")
         learn(
             market.dt, luck[0], market.last, market.mid, market.volume, market.taker_buy, convert, m["coin"],
+            market.books.coin_key,
             m["beta"], m["calm"], m["target"], m["left"], m["unit"], p.permanent, p.blend, p.anchor, p.pull,
             p.information, luck.view(np.int64)[0], m["fair"],
         )  # fmt: skip

@@ -94,7 +94,8 @@ class Noise(Participant):
         books = len(market.books.name)
         via, power = desks.conversion(market.books)
         self.memory.update(
-            row=row, book=book, served=np.maximum(np.bincount(book, minlength=books), 1)[book].astype(np.float64),
+            row=row, book=book, name=np.asarray(market.books.key)[book],
+            served=np.maximum(np.bincount(book, minlength=books), 1)[book].astype(np.float64),
             mood=np.zeros(len(row)), woke=np.zeros(len(row)), calm=np.zeros(books), looks=np.array(0),
             home=np.zeros(len(row)), ready=np.array(False), awake=np.zeros(len(row), np.int64),
             mean=np.zeros(len(row)), rate=np.zeros(len(row)), via=via, power=power, weight=np.zeros(books),
@@ -140,7 +141,7 @@ class Noise(Participant):
         # activity: Poisson, faster in volatile times; the trades of one step go as one order
         convert = desks.rates(market, m["via"], m["power"])
         stress = desks.stress(m, market, convert, m["weight"]).clip(1.0, p.stress)
-        drawn = me.uniform("arrival", m["row"]).view(np.int64)
+        drawn = me.uniform("arrival", m["row"]).view(np.int64) ^ m["name"]
         count = arrivals(
             market.time, market.dt, p.activity, drawn, m["book"], m["rate"], stress, market.halted, m["served"],
             p.persistence, m["mood"], m["woke"], m["awake"], m["mean"],
@@ -158,16 +159,20 @@ class Noise(Participant):
         )  # fmt: skip
         now, later = np.flatnonzero(kind == TAKES), np.flatnonzero(kind == RESTS)
         if len(now):
-            pieces = self._pieces(me, row[now], m["mean"][now], size[now] / m["lot"][book[now]])
+            pieces = self._pieces(
+                me, row[now], m["name"][awake[now]], m["mean"][now], size[now] / m["lot"][book[now]]
+            )
             now, each = np.repeat(now, pieces), np.repeat(size[now] / pieces, pieces)
             me.market_order(row[now], book[now], side[now], each)
         if len(later):
             me.limit(row[later], book[later], side[later], price[later], size[later], expire=p.expiry)
 
-    def _pieces(self, me: Me, row: Ints, mean: Floats, lots: Floats) -> Ints:
+    def _pieces(self, me: Me, row: Ints, name: Ints, mean: Floats, lots: Floats) -> Ints:
         """How many orders a step's trades of one side go as: their expected number given that there is one."""
         trades = 1.0 + np.maximum(mean - 0.5, 0.0)
-        pieces: Ints = np.floor(trades + me.uniform("pieces", row)).astype(np.int64)
+        pieces: Ints = np.floor(trades + desks.spread(me.uniform("pieces", row), name, "pieces")).astype(
+            np.int64
+        )
         return pieces.clip(1, self.parameters.most).clip(1, np.maximum(lots, 1.0).astype(np.int64))
 
     def _cash(self, me: Me, market: Market, row: Ints, book: Ints) -> Floats:

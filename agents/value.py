@@ -165,6 +165,7 @@ class Value(Participant):
         m.update(value=np.full(len(books.name), np.nan), since=np.array(np.nan))
         for name, (row, book) in zip(("sell", "dip", "far"), parts, strict=True):
             m[f"{name}_row"], m[f"{name}_book"], m[f"{name}_capital"] = row, book, np.zeros(len(row))
+            m[f"{name}_name"] = np.asarray(books.key)[book]
         sells, dips, far = (len(row) for row, _ in parts)
         m.update(
             sell_done=np.zeros(sells), sell_target=np.zeros(sells), sell_part=np.ones(sells), dip_part=np.ones(1),
@@ -201,20 +202,22 @@ class Value(Participant):
             ("dip", p.dip_minor, p.dip_major),
         ):
             row, book = m[f"{name}_row"], m[f"{name}_book"]
-            share = -np.log(desks.spread(me.uniform(name, row, forever=True), book, "size"))
+            share = -np.log(desks.spread(me.uniform(name, row, forever=True), m[f"{name}_name"], "size"))
             share /= np.maximum(np.bincount(book, share, len(books.name)), 1e-300)[book]
             m[f"{name}_capital"][:] = share * np.where(big, major, minor)[book] * coins[book]
         row, book = m["sell_row"], m["sell_book"]
         drawn = me.uniform("pace", row, forever=True)
-        pace = p.pace * np.exp(p.pace_spread * desks.normal(drawn, book, "pace"))
+        pace = p.pace * np.exp(p.pace_spread * desks.normal(drawn, m["sell_name"], "pace"))
         m["sell_part"][:] = 1.0 - np.exp(-p.slices / pace)  # of what is left, in one order
         row, book = m["dip_row"], m["dip_book"]
         drawn = me.uniform("dip", row, forever=True)
         least = np.where(big, p.start_major, p.start_minor)[book]
         m["dip_start"][:] = np.log1p(
-            -np.minimum(least * (0.6 + 0.8 * desks.spread(drawn, book, "start")), 0.99)
+            -np.minimum(least * (0.6 + 0.8 * desks.spread(drawn, m["dip_name"], "start")), 0.99)
         )
-        m["dip_pace"][:] = p.spend_least + (p.spend_most - p.spend_least) * desks.spread(drawn, book, "spend")
+        m["dip_pace"][:] = p.spend_least + (p.spend_most - p.spend_least) * desks.spread(
+            drawn, m["dip_name"], "spend"
+        )
         self._place_far(me, market, big)
         m["ready"][...] = True
         return True
@@ -247,9 +250,9 @@ class Value(Participant):
         fade = np.exp(-desks.or_zero(market.time - me.heard_at()) / p.soothed)
         now, rest = np.empty(len(m["sell_row"]), np.int64), np.empty(len(m["sell_row"]))
         n = sellers(
-            m["sell_row"], m["sell_book"], me.uniform("sell").view(np.int64), heard, fade, market.books.beta,
-            market.calm_volatility, gap, m["sell_capital"], m["sell_done"], m["sell_target"], p.fear, p.full,
-            self._wakes(market), now, rest,
+            m["sell_row"], m["sell_book"], m["sell_name"], me.uniform("sell").view(np.int64), heard, fade,
+            market.books.beta, market.calm_volatility, gap, m["sell_capital"], m["sell_done"],
+            m["sell_target"], p.fear, p.full, self._wakes(market), now, rest,
         )  # fmt: skip
         self._take(me, market, "sell", now[:n], rest[:n], "news")
 
@@ -260,9 +263,9 @@ class Value(Participant):
             return
         now, rest = np.empty(len(m["dip_row"]), np.int64), np.empty(len(m["dip_row"]))
         look = (
-            market.time, m["dip_row"], m["dip_book"], me.uniform("dip").view(np.int64), me.heard(), market.books.beta,
-            gap, m["dip_capital"], m["dip_done"], m["dip_start"], m["dip_at"], m["dip_pace"], self._wakes(market),
-            now, rest,
+            market.time, m["dip_row"], m["dip_book"], m["dip_name"], me.uniform("dip").view(np.int64), me.heard(),
+            market.books.beta, gap, m["dip_capital"], m["dip_done"], m["dip_start"], m["dip_at"], m["dip_pace"],
+            self._wakes(market), now, rest,
         )  # fmt: skip
         start, n = dippers(*look)
         if start:
@@ -305,7 +308,7 @@ class Value(Participant):
         parity = np.where(big, p.parity_major, p.parity_minor)[book][:, None]
         near = np.where(big, p.near, p.near * 4)[book][:, None]
         edge = near * (reach / near) ** (np.arange(p.levels + 1)[None, :] / p.levels)
-        where = desks.spread(me.uniform("far", row, forever=True), book, "far")[:, None]
+        where = desks.spread(me.uniform("far", row, forever=True), m["far_name"], "far")[:, None]
         m["far_distance"][:] = edge[:, :-1] + where * (edge[:, 1:] - edge[:, :-1])
         # density in calm depths within 1 % per 1 %: distance / parity
         size = (

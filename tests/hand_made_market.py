@@ -34,6 +34,8 @@ class Record:
             quote=np.array([assets.index(b[3]) for b in books]),
             tick=price * 1e-6, lot=np.full(n, 0.001), taker_fee=np.full(n, 0.0005), maker_fee=np.full(n, 0.0002),
             band=np.full(n, np.inf),
+            key=np.array([random.key_of(f"book {b}") for b in range(n)]),
+            coin_key=np.array([random.key_of(f"coin {b}") for b in range(n)]),
             beta=np.ones(n), opening_price=price.copy(), venue_names=venues, asset_names=assets, coin_names=coins,
             coin_class=["major"] * len(coins),
         )  # fmt: skip
@@ -144,6 +146,9 @@ class Pen:
     def uniform(self, purpose: str, index: Any = None, forever: bool = False) -> Any:
         keys = self.key if index is None else self.key[index]
         return random.uniform(random.stream_of(1, purpose), keys, random.FOREVER if forever else self.step)
+
+    def shared(self, purpose: str) -> Any:
+        return random.uniform(random.stream_of(1, purpose), np.zeros(1, np.int64), self.step)
 
     def normal(self, purpose: str, index: Any = None, forever: bool = False) -> Any:
         keys = self.key if index is None else self.key[index]

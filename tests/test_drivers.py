@@ -18,6 +18,7 @@ from experiments.config import Scenario
 from experiments.runner import run_many
 from experiments.store import Store
 from tests import golden
+from tests.test_jit import elsewhere
 
 SEED = 3
 
@@ -86,3 +87,10 @@ def test_how_many_processes_run_does_not_matter(jobs: int, expected: str, tmp_pa
     assert digests[SEED] == expected
     assert digests[SEED + 1] == digest(in_one_piece, SEED + 1)
     assert len(set(digests.values())) == 3
+
+
+@pytest.mark.slow
+def test_a_market_without_the_compiler_is_the_same_market() -> None:
+    code = "from abm import jit; from tests import golden; print(jit.INTERPRETED, golden.run('cascade')['digest'])"
+    expected = golden.run("cascade")["digest"]
+    assert elsewhere(code, NUMBA_DISABLE_JIT="1").split() == ["True", expected]

@@ -78,10 +78,10 @@ def test_what_makers_learn_and_what_they_leave(seed: int) -> None:
     left, open_ = np.empty(BOOKS), np.array([True, False, True])
     learning.withdraw(stress, 0.55, 0.06, 0.6, open_, venue, left)
     np.testing.assert_allclose(left, plain.withdraw(stress, 0.55, 0.06, 0.6, open_, venue), rtol=1e-14)
-    luck = draw.random(1)
+    luck, coin = draw.random(1), draw.integers(0, 4, BOOKS)
     arguments = (
         1.0, luck[0], last, mid, volume, volume * draw.random(BOOKS), np.where(draw.random(BOOKS) < 0.3, 0.998, 1.0),
-        draw.integers(0, 4, BOOKS), beta, draw.uniform(7e-5, 5e-4, BOOKS), draw.lognormal(15, 2, BOOKS), left,
+        coin, coin * 0x9E3779B97F4A7 + 5, beta, draw.uniform(7e-5, 5e-4, BOOKS), draw.lognormal(15, 2, BOOKS), left,
         np.full(BOOKS, 0.01), 0.25, 0.8, 600.0, 10.0, 0.9, luck.view(np.int64)[0],
     )  # fmt: skip
     other = fair.copy()

@@ -36,6 +36,7 @@ def some(draw: np.random.Generator, values: Any, other: float, share: float = 0.
 def test_value_traders_do_what_their_twins_do(seed: int) -> None:
     draw = np.random.default_rng(seed)
     row, book = draw.integers(0, ROWS, STATIONS), draw.integers(0, BOOKS, STATIONS)
+    name = book * 0x9E3779B97F4A7 + 3
     drawn, heard = (
         draw.random(ROWS).view(np.int64),
         some(draw, draw.normal(-0.05, 0.05, ROWS), 0.0, draw.random()),
@@ -50,17 +51,33 @@ def test_value_traders_do_what_their_twins_do(seed: int) -> None:
     out = np.zeros(STATIONS, np.int64), np.zeros(STATIONS)
     n, left = both(
         "sellers",
-        (row, book, drawn, heard, draw.random(ROWS), beta, calm, gap, capital, done, goal, 1.5, 1.5, 0.5),
+        (
+            row,
+            book,
+            name,
+            drawn,
+            heard,
+            draw.random(ROWS),
+            beta,
+            calm,
+            gap,
+            capital,
+            done,
+            goal,
+            1.5,
+            1.5,
+            0.5,
+        ),
         *out,
     )
-    assert (np.abs(left[10]) <= np.maximum(np.abs(goal), capital)).all(), "nobody wants more than its capital"
+    assert (np.abs(left[11]) <= np.maximum(np.abs(goal), capital)).all(), "nobody wants more than its capital"
 
     start, at = (
         -draw.random(STATIONS) * 0.3,
         some(draw, draw.uniform(0, 200, STATIONS), np.inf, draw.random()),
     )
     pace, spent = draw.uniform(60, 900, STATIONS), capital * draw.random(STATIONS)
-    dips = (100.0, row, book, drawn, heard, beta, gap, capital, spent, start, at, pace, 0.5)
+    dips = (100.0, row, book, name, drawn, heard, beta, gap, capital, spent, start, at, pace, 0.5)
     begun, buys = both("dippers", dips, *out)[0]
     assert not (begun and buys)
 

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from abm.causes import EVENT_KINDS
 from abm.channels import selects
 from abm.network import (
     ACCEPTED,
@@ -26,6 +27,8 @@ from abm.network import (
     Network,
     NetworkParameters,
 )
+from agents import SPECIES
+from tests.twins.market import Desk, small_model
 
 START = datetime(2025, 10, 10, 20, tzinfo=UTC)
 VENUES = ["alpha", "beta", "gamma"]
@@ -514,3 +517,47 @@ class Conservation(RuleBasedStateMachine):
 
 TestConservation = Conservation.TestCase
 TestConservation.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+# ---------------------------------------------------------------- in a market
+
+
+def test_a_venue_that_stops_withdrawals_by_its_own_rule_is_on_record() -> None:
+    edge = EdgeParameters(source="alpha", target="beta", asset="USDT", capacity=1.0, latency=1.0)
+    d = Desk(small_model(edges=[edge]))
+    here, there = d.open("ann", cash=10**9), d.open("ann", 1)
+    parameters = SPECIES["exchange"].Parameters(suspends="queue", queue=60.0, reopen=20.0, look=1.0)
+    d.model.add(SPECIES["exchange"](d.model, "exchange", parameters))
+    d.model.setup()
+    d.model._transfer(np.array([here]), np.array([there]), 0, np.array([500.0]))
+    seen: list[str] = []
+    names = [name for name, _ in d.model.phases]
+
+    def look() -> None:
+        seen.extend(EVENT_KINDS[k] for k in d.state.events["kind"][: d.state.count("events")])
+
+    d.model.phases.insert(names.index("record"), ("look", look))
+    d.model.run(60)
+    assert {"withdrawals_stopped", "withdrawals_opened"} <= set(seen)
+
+
+def test_a_transfer_of_whole_cents_sends_them() -> None:
+    d = Desk(small_model(edges=[EdgeParameters(source="alpha", target="beta", asset="USDT")]))
+    here, there = d.open("ann", cash=10**9), d.open("ann", 1)
+    d.model.setup()
+    d.model._transfer(np.array([here]), np.array([there]), 0, np.array([2.01]))
+    assert 10**9 - d.cash(here) == 2_010_000
+
+
+def test_a_fee_on_the_way_goes_to_the_venue_that_takes_it() -> None:
+    edges = [
+        EdgeParameters(source="outside", target="beta", asset="USDT"),
+        EdgeParameters(source="beta", target="alpha", asset="USDT", fee=3.0),
+    ]
+    d = Desk(small_model(edges=edges))
+    here = int(d.model.accounts.open("ann", "outside", "tests")[0])
+    d.model.accounts.deposit([here], "USDT", 100.0)
+    there = d.open("ann")
+    d.model.setup()
+    d.model._transfer(np.array([here]), np.array([there]), 0, np.array([50.0]))
+    assert [d.cash(int(row)) for row in d.state.venues["fees"][:2]] == [0, 3_000_000]

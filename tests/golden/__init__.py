@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from abm.causes import EVENT_KINDS
-from abm.recorder import Recording, _feed
+from abm.recording import Recording, _feed
 from experiments import config
 from experiments.build import build
 from tests.twins.market import state_hash

@@ -9,6 +9,8 @@ import numpy as np
 from agents.desks import normal, spread
 from agents.flow import RESTS, TAKES
 
+OWN = np.int64(0)  # the bits are the stations' own already
+
 
 def arrivals(
     now: float, dt: float, activity: float, drawn: Any, book: Any, rate: Any, stress: Any, halted: Any, served: Any,
@@ -17,9 +19,9 @@ def arrivals(
     """(stations that are awake, their expected trades); moves mood and woke on."""
     bits = drawn.view(np.float64)
     expected = rate * dt * (stress**activity)[book] / served
-    awake = np.flatnonzero((spread(bits, book, "arrival") < 1.0 - np.exp(-expected)) & ~halted[book])
+    awake = np.flatnonzero((spread(bits, OWN, "arrival") < 1.0 - np.exp(-expected)) & ~halted[book])
     keep = np.exp(-(now - woke[awake]) / persistence)
-    mood[awake] = keep * mood[awake] + np.sqrt(1.0 - keep**2) * normal(bits[awake], book[awake], "mood")
+    mood[awake] = keep * mood[awake] + np.sqrt(1.0 - keep**2) * normal(bits[awake], OWN, "mood")
     woke[awake] = now
     return awake, expected[awake]
 
@@ -34,15 +36,15 @@ def orders(
     lean = 2.0 * imbalance * np.tanh(mood[awake]) - (held - home[awake]) / (
         inventory * np.maximum(calm[b], 1e-300)
     )
-    side = np.where(spread(bits, b, "side") < 0.5 + 0.5 * lean, 1, -1)
+    side = np.where(spread(bits, OWN, "side") < 0.5 + 0.5 * lean, 1, -1)
     average = turnover * 0.5 * (depth_bid[1, b] + depth_ask[1, b]) / (60.0 * rate[awake])
-    luck = np.exp(dispersion * normal(bits, b, "size") - dispersion**2 / 2)
+    luck = np.exp(dispersion * normal(bits, OWN, "size") - dispersion**2 / 2)
     size = average * (1.0 + np.maximum(mean - 0.5, 0.0)) * luck
     size = np.minimum(size, largest * np.where(side > 0, depth_ask[0, b], depth_bid[0, b]))
     means = np.where(side < 0, 0.5 * held, np.where(ask[b] > 0, 0.2 * cash / ask[b], 0.0))
     size = np.where(spot[b], np.minimum(size, means), size)
     good = (size >= lot[b]) & (bid[b] > 0) & (ask[b] > 0)
-    rests = spread(bits, b, "patience") < patient
-    away = -behind * np.log(spread(bits, b, "behind"))
+    rests = spread(bits, OWN, "patience") < patient
+    away = -behind * np.log(spread(bits, OWN, "behind"))
     price = np.where(side > 0, bid[b] * (1.0 - away), ask[b] * (1.0 + away))
     return np.where(good, np.where(rests, RESTS, TAKES), 0), side, size, price

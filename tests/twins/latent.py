@@ -10,8 +10,8 @@ from agents.desks import or_zero, spread
 
 
 def sellers(
-    row: Any, book: Any, drawn: Any, heard: Any, fade: Any, beta: Any, calm: Any, gap: Any, capital: Any, done: Any,
-    goal: Any, fear: float, full: float, wake: float, now: Any, rest: Any,
+    row: Any, book: Any, name: Any, drawn: Any, heard: Any, fade: Any, beta: Any, calm: Any, gap: Any, capital: Any,
+    done: Any, goal: Any, fear: float, full: float, wake: float, now: Any, rest: Any,
 ) -> int:  # fmt: skip
     """The same arguments, the same results."""
     news = heard[row] * or_zero(beta)[book]
@@ -24,15 +24,15 @@ def sellers(
     goal[further] = wish[further]
     goal[(wish * way < 0) & (goal * way > 0)] = 0.0
     open_ = (np.abs(goal - done) > 0) & (np.sign(goal - done) == np.sign(ahead))
-    wakes = spread(drawn.view(np.float64)[row], book, "wake") < wake
+    wakes = spread(drawn.view(np.float64)[row], name, "wake") < wake
     which = np.flatnonzero(open_ & wakes)
     now[: len(which)], rest[: len(which)] = which, (goal - done)[which]
     return len(which)
 
 
 def dippers(
-    time: float, row: Any, book: Any, drawn: Any, heard: Any, beta: Any, gap: Any, capital: Any, done: Any, start: Any,
-    at: Any, pace: Any, wake: float, now: Any, rest: Any,
+    time: float, row: Any, book: Any, name: Any, drawn: Any, heard: Any, beta: Any, gap: Any, capital: Any, done: Any,
+    start: Any, at: Any, pace: Any, wake: float, now: Any, rest: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """The same arguments, the same results."""
     deepest = np.nanmin(gap) if np.isfinite(gap).any() else np.nan
@@ -41,9 +41,9 @@ def dippers(
     below, bits = gap[book] - heard[row] * or_zero(beta)[book], drawn.view(np.float64)[row]
     begins = np.flatnonzero((below < start) & ~np.isfinite(at))
     if len(begins):
-        now[: len(begins)], rest[: len(begins)] = begins, spread(bits, book, "lag")[begins]
+        now[: len(begins)], rest[: len(begins)] = begins, spread(bits, name, "lag")[begins]
         return len(begins), 0
-    wakes = spread(bits, book, "wake") < wake
+    wakes = spread(bits, name, "wake") < wake
     which = np.flatnonzero((time >= at) & wakes & (below < 0.3 * start) & (done < capital))
     due = capital[which] * np.minimum((time - at[which]) / pace[which], 1.0) - done[which]
     now[: len(which)], rest[: len(which)] = which, np.maximum(due, 0.0)

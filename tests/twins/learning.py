@@ -16,7 +16,8 @@ def withdraw(stress: Any, power: float, floor: float, stuck: float, open_: Any, 
 
 
 def learn(
-    dt: float, luck: float, last: Any, mid: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, beta: Any,
+    dt: float, luck: float, last: Any, mid: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, coin_key: Any,
+    beta: Any,
     calm: Any, target: Any, left: Any, unit_of: Any, permanent: float, blend: float, anchor: float, pull: float,
     information: float, bits: int, fair: Any,
 ) -> None:  # fmt: skip
@@ -35,6 +36,6 @@ def learn(
     common = fair + np.log(convert)
     fair += (1.0 - np.exp(-dt / pull)) * blend * (by_coin(target * common) / total - common)
     shared = np.minimum(np.where(np.isnan(beta), 0.0, beta) * calm[np.argmax(target)], calm)
-    own = normal(np.full(len(fair), bits).view(np.float64), coin, "information")
+    own = normal(np.full(len(fair), bits).view(np.float64), coin_key, "information")
     shock = shared * ndtri(luck) + np.sqrt(np.maximum(calm**2 - shared**2, 0.0)) * own
     fair += information * np.sqrt(dt) * shock
