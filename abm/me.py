@@ -187,7 +187,7 @@ class Me:
         return price
 
     def balance(self, index: Any, asset: Any) -> Floats:
-        """Wallet balance net of what orders lock, in the asset (name or id): what could be spent on spot."""
+        """Wallet balance less what orders lock, in the asset (name or id, -1 = none): what could be spent on spot."""
         rows, assets, shape = self._pairs(index, self._asset(asset))
         out = np.empty(shape)
         flat = out if out.ndim == 1 else out.reshape(-1)
