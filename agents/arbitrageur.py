@@ -168,13 +168,8 @@ class Arbitrageur(Participant):
         base = books.base[m["book"][there]]
         m["held"][there] = me.balance(m["row"][there], base)
         if m["sends"]:
-            under_way = me.transfers()
-            m["sends"][...] = len(under_way) > 0
-            m["coming"][:] = 0.0
-            if len(under_way):
-                going = np.zeros((len(me.rows), len(books.asset_names)))
-                np.add.at(going, (under_way["to"], under_way["asset"]), under_way["amount"])
-                m["coming"][there] = going[m["row"][there], base]
+            m["coming"][there] = me.coming(m["row"][there], base)
+            m["sends"][...] = m["coming"].any()
 
     @staticmethod
     def _cash(me: Me, market: Market, rows: Ints) -> Floats:
