@@ -501,10 +501,9 @@ class Me:
 
     def overdue(self, index: Any = None) -> Floats:
         """Value-blind sum of own transfers past their expected time, by sending row, in asset units."""
-        total = np.zeros(len(self.rows))
-        for t in self.transfers():
-            if t["due"] < self.time:
-                total[t["from"]] += t["amount"]
+        total, way = np.zeros(len(self.rows)), self.transfers()
+        late = way[way["due"] < self.time]
+        np.add.at(total, late["from"], late["amount"])
         return total if index is None else np.atleast_1d(total[index])
 
     def delay(self, source: str, target: str, asset: Any) -> float:
