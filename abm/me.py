@@ -187,7 +187,7 @@ class Me:
         return price
 
     def balance(self, index: Any, asset: Any) -> Floats:
-        """Wallet balance net of what orders lock, in the asset (name or id): what could be spent on spot."""
+        """Wallet balance less what orders lock, in the asset (name or id, -1 = none): what could be spent on spot."""
         rows, assets, shape = self._pairs(index, self._asset(asset))
         out = np.empty(shape)
         flat = out if out.ndim == 1 else out.reshape(-1)
@@ -498,12 +498,24 @@ class Me:
         out["due"] = way["expected_ms"] / 1000.0
         return out
 
+    def coming(self, index: Any, asset: Any) -> Floats:
+        """What of an asset (name or id) is under way to own rows from others of them."""
+        rows, assets, shape = self._pairs(index, self._asset(asset))
+        out = np.zeros(shape)
+        if self._network is None or not self._network.in_transit.any():
+            return out
+        table, flat = self._network.transfers, out if out.ndim == 1 else out.reshape(-1)
+        slots = np.empty(len(table), np.int64)
+        code = pen.coming(table, self._own, self.rows, rows, assets, self._scales, slots, flat)
+        if code < 0:
+            pen.complain(code)
+        return out
+
     def overdue(self, index: Any = None) -> Floats:
         """Value-blind sum of own transfers past their expected time, by sending row, in asset units."""
-        total = np.zeros(len(self.rows))
-        for t in self.transfers():
-            if t["due"] < self.time:
-                total[t["from"]] += t["amount"]
+        total, way = np.zeros(len(self.rows)), self.transfers()
+        late = way[way["due"] < self.time]
+        np.add.at(total, late["from"], late["amount"])
         return total if index is None else np.atleast_1d(total[index])
 
     def delay(self, source: str, target: str, asset: Any) -> float:

@@ -192,6 +192,10 @@ class Network:
             record["capacity"], record["fee"] = edge.capacity * scale, round(edge.fee * scale)
             record["latency"], record["jitter"] = edge.latency, edge.jitter
             record["limit"], record["head_ms"], record["free_ms"] = edge.queue_limit, np.inf, -np.inf
+        self._between: dict[tuple[str, str, int], list[int]] = {}
+        for n, edge in enumerate(described):
+            ends = (edge.source, edge.target, self.asset_names.index(edge.asset))
+            self._between.setdefault(ends, []).append(n)
         self._queues: list[deque[int]] = [deque() for _ in described]
         self._next_head = math.inf
         self._open_nodes: NDArray[np.bool_] | None = None
@@ -540,11 +544,8 @@ class Network:
 
     def published_delay(self, source: str, target: str, asset: int) -> float:
         """Expected seconds of a direct transfer as published; inf if there is no edge or it is shut."""
-        if source not in self.node_names or target not in self.node_names:
-            return math.inf
-        ends = (self.edges["source"] == self.node(source)) & (self.edges["target"] == self.node(target))
-        mine = np.flatnonzero(ends & (self.edges["asset"] == asset))
-        return min((self._delay(number) for number in mine.tolist()), default=math.inf)
+        edges = self._between.get((source, target, int(asset)), [])
+        return min((self._delay(number) for number in edges), default=math.inf)
 
     def under_way(self, owners: Any = None, sent_by: NDArray[np.bool_] | None = None) -> Records:
         """Copies of the transfers under way (`TRANSFER` records by id), of all, of some owners or from some rows.

@@ -17,6 +17,7 @@ from abm.accounts import holding, position
 from abm.jit import CONSTANT, INTS, inlined, kernel
 from abm.margin import equity_and_maintenance, free_margin
 from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
+from abm.network import TRANSFER
 from abm.state import MESSAGE, NONE, views
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -97,6 +98,37 @@ def spendable(address, own, index, asset, scale, out):
                 amount += s.positions[p].entry
                 p = s.positions[p].next
         out[i] = amount / scale[a]
+    return 0
+
+
+_COMING: Any = types.int64(
+    from_dtype(TRANSFER)[::1], types.boolean[::1], types.Array(types.int32, 1, "C", readonly=True), types.int64[::1],
+    types.int64[::1], types.Array(types.float64, 1, "C", readonly=True), types.int64[::1], types.float64[::1],
+)  # fmt: skip
+
+
+@kernel(_COMING)
+def coming(transfers, mine, own, index, asset, scale, slots, out):
+    """What is under way to own rows in an asset, over the asset's scale; `mine` says whose transfers count (by row)."""
+    n = 0
+    for k in range(len(transfers)):
+        if transfers[k]["id"] >= 0 and mine[transfers[k]["row_from"]]:
+            j = n
+            while j > 0 and transfers[slots[j - 1]]["id"] > transfers[k]["id"]:
+                slots[j] = slots[j - 1]
+                j -= 1
+            slots[j] = k
+            n += 1
+    for i in range(len(out)):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        a = asset[i if len(asset) > 1 else 0]
+        if r < 0 or a >= len(scale):
+            return NO_ROW if r < 0 else NO_ASSET
+        out[i] = 0.0
+        for j in range(n):
+            t = transfers[slots[j]]
+            if t["row_to"] == own[r] and t["asset"] == a:
+                out[i] += t["amount"] / scale[a]
     return 0
 
 

@@ -112,6 +112,9 @@ class Arbitrageur(Participant):
         order = np.lexsort((book, cell))
         row, book, firm, cell = row[order], book[order], firm[order], cell[order]
         names, first = np.unique(cell, return_index=True)
+        quote: dict[int, int] = {}  # what a venue's perpetuals are paid in, or else its spot books
+        for b in np.argsort(np.asarray(books.kind), kind="stable").tolist():
+            quote.setdefault(int(books.venue[b]), int(books.quote[b]))
         spot = np.asarray(books.kind)[book] == 1
         n = len(row)
         self.memory.update(
@@ -121,7 +124,7 @@ class Arbitrageur(Participant):
             looks=np.array(0), since=np.array(np.nan), ready=np.array(False), home=np.zeros(n), held=np.zeros(n),
             limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n), sends=np.array(False),
             looked=np.array(-np.inf), delay=np.full(n, self.parameters.settlement), read=np.array(-np.inf),
-            largest=np.zeros(len(names)),
+            largest=np.zeros(len(names)), settle=np.array([quote.get(int(v), -1) for v in me.venue], np.int64),
         )  # fmt: skip
 
     def decide(self, me: Me, market: Market) -> None:
@@ -177,13 +180,8 @@ class Arbitrageur(Participant):
         base = books.base[m["book"][there]]
         m["held"][there] = me.balance(m["row"][there], base)
         if m["sends"]:
-            under_way = me.transfers()
-            m["sends"][...] = len(under_way) > 0
-            m["coming"][:] = 0.0
-            if len(under_way):
-                going = np.zeros((len(me.rows), len(books.asset_names)))
-                np.add.at(going, (under_way["to"], under_way["asset"]), under_way["amount"])
-                m["coming"][there] = going[m["row"][there], base]
+            m["coming"][there] = me.coming(m["row"][there], base)
+            m["sends"][...] = m["coming"].any()
 
     @staticmethod
     def _cash(me: Me, market: Market, rows: Ints) -> Floats:
@@ -231,11 +229,7 @@ class Arbitrageur(Participant):
         self._read(me, market)
         self._delays(me, market)
         overdue = np.asarray(me.overdue(np.arange(len(me.rows)))) > 0
-        venue_asset: dict[int, int] = {}
-        for kind in (0, 1):
-            for b in np.flatnonzero(np.asarray(books.kind) == kind).tolist():
-                venue_asset.setdefault(int(books.venue[b]), int(books.quote[b]))
-        settle = np.array([venue_asset.get(int(v), -1) for v in np.asarray(me.venue)])
+        settle = m["settle"]
         cash = self._cash(me, market, np.arange(len(me.rows)))
         way = me.transfers()
         mine = settle[way["to"]] == way["asset"]

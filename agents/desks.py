@@ -87,6 +87,14 @@ def conversion(books: Any) -> tuple[Ints, Ints]:
     return via, power
 
 
+def means(books: Any) -> Ints:
+    """int64[2, books]: the asset in which a sale, and a purchase, is paid at a spot book; -1 = none, but margin."""
+    result: Ints = np.where(np.asarray(books.kind) == 1, np.stack((books.base, books.quote)), -1).astype(
+        np.int64
+    )
+    return result
+
+
 def or_zero(values: Any) -> Floats:
     """The values, 0 where there is none (NaN)."""
     result: Floats = np.where(np.isnan(values), 0.0, values)

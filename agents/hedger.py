@@ -113,6 +113,7 @@ class Hedger(Participant):
             widest=np.array(int(np.bincount(hedge).max(initial=0))),  # most legs of a hedge
             bound=np.zeros(len(names)), naked=np.zeros(len(names)), short=np.zeros(len(names)),
             pair=np.zeros(len(names), np.int64), pair_book=np.zeros(0, np.int64), pair_spot=np.zeros(0, np.int64),
+            pair_same=np.zeros(0, np.bool_),  # whether both are in the same money
         )  # fmt: skip
         memory = self.memory
         open_diary(memory, 2, len(names))
@@ -127,6 +128,8 @@ class Hedger(Participant):
             memory["bound"] = self.parameters.basis_least + self.parameters.basis * more
             pairs, pair = np.unique(np.stack([book[memory["main"]], spot]), axis=1, return_inverse=True)
             memory["pair_book"], memory["pair_spot"], memory["pair"] = *pairs, pair.ravel()
+            quote = market.books.quote[pairs]
+            memory["pair_same"] = (quote[0] == quote[1]) & (pairs[1] >= 0)
 
     @staticmethod
     def _coins(me: Me, market: Market, owner: Entries, coin: Entries) -> tuple[Entries, Entries, Entries]:
@@ -254,7 +257,7 @@ class Hedger(Participant):
 
     def _basis(self, market: Market) -> Floats:
         """By pair of books: the perpetual's mid over what the coins would fetch, or over the index, less one."""
-        books, book, spot = market.books, self.memory["pair_book"], self.memory["pair_spot"]
-        same = (books.quote[book] == books.quote[spot]) & (spot >= 0)
-        basis: Floats = market.mid[book] / np.where(same, market.bid[spot], market.index[book]) - 1.0
+        memory, book = self.memory, self.memory["pair_book"]
+        coin = np.where(memory["pair_same"], market.bid[memory["pair_spot"]], market.index[book])
+        basis: Floats = market.mid[book] / coin - 1.0
         return basis

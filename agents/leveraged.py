@@ -374,12 +374,11 @@ class Leveraged(Participant):
             return
         purse, row = self.memory["purse"][entries], self.memory["row"][entries]
         asset = market.books.quote[self.memory["book"][entries]]
-        for kind in np.unique(asset):
-            here = asset == kind
-            amounts = np.minimum(amount[here], me.balance(purse[here], int(kind)))
-            some = amounts > 0
-            if some.any():
-                me.transfer(purse[here][some], row[here][some], int(kind), amounts[some])
+        amount = np.minimum(amount, me.balance(purse, asset))
+        for kind in sorted(set(asset.tolist())):
+            some = np.flatnonzero((asset == kind) & (amount > 0))
+            if len(some):
+                me.transfer(purse[some], row[some], kind, amount[some])
 
     # ------------------------------------------------------------------ what it sees
 
@@ -404,6 +403,8 @@ class Leveraged(Participant):
         held, row, worse = held[bad], row[bad], np.abs(news[bad])
         scared = me.uniform("fear", row) < p.fear * 100.0 * worse
         held, row = held[scared], row[scared]
+        if len(held) == 0:
+            return
         fast = self._lag(me, "fast", held, p.fast_after, p.fast_spread)
         slow = self._lag(me, "slow", held, p.slow_after, p.slow_spread)
         lag = np.where(me.uniform("speed", row) < p.fast_share, fast, slow)

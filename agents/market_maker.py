@@ -202,6 +202,7 @@ class MarketMaker(Participant):
             row=row, book=book, firm=firm.astype(np.int64), via=via, power=power, rows=np.arange(len(me.rows)),
             desk=firm * (int(coin.max()) + 1) + coin[book], places=np.bincount(row)[row].astype(np.float64),
             coin=coin, venue=np.array(b.venue, np.int64), spot=np.asarray(b.kind) == 1,
+            means=desks.means(b),
             beta=np.array(b.beta, np.float64), tick=np.array(b.tick, np.float64), lot=np.array(b.lot, np.float64),
             band=np.array(b.band, np.float64),
             reach=np.zeros(n),
@@ -318,7 +319,7 @@ class MarketMaker(Participant):
         due, slot = due[:n], slot[:n]
         live, lots = me.named(slot)
         row, book = m["row"][due], m["book"][due]
-        coins, cash = self._owned(me, market, row, book)
+        coins, cash = (me.balance(row, asset) for asset in m["means"][:, book])  # 0 at perpetuals
         of_book, of_coin = np.empty((2, stations))
         used(
             due, me.position(row, book), coins, lots, m["spot"], m["lot"], m["fair"], convert, m["book"], m["desk"],
@@ -339,31 +340,18 @@ class MarketMaker(Participant):
             to_row, to_book, to_slot, side, price, size = (column[:sends] for column in to)
             me.quote(to_row, to_book, to_slot, side, price, size, cause="quote")
 
-    def _owned(self, me: Me, market: Market, row: Ints, book: Ints) -> tuple[Floats, Floats]:
-        """Free coins and cash at spot books, 0 at perpetuals."""
-        coins, cash = np.zeros((2, len(row)))
-        here = np.flatnonzero(self.memory["spot"][book])
-        if len(here):
-            row, book = row[here], book[here]
-            coins[here] = me.balance(row, market.books.base[book])
-            cash[here] = me.balance(row, market.books.quote[book])
-        return coins, cash
-
     # ------------------------------------------------------------------ the balance sheet
 
     def _inventory(self, me: Me, market: Market) -> Floats:
         """float64[stations]: position, or at spot coins held, those in own resting offers counted."""
         m, books = self.memory, market.books
         row, book = m["row"], m["book"]
-        held = np.zeros(len(row))
-        spot = np.asarray(books.kind)[book] == 1
-        perp, here = np.flatnonzero(~spot), np.flatnonzero(spot)
-        held[perp] = me.position(row[perp], book[perp])
+        held: Floats = me.position(row, book) + me.balance(row, m["means"][0, book])
+        here = np.flatnonzero(m["spot"][book])
         if len(here):
             k = self.parameters.levels
             slot = int(m["first"]) + here[:, None] * 2 * k + k + np.arange(k)
             lots = me.named(slot.ravel())[1].reshape(slot.shape).sum(1)
-            held[here] = me.balance(row[here], books.base[book[here]])
             held[here] += lots * np.asarray(books.lot)[book[here]]
         return held
 

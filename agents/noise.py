@@ -100,6 +100,7 @@ class Noise(Participant):
             home=np.zeros(len(row)), ready=np.array(False), awake=np.zeros(len(row), np.int64),
             mean=np.zeros(len(row)), rate=np.zeros(len(row)), via=via, power=power, weight=np.zeros(books),
             spot=np.asarray(market.books.kind) == 1, lot=np.array(market.books.lot, np.float64),
+            means=desks.means(market.books),
         )  # fmt: skip
 
     def _watch(self, me: Me, market: Market) -> bool:
@@ -110,7 +111,7 @@ class Noise(Participant):
         m["calm"] += (depth - m["calm"]) / float(m["looks"])
         if m["looks"] * market.dt < 30.0:
             return False
-        m["home"][:] = self._held(me, market, np.arange(len(m["row"])))
+        m["home"][:] = self._held(me, np.arange(len(m["row"])))
         price = desks.fair(market)
         value = m["calm"] * price
         relative = (value / max(float(value.max()), 1e-300)) ** p.scale
@@ -120,17 +121,11 @@ class Noise(Participant):
         m["ready"][...] = True
         return True
 
-    def _held(self, me: Me, market: Market, which: Ints) -> Floats:
+    def _held(self, me: Me, which: Ints) -> Floats:
         """Inventory of stations: position, at spot books free coins."""
-        m, books = self.memory, market.books
+        m = self.memory
         row, book = m["row"][which], m["book"][which]
-        spot = m["spot"][book]
-        perp, here = np.flatnonzero(~spot), np.flatnonzero(spot)
-        held = np.zeros(len(which))
-        if len(perp):
-            held[perp] = me.position(row[perp], book[perp])
-        if len(here):
-            held[here] = me.balance(row[here], books.base[book[here]])
+        held: Floats = me.position(row, book) + me.balance(row, m["means"][0, book])
         return held
 
     def decide(self, me: Me, market: Market) -> None:
@@ -152,8 +147,8 @@ class Noise(Participant):
         row, book = m["row"][awake], m["book"][awake]
         kind, side, size, price = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n)
         orders(
-            awake, m["mean"][:n], drawn, m["book"], m["mood"], m["rate"], self._held(me, market, awake),
-            self._cash(me, market, row, book), m["home"], m["calm"], m["spot"], m["lot"], market.bid, market.ask,
+            awake, m["mean"][:n], drawn, m["book"], m["mood"], m["rate"], self._held(me, awake),
+            me.balance(row, m["means"][1, book]), m["home"], m["calm"], m["spot"], m["lot"], market.bid, market.ask,
             market.depth_bid, market.depth_ask, p.inventory, p.imbalance, p.turnover, p.dispersion, p.largest,
             p.patient, p.behind, kind, side, size, price,
         )  # fmt: skip
@@ -174,11 +169,3 @@ class Noise(Participant):
             np.int64
         )
         return pieces.clip(1, self.parameters.most).clip(1, np.maximum(lots, 1.0).astype(np.int64))
-
-    def _cash(self, me: Me, market: Market, row: Ints, book: Ints) -> Floats:
-        """Money that may be spent at spot books, 0 at perpetuals (they need margin)."""
-        cash = np.zeros(len(row))
-        spot = np.flatnonzero(self.memory["spot"][book])
-        if len(spot):
-            cash[spot] = me.balance(row[spot], market.books.quote[book[spot]])
-        return cash

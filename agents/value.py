@@ -172,8 +172,7 @@ class Value(Participant):
             dip_start=np.zeros(dips), dip_at=np.full(dips, np.inf), dip_pace=np.ones(dips), dip_done=np.zeros(dips),
             far_heard=np.zeros(far), far_first=np.array(me.slots(2 * p.levels * far)),
             far_distance=np.zeros((far, p.levels)),
-            # what a sale and a purchase are paid with at spot, -1 = margin
-            means=np.where(books.kind == 1, np.stack((books.base, books.quote)), -1).astype(np.int64),
+            means=desks.means(books),
         )  # fmt: skip
 
     def _watched(self, me: Me, market: Market) -> bool:

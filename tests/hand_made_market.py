@@ -117,7 +117,7 @@ class Pen:
         what = np.where(self.slot_side > 0, books.quote[self.slot_book], books.base[self.slot_book])
         locked = np.zeros_like(self.money)
         np.add.at(locked, (self.slot_row, what), value)
-        return (self.money - locked)[index, asset]
+        return np.where(np.asarray(asset) < 0, 0.0, (self.money - locked)[index, asset])
 
     def equity(self, index: Any) -> Any:
         return 1e9 - self.loss[index]
@@ -136,6 +136,9 @@ class Pen:
 
     def transfers(self) -> Any:
         return np.zeros(0, [("to", "i8"), ("asset", "i8"), ("amount", "f8")])  # here money arrives at once
+
+    def coming(self, index: Any, asset: Any) -> Any:
+        return np.zeros(len(index))
 
     def overdue(self, index: Any) -> Any:
         return self.late[index]

@@ -10,7 +10,7 @@ import pytest
 
 from abm import pen, random
 from abm.agent import Participant
-from abm.channels import NetworkParameters
+from abm.channels import EdgeParameters, NetworkParameters
 from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
 from abm.model import CascadeModel
 from abm.state import MESSAGE
@@ -60,7 +60,7 @@ def test_a_column_that_does_not_fit_and_a_stranger_are_refused() -> None:
     assert me.outbox == []
 
 
-def market() -> tuple[CascadeModel, Any, Any]:
+def market(*edges: EdgeParameters) -> tuple[CascadeModel, Any, Any]:
     """Three owners with an account at each of two venues and money outside; (model, their desk, the rows)."""
     common: dict[str, Any] = {
         "quote": "USDT", "perps": ("BTC",), "share": 0.5, "orders": OrderRules(band=0.0),
@@ -70,7 +70,7 @@ def market() -> tuple[CascadeModel, Any, Any]:
         {"USDT": Asset(decimals=6), "BTC": Asset(decimals=8, value=100.0)},
         {"BTC": Contract(price=100.0, tick=0.01, lot=0.01)},
         {"alpha": VenueRules(**common), "beta": VenueRules(**common)},
-        NetworkParameters(nodes=("outside",), edges=()),
+        NetworkParameters(nodes=("outside",), edges=edges),
         [],
         1,
     )
@@ -133,3 +133,26 @@ def test_what_is_read_of_accounts_is_what_the_tables_hold() -> None:
     drawn = random.uniform(random.stream_of(1, "traders", "luck"), me.key, me.step)
     assert me.uniform("luck").tolist() == drawn.tolist()
     assert me.uniform("luck", [2, 0]).tolist() == drawn[[2, 0]].tolist()
+
+
+def test_what_is_coming_is_the_sum_of_the_own_transfers_under_way() -> None:
+    model, me, rows = market(
+        EdgeParameters(source="outside", target="alpha", asset="USDT", capacity=100.0, latency=60.0)
+    )
+    which = np.searchsorted(me.rows, rows)
+    assert me.coming(which[:, 0], "USDT").tolist() == [0.0] * 3
+    for amount in (1.1, 2.2, 3.3):
+        me.transfer(which[:2, 2], which[:2, 0], "USDT", np.array([amount, 2.0 * amount]))
+        model._collect(me)
+        model.run(1)
+    way = me.transfers()
+    assert len(way) == 6
+    expected = np.zeros((len(me.rows), 2))
+    np.add.at(expected, (way["to"], way["asset"]), way["amount"])
+    everyone = np.arange(len(me.rows))
+    for asset in range(2):
+        assert me.coming(everyone, asset).tolist() == expected[:, asset].tolist()
+    with pytest.raises(IndexError, match="asset"):
+        me.coming(everyone, 2)
+    with pytest.raises(IndexError, match="own row"):
+        me.coming(len(everyone), 0)
