@@ -196,10 +196,10 @@ def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
     least = {
         "liquidation": 1,
         "bankruptcy": 20,
-        "takeover": 3,
+        "takeover": 2,
         "adl": 50,
         "funding": 3,
-        "transfer_arrived": 2,
+        "transfer_arrived": 1,
     }
     assert all(seen[kind] >= count for kind, count in least.items()), f"it does not reach far enough: {seen}"
     marks = model.state.books["mark"] / 1024 * model.books.tick / model.books.opening_price

@@ -235,7 +235,13 @@ def test_without_stops_nobody_sells_before_the_venue_does() -> None:
 def test_stops_fire_between_their_nearest_and_farthest_distance() -> None:
     model = market(fund=1e9)
     heard = Hearsay(model, "crowd")
-    longs = crowd(model, LeveragedLong, 200, 5.0, **{**QUIET, "stop_share": 1.0, "return_share": 0.0})
+    longs = crowd(
+        model,
+        LeveragedLong,
+        200,
+        5.0,
+        **{**QUIET, "stop_share": 1.0, "return_share": 0.0, "rotation_share": 0.0},
+    )
     go(model, Desk(model, falling(0.19, 380.0)), longs, steps=420)
     stops = [order for order in heard.orders if order[-1] == "stop"]
     first = {row: time for time, _, row, *_ in reversed(stops)}

@@ -21,6 +21,7 @@ from abm.channels import EdgeParameters, NetworkParameters
 from abm.messages import FOK, IOC, POST_ONLY
 from abm.model import CascadeModel
 from abm.recorder import Recorder
+from abm.statements import statements
 from abm.venue import Asset, Clock, Contract, VenueRules
 from agents import SPECIES
 from experiments import config
@@ -283,7 +284,7 @@ def seen(model: CascadeModel, names: Mapping[str, str]) -> dict[str, Any]:
         story[number] = " ".join(what)
         told.setdefault(node[e["venue"][i]], []).append(f"{story[number]} < {story[e['parent'][i]]}")
     out["events"] = told
-    accounts, positions = model.account_tables()
+    accounts, positions = statements(model)
     rows = [f"{owner[o]}@{node[v]}" for o, v in zip(accounts["owner"], s.rows["venue"], strict=False)]
     for name in ("balance", "equity", "maintenance", "notional", "coins"):
         out[f"accounts {name}"] = dict(zip(rows, accounts[name].tolist(), strict=True))
@@ -555,7 +556,7 @@ def test_a_market_of_one_venue_runs_and_arbitrageurs_have_work_only_between_book
     alone = scenario.model_copy(
         update={"venues": {"alpha": venue}, "network": NetworkParameters(), "population": people}
     )
-    model = build(alone, 1, check=True)
+    model = build(alone, 2, check=True)
     before = purses(model, "arbitrageurs")
     model.run()
     assert model.recorder is not None
