@@ -236,10 +236,14 @@ class Me:
             pen.complain(code)
         return out
 
-    def changed(self, since: float) -> NDArray[np.bool_]:
-        """bool[n]: whether the balance or a position of each own row has changed after a time (s since the start)."""
+    def changed(self, since: float, news: bool = False) -> NDArray[np.bool_]:
+        """bool[n]: whether the balance or a position of each own row has changed after a time (s since the start).
+
+        Args:
+            news: count what the row's owner has heard since then as a change.
+        """
         out = np.empty(len(self.rows), np.bool_)
-        pen.changed(self._state.address, self.rows, since * 1000.0, out)
+        pen.changed(self._state.address, self.rows, self._heard_at, since, since if news else np.inf, out)
         return out
 
     def open_orders(self, index: Any = None) -> NDArray[Any]:

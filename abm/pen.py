@@ -132,12 +132,12 @@ def coming(transfers, mine, own, index, asset, scale, slots, out):
     return 0
 
 
-@kernel(f"void(i8,{_ROWS},f8,b1[::1])")
-def changed(address, own, since, out):
-    """Whether the balance or a position of each own row has changed after a time (ms)."""
+@kernel(f"void(i8,{_ROWS},{CONSTANT},f8,f8,b1[::1])")
+def changed(address, own, heard_at, since, news_since, out):
+    """Whether the balance or a position of each own row has changed, or its owner has heard news, after times (s)."""
     s = views(address)
     for i in range(len(own)):
-        out[i] = s.changed[own[i]] > since
+        out[i] = s.changed[own[i]] > since * 1000.0 or heard_at[i] > news_since
 
 
 @kernel(f"i8(i8,{_ROWS},{INTS},{CONSTANT},f8[::1],f8[::1])")

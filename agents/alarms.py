@@ -65,19 +65,14 @@ def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
 
 
 def open_levels(memory: Memory, kinds: int, group: NDArray[np.int64], groups: int) -> None:
-    """No levels yet. `group[entry]` ascends: entries that watch the same price stand together."""
+    """No levels yet. `group[entry]` ascends: entries that watch the same price stand together.
+
+    Who sets a level keeps `nearest` at least as high as the levels of its kind and group (`agents.parts.planning`).
+    """
     memory["level"] = np.full((kinds, len(group)), -np.inf)
     memory["nearest"] = np.full((kinds, groups), -np.inf)
     memory["first"] = np.searchsorted(group, np.arange(groups + 1))
     memory["group"] = group
-
-
-def watch(memory: Memory, kind: int, entries: Entries, level: Any) -> None:
-    """Wake the entries when the watched value has come down to their level; the old level is dropped."""
-    if len(entries) == 0:
-        return
-    memory["level"][kind, entries] = level
-    np.maximum.at(memory["nearest"][kind], memory["group"][entries], memory["level"][kind, entries])
 
 
 def reached(memory: Memory, value: NDArray[np.float64]) -> list[tuple[int, Entries]]:

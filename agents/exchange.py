@@ -22,6 +22,7 @@ import numpy as np
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
+from agents.disposal import dispose
 
 
 class Exchange(Participant):
@@ -50,7 +51,7 @@ class Exchange(Participant):
         row, which = np.nonzero(me.venue[:, None] == market.books.venue[perps][None, :])
         book = perps[which]
         self.memory.update(
-            row=row, book=book, owed=np.zeros(len(row)),
+            row=row.astype(np.int64), book=book, owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
         )  # fmt: skip
 
@@ -61,35 +62,31 @@ class Exchange(Participant):
             self._watch_queues(me, market)
 
     def _dispose(self, me: Me, market: Market) -> None:
-        memory, p, books = self.memory, self.parameters, market.books
+        memory, p = self.memory, self.parameters
         lots = me.lots(memory["row"], memory["book"])
         if not lots.any():
             return
-        # what is less than a lot is carried over: small inventories and short steps sell at the same pace
         # its own rule book: how fast this venue says that it sells
         rates = [self.model.rules[name].fund.disposal for name in self.venue_names]
-        share = -np.expm1(-np.array(rates)[me.venue[memory["row"]]] * me.dt)
-        memory["owed"] = owed = np.where(lots != 0, memory["owed"] + share * np.abs(lots), 0.0)
-        some = np.flatnonzero(owed >= 1.0)
-        if len(some) == 0:
-            return
-        row, book, lots = memory["row"][some], memory["book"][some], lots[some]
-        buys = lots < 0
-        best = np.where(buys, market.ask[book], market.bid[book])
-        there = np.flatnonzero(np.isfinite(best) & (me.waiting(row) == 0))
-        if len(there) == 0:
-            return
-        some, row, book, lots = some[there], row[there], book[there], lots[there]
-        buys, best = buys[there], best[there]
-        side, most = np.where(buys, 1, -1), np.abs(lots)
-        depth = np.where(buys, market.depth_ask[1, book], market.depth_bid[1, book])
-        lot = np.abs(lots * books.lot[book] / lots)
-        wanted = np.minimum(np.floor(owed[some]), most)
-        wanted = np.minimum(wanted, np.maximum(np.floor(p.participation * np.nan_to_num(depth) / lot), 1.0))
-        # a book too thin to sell into is not made up for later: at most one step's share stays owed
-        owed[some] = np.minimum(owed[some] - wanted, share[some] * most)
-        limit = best * (1.0 + side * p.slip)
-        me.limit(row, book, side, limit, (wanted + 0.25) * lot, tif="ioc", reduce_only=True, cause="disposal")
+        share = -np.expm1(-np.array(rates, np.float64)[me.venue[memory["row"]]] * me.dt)
+        n, row, book = len(lots), memory["row"], memory["book"]
+        to, price, coins = np.empty((3, n), np.int64), np.empty(n), np.empty(n)
+        orders = dispose(
+            row, book, lots, me.waiting(row), share, market.bid, market.ask, market.depth_bid[1],
+            market.depth_ask[1], market.books.lot, p.participation, p.slip, memory["owed"], to, price, coins,
+        )  # fmt: skip
+        if orders:
+            row, book, side = to[:, :orders]
+            me.limit(
+                row,
+                book,
+                side,
+                price[:orders],
+                coins[:orders],
+                tif="ioc",
+                reduce_only=True,
+                cause="disposal",
+            )
 
     def _watch_queues(self, me: Me, market: Market) -> None:
         """Suspend where a withdrawal would take too long, reopen after a time."""

@@ -26,12 +26,11 @@ from pydantic import model_validator
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-from agents.alarms import Entries, appoint, due, open_diary, open_levels, reached, watch
+from agents.alarms import Entries, appoint, due, open_diary, open_levels, reached
 from agents.crowd import register
 from agents.parts import (
     AGAIN,
     BACK,
-    LOST,
     NEWS,
     PLANNED,
     POOR,
@@ -41,6 +40,7 @@ from agents.parts import (
     closing,
     follow,
     opening,
+    planning,
     stirred,
 )
 
@@ -49,8 +49,7 @@ ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
 CLOSE, OPEN, BUILD, ADD = range(4)  # appointments
 PATIENT = 4  # times as many parts for who has time
 TRIES = 300  # orders after which an opening is left as it is; one without effect counts as a hundred
-STOP, CALL, PROFIT = range(3)  # price levels
-FALLING = np.array([[1.0], [1.0], [-1.0]])  # a stop and a call wait for the price to go against the position
+STOP, CALL, PROFIT = range(3)  # price levels, as `agents.parts.planning` counts them
 CAUSES = ("decision", "stop", "news")  # of orders, as `agents.parts` counts them
 
 
@@ -242,38 +241,15 @@ class Leveraged(Participant):
         memory, p = self.memory, self.parameters
         if len(entries) == 0:
             return
-        row, book = memory["row"][entries], memory["book"][entries]
-        quantity = me.position(row, book)
-        side, mark = memory["side"][entries], market.mark[book]
-        price = np.where(np.isfinite(market.last[book]), market.last[book], mark)
-        notional = np.abs(quantity) * mark
-        all_of_it = np.bincount(row, notional, len(me.rows))[row]
-        equity, maintenance = me.margin(row)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            distance = np.nan_to_num((equity - maintenance) / (all_of_it - side * maintenance)).clip(
-                1e-6, 0.999
-            )
-        first = memory["usual"][entries] == 0
-        fresh = entries[first]
-        memory["usual"][fresh] = np.abs(quantity[first])
-        memory["leverage"][fresh] = (all_of_it[first] / np.maximum(equity[first], 1e-9)).clip(0.01, 125.0)
-        memory["stake"][fresh] = equity[first]
-        memory["held"][entries], memory["why"][entries], memory["asked"][entries] = True, LOST, False
-        memory["heard"][entries] = me.heard(row)  # who opens now has made up his mind about what he knows
-
-        plan = me.uniform("plan", row, forever=True)
-        place = me.uniform("place", row, forever=True)
-        stops = plan < p.stop_share
-        adds = ~stops & (plan < p.stop_share + p.add_share) & (memory["purse"][entries] >= 0)
-        wins = me.uniform("profit", row, forever=True) < p.profit_share
-        target = p.profit_near + (p.profit_far - p.profit_near) * me.uniform("target", row, forever=True)
-        for kind, which, way in (
-            (STOP, stops, -(p.stop_near + (p.stop_far - p.stop_near) * place)),
-            (CALL, adds, -(p.call_near + (p.call_far - p.call_near) * place)),
-            (PROFIT, wins, target),
-        ):
-            level = price * (1.0 + side * way * distance) * side * FALLING[kind, 0]
-            watch(memory, kind, entries[which], level[which])
+        row = memory["row"][entries]
+        luck = [me.uniform(what, row, forever=True) for what in ("plan", "place", "profit", "target")]
+        planning(
+            entries, row, me.position(row, memory["book"][entries]), *me.margin(row), me.heard(row), *luck, market.last,
+            market.mark, np.zeros(len(me.rows)), memory["book"], memory["side"], memory["group"], memory["purse"],
+            memory["usual"], memory["leverage"], memory["stake"], memory["held"], memory["why"], memory["asked"],
+            memory["heard"], memory["level"], memory["nearest"], p.stop_share, p.stop_near, p.stop_far, p.add_share,
+            p.call_near, p.call_far, p.profit_share, p.profit_near, p.profit_far,
+        )  # fmt: skip
         appoint(memory, CLOSE, entries, me.time + 3600.0 * p.hold * me.exponential("hold", row))
 
     def _want_out(self, me: Me, entries: Entries, why: int, at: Any) -> None:
@@ -386,7 +362,7 @@ class Leveraged(Participant):
         """Look at the accounts: was a position closed for me, and have I heard anything since the last look?"""
         memory, p = self.memory, self.parameters
         held = np.empty(len(memory["row"]), np.int64)
-        held = held[: stirred(memory["held"], memory["row"], me.changed(since), me.heard_at(), since, held)]
+        held = held[: stirred(memory["held"], memory["row"], me.changed(since, news=True), held)]
         if len(held) == 0:
             return
         gone = me.lots(memory["row"][held], memory["book"][held]) == 0

@@ -210,22 +210,67 @@ def note(when, look, kind, entries, at, near):
     return n
 
 
-@kernel(f"i8(b1[::1],i8[::1],{BOOLS},f8[::1],f8,i8[::1])")
-def stirred(held, row, changed, heard_at, since, found):
-    """Entries that hold something and whose account has changed, or whose owner has heard something since then.
-
-    Args:
-        held, row: [entries], memory. changed: bool[rows]. heard_at: float64[rows], s, NaN = never. since: s.
-        found: int64[entries], out, ascending.
-
-    Returns how many.
-    """
+@kernel(f"i8(b1[::1],i8[::1],{BOOLS},i8[::1])")
+def stirred(held, row, changed, found):
+    """Entries that hold something and whose account has changed, ascending in `found`; returns how many."""
     n = 0
     for e in range(len(held)):
-        if held[e] and (changed[row[e]] or heard_at[row[e]] > since):
+        if held[e] and changed[row[e]]:
             found[n] = e
             n += 1
     return n
+
+
+@inlined
+def _watch(level, nearest, group, kind, e, at):
+    """Wake an entry when the watched value has come down to a level."""
+    level[kind, e] = at
+    if not at <= nearest[kind, group[e]]:
+        nearest[kind, group[e]] = at
+
+
+@kernel(
+    f"void(i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],{CONSTANT},{CONSTANT},"
+    "f8[::1],i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],b1[::1],i1[::1],b1[::1],f8[::1],f8[:,::1],"
+    "f8[:,::1],f8,f8,f8,f8,f8,f8,f8,f8,f8)"
+)
+def planning(
+    entries, row, position, equity, maintenance, news, plan, place, luck, target, last, mark,
+    notional, book, side, group, purse, usual, leverage, stake, held, why, asked, heard, level, nearest,
+    stop_share, stop_near, stop_far, add_share, call_near, call_far, profit_share, profit_near, profit_far,
+):  # fmt: skip
+    """Plans of accounts that hold a position now: where to stop, when to add, where to take profit.
+
+    Args:
+        entries: int64[n]. row: int64[n], accounts. position: float64[n], coins. equity, maintenance: float64[n], quote
+            units. news: float64[n], what is known. plan, place, luck, target: float64[n], draws of the one plan, of its
+            distance, of who takes profit, of where.
+        last, mark: float64[books]. notional: float64[accounts], scratch, zeros.
+        book .. nearest: [all entries], the memory; who opens now has made up his mind about what he knows (`heard`).
+        shares of accounts; nearest and farthest distances, in distances to liquidation.
+    """
+    for i in range(len(entries)):
+        notional[row[i]] += abs(position[i]) * mark[book[entries[i]]]
+    for i in range(len(entries)):
+        e = entries[i]
+        b, way, whole = book[e], np.float64(side[e]), notional[row[i]]
+        price = last[b] if np.isfinite(last[b]) else mark[b]
+        distance = (equity[i] - maintenance[i]) / (whole - way * maintenance[i])
+        distance = min(max(distance, 1e-6), 0.999) if distance == distance else 1e-6
+        if usual[e] == 0:
+            usual[e], stake[e] = abs(position[i]), equity[i]
+            leverage[e] = min(max(whole / max(equity[i], 1e-9), 0.01), 125.0)
+        held[e], why[e], asked[e], heard[e] = True, LOST, False, news[i]
+        # a stop and a call wait for the price to go against the position
+        if plan[i] < stop_share:
+            far = -(stop_near + (stop_far - stop_near) * place[i])
+            _watch(level, nearest, group, 0, e, price * (1.0 + way * far * distance) * way)
+        elif plan[i] < stop_share + add_share and purse[e] >= 0:
+            far = -(call_near + (call_far - call_near) * place[i])
+            _watch(level, nearest, group, 1, e, price * (1.0 + way * far * distance) * way)
+        if luck[i] < profit_share:
+            far = profit_near + (profit_far - profit_near) * target[i]
+            _watch(level, nearest, group, 2, e, price * (1.0 + way * far * distance) * way * -1.0)
 
 
 @inlined

@@ -124,6 +124,31 @@ def test_each_appointment_comes_once_and_in_order(seed: int) -> None:
 @given(st.integers(0, 10**9))
 def test_who_is_stirred_is_whom_a_full_look_finds(seed: int) -> None:
     draw = np.random.default_rng(seed)
-    heard = np.where(draw.random(9) < 0.3, np.nan, draw.normal(0, 1, 9))
     row = draw.integers(0, 9, 30)
-    both("stirred", (draw.random(30) < 0.7, row, draw.random(9) < 0.2, heard, 0.5), (np.zeros(30, np.int64),))
+    both("stirred", (draw.random(30) < 0.7, row, draw.random(9) < 0.2), (np.zeros(30, np.int64),))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_plan_is_what_its_twin_plans(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    everyone, entries = crowd(draw)
+    size, n = len(everyone), len(entries)
+    mark, last = draw.lognormal(3, 2, BOOKS), books(draw)[1]
+    equity = draw.normal(300, 300, n)
+    outcome = both(
+        "planning",
+        (
+            entries, draw.integers(0, 5, n), draw.normal(0, 10, n), equity,
+            np.abs(equity) * draw.choice([0.0, 0.1, 1.0], n), draw.normal(0, 1, n),
+            *draw.random((4, n)), last, mark, np.zeros(5), draw.integers(0, BOOKS, size),
+            draw.choice([1, -1], size), draw.integers(0, 3, size), draw.integers(-1, 9, size),
+            draw.choice([0.0, 5.0], size), draw.lognormal(1, 1, size), draw.lognormal(3, 1, size),
+            draw.random(size) < 0.5, draw.integers(0, 5, size).astype(np.int8), draw.random(size) < 0.5,
+            draw.normal(0, 1, size), np.full((3, size), -np.inf), np.full((3, 3), -np.inf),
+            0.25, 0.3, 0.95, 0.35, 0.4, 0.8, 0.3, 0.5, 3.0,
+        ),
+        (),
+    )  # fmt: skip
+    level = outcome[24]
+    assert not (np.isfinite(level[0]) & np.isfinite(level[1])).any(), "an account has one plan"

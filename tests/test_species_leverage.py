@@ -73,7 +73,8 @@ def test_levels_wake_exactly_those_that_a_scan_would_wake() -> None:
     level = rng.uniform(80, 99, 200)
     memory: dict[str, Any] = {}
     alarms.open_levels(memory, 1, group, 4)
-    alarms.watch(memory, 0, np.arange(200), level)
+    memory["level"][0] = level
+    np.maximum.at(memory["nearest"][0], group, level)
     awake = np.ones(200, bool)
     price = np.full(4, 100.0)
     for _ in range(100):

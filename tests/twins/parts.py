@@ -103,11 +103,42 @@ def note(when: Any, look: Any, kind: int, entries: Any, at: Any, near: Any) -> i
     return len(soon)
 
 
-def stirred(held: Any, row: Any, changed: Any, heard_at: Any, since: float, found: Any) -> int:
+def stirred(held: Any, row: Any, changed: Any, found: Any) -> int:
     """The same arguments, the same results."""
-    which = np.flatnonzero(held & (changed | (heard_at > since))[row])
+    which = np.flatnonzero(held & changed[row])
     found[: len(which)] = which
     return len(which)
+
+
+def planning(
+    entries: Any, row: Any, position: Any, equity: Any, maintenance: Any, news: Any, plan: Any, place: Any, luck: Any,
+    target: Any, last: Any, mark: Any, notional: Any, book: Any, side: Any, group: Any, purse: Any, usual: Any,
+    leverage: Any, stake: Any, held: Any, why: Any, asked: Any, heard: Any, level: Any, nearest: Any,
+    stop_share: float, stop_near: float, stop_far: float, add_share: float, call_near: float, call_far: float,
+    profit_share: float, profit_near: float, profit_far: float,
+) -> None:  # fmt: skip
+    """The same arguments, the same results."""
+    book, side = book[entries], side[entries]
+    price = np.where(np.isfinite(last[book]), last[book], mark[book])
+    np.add.at(notional, row, np.abs(position) * mark[book])
+    whole = notional[row]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.nan_to_num((equity - maintenance) / (whole - side * maintenance)).clip(1e-6, 0.999)
+    first = usual[entries] == 0
+    fresh = entries[first]
+    usual[fresh], stake[fresh] = np.abs(position[first]), equity[first]
+    leverage[fresh] = (whole[first] / np.maximum(equity[first], 1e-9)).clip(0.01, 125.0)
+    held[entries], why[entries], asked[entries], heard[entries] = True, LOST, False, news
+    stops = plan < stop_share
+    adds = ~stops & (plan < stop_share + add_share) & (purse[entries] >= 0)
+    for kind, which, way in (
+        (0, stops, -(stop_near + (stop_far - stop_near) * place)),
+        (1, adds, -(call_near + (call_far - call_near) * place)),
+        (2, luck < profit_share, profit_near + (profit_far - profit_near) * target),
+    ):
+        at = price * (1.0 + side * way * distance) * side * (1.0, 1.0, -1.0)[kind]
+        level[kind, entries[which]] = at[which]
+        np.maximum.at(nearest[kind], group[entries[which]], at[which])
 
 
 def ripe(when: Any, look: Any, soon: Any, now: float, found: Any, ends: Any) -> int:
