@@ -205,8 +205,10 @@ def _book_rules(record: Any, rules: VenueRules, clock: Clock) -> None:
     """Write what a venue's rules say about one of its books into the book's record."""
     record["maker_fee"], record["taker_fee"] = rate(rules.fees.maker), rate(rules.fees.taker)
     record["band"] = record["reach"] = rate(rules.orders.band)
+    every = max(rules.mark.every, clock.step)
     record["mark_rule"], record["window"] = _MARK[rules.mark.rule], _window(rules, clock)
-    record["ema_rate"] = rate(1.0 - math.exp(-clock.step / rules.mark.window))
+    record["mark_every"] = round(every * 1000)
+    record["ema_rate"] = rate(1.0 - math.exp(-every / rules.mark.window))
     record["interval_ms"] = round(rules.funding.interval * 3_600_000)
     record["funding_cap"], record["interest"] = rate(rules.funding.cap), rate(rules.funding.interest)
     record["clamp"] = rate(rules.funding.clamp)
@@ -214,7 +216,7 @@ def _book_rules(record: Any, rules: VenueRules, clock: Clock) -> None:
 
 def _window(rules: VenueRules, clock: Clock) -> int:
     """Samples of the basis that a mark averages."""
-    return max(1, round(rules.mark.window / clock.step))
+    return max(1, round(rules.mark.window / max(rules.mark.every, clock.step)))
 
 
 def rewrite_rules(

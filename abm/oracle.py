@@ -156,14 +156,23 @@ def mark_of(s, b, mid):
     return middle(slow, own, others if others != 0 else own)
 
 
+@inlined
+def due(s, b):
+    """Whether a book gets a new mark in this step: the first that ends at or after a multiple of its interval."""
+    now, every = s.meta[0].now, s.books[b].mark_every
+    return now // every != (now - s.meta[0].step_ms) // every
+
+
 @kernel("i8(i8)")
 def price_all(address):
-    """New index, basis and mark of every book from one snapshot of all books."""
+    """New index, basis and mark of every book that is due, from one snapshot of all books."""
     s = views(address)
     for b in range(s.meta[0].books):
-        bk = s.books[b]
-        bk.index = index_of(s, b)
+        if due(s, b):
+            s.books[b].index = index_of(s, b)
     for b in range(s.meta[0].books):
+        if not due(s, b):
+            continue
         bk = s.books[b]
         mid = mid_of(s, b)
         bk.previous_mark = bk.mark

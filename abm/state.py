@@ -36,7 +36,7 @@ BOOK = _record(
     unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8", largest="i8",
     n0="i4", n1="i4",  # live levels, bids and asks
     bracket="i4", brackets="i4", source="i4", sources="i4", peer="i4", peers="i4", par="i8",
-    mark_rule="i4", window="i4",
+    mark_rule="i4", window="i4", mark_every="i8",
     basis_at="i4", basis_n="i4", basis_sum="i8", ema="i8", ema_rate="i8", volatility="f8", last_mid="i8",
     last="i8", mark="i8", previous_mark="i8", index="i8", anchor0="i8", anchor1="i8", high0="i4", low1="i4",
     open_interest="i8", volume="i8", value="i8", taker_buy="i8", trades="i8", low="i8", high="i8",

@@ -209,6 +209,14 @@ class MarkRule(Frozen):
         ge=1,
         le=3600,
     )
+    every: float = parameter(
+        1.0,
+        "Time between two marks (and samples of the basis); accounts are looked at when there is a new one",
+        unit="seconds",
+        source="Bybit help, mark price: sampled every second; Hyperliquid 3 s",
+        ge=0.001,
+        le=60,
+    )
 
 
 class IndexRule(Frozen):
