@@ -86,8 +86,24 @@ def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """A piece of a kernel, inlined by LLVM where it is called."""
-    return numba.njit(forceinline=True, error_model="numpy")(function)
+    """A piece of a kernel, inlined by LLVM where it is called.
+
+    It is compiled once for all integers: numba by itself would compile it anew for every constant and every width that
+    it is called with, which took a third of all compilation. What is constant LLVM finds out after inlining.
+    """
+    compiled = numba.njit(forceinline=True, error_model="numpy")(function)
+    if not INTERPRETED:
+        resolve = compiled.get_call_template
+        compiled.get_call_template = lambda args, kws: resolve(
+            tuple(_wide(x) for x in args), {name: _wide(x) for name, x in kws.items()}
+        )
+    return compiled
+
+
+def _wide(kind: Any) -> Any:
+    """The type that an argument is compiled for: 64 bits for every integer."""
+    kind = types.unliteral(kind)
+    return types.int64 if isinstance(kind, types.Integer) and kind.bitwidth < 64 else kind
 
 
 @intrinsic  # type: ignore[untyped-decorator]
