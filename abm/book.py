@@ -172,6 +172,36 @@ def dequeue(s, slot):
 
 
 @inlined
+def move_level(s, slot, price):
+    """Move an order that is alone on its level, and the level with it, to a price where there is no level: nearer than
+    to close one and to open another. False, and nothing done, where there is one."""
+    o = s.orders[slot]
+    b = o.book
+    side = o.side
+    base = side_base(s, b, side)
+    n = depth_of(s, b, side)
+    i = find(s, base, n, side * o.price)
+    low = (side * price) << LEVEL_BITS
+    j = i
+    if s.keys[base + i] < low:
+        while j + 1 < n and s.keys[base + j + 1] < low:
+            j += 1
+        if j + 1 < n and (s.keys[base + j + 1] >> LEVEL_BITS) == side * price:
+            return False
+        for k in range(i, j):
+            s.keys[base + k] = s.keys[base + k + 1]
+    else:
+        while j > 0 and s.keys[base + j - 1] >= low:
+            j -= 1
+        if j < i and (s.keys[base + j] >> LEVEL_BITS) == side * price:
+            return False
+        for k in range(i, j, -1):
+            s.keys[base + k] = s.keys[base + k - 1]
+    s.keys[base + j] = low | o.level
+    return True
+
+
+@inlined
 def new_slot(s):
     """A free order slot (the caller has made sure that there is room)."""
     slot = s.meta[0].free_order

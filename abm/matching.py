@@ -17,6 +17,7 @@ from abm.book import (
     enqueue,
     handle_of,
     has_room,
+    move_level,
     side_base,
     slot_of,
 )
@@ -327,11 +328,16 @@ def amend(address, handle, price, qty):
         code = NOTHING_TO_REDUCE
     if code == ACCEPTED and (opposite == 0 or side * opposite > side * price) and (flags & REDUCE_ONLY) == 0:
         # meets nobody: the same as to cancel it and to place it anew, but in its own slot
-        dequeue(s, slot)
-        o.price = price
-        o.qty = qty
+        if s.levels[o.level].count == 1 and price != o.price and move_level(s, slot, price):
+            s.levels[o.level].qty = qty
+            o.price = price
+            o.qty = qty
+        else:
+            dequeue(s, slot)
+            o.price = price
+            o.qty = qty
+            enqueue(s, slot)
         o.gen += 1
-        enqueue(s, slot)
         reserve(s, slot)
         if o.ref >= 0:
             s.refs[o.ref] = handle_of(s, slot)

@@ -57,6 +57,7 @@ class Recorder:
         self.kept = (
             np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
         )
+        self._part = slice(None) if self.wanted == "all" else self.kept  # all of them are copied faster
 
     def events(self, table: NDArray[Any]) -> None:
         """Take over the events of a step."""
@@ -91,10 +92,11 @@ class Recorder:
     ) -> None:
         """Record the public record, the venues' counts and the network's edges; flows add up between records."""
         flows = ("volume", "value", "taker_buy", "trades")
+        new = np.array(public[self._part])
         if self._counts is None:
-            self._counts = public[self.kept]
+            self._counts = new
         else:
-            mine, new = self._counts, public[self.kept]
+            mine = self._counts
             for field_name in flows:
                 new[field_name] += mine[field_name]
             low, high = mine["low"], mine["high"]
