@@ -70,7 +70,10 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
         ticks = (bk.mark >> 10) + 1
         if price > ticks and (flags & (IOC | FOK)) == 0:
             ticks = price
-        if qty > MAX_VALUE // (ticks * bk.unit) or qty > (1 << 62) // bk.lot_base:
+        # a division decides near the bounds only: floats say surely that most orders are far below
+        if float(qty) * float(ticks * bk.unit) > 0.99 * MAX_VALUE and qty > MAX_VALUE // (ticks * bk.unit):
+            return BAD_SIZE
+        if float(qty) * float(bk.lot_base) > 4.0e18 and qty > (1 << 62) // bk.lot_base:
             return BAD_SIZE
     if expiry != 0 and expiry <= s.meta[0].now:
         return EXPIRED

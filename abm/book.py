@@ -177,7 +177,7 @@ def move_level(s, slot, price):
     to close one and to open another. False, and nothing done, where there is one."""
     o = s.orders[slot]
     b = o.book
-    side = o.side
+    side = wide(o.side)
     base = side_base(s, b, side)
     n = depth_of(s, b, side)
     i = find(s, base, n, side * o.price)

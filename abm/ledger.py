@@ -15,6 +15,7 @@ from abm.accounts import change_position, ensure_holding, ensure_position, holdi
 from abm.book import best_price
 from abm.jit import kernel
 from abm.margin import spendable
+from abm.names import Names
 from abm.random import key_of
 from abm.state import NONE, State, views
 from abm.units import RATE
@@ -111,7 +112,7 @@ class Accounts:
     """The rows of a model: opened by name, looked up by owner, paid into, and checked.
 
     Attributes:
-        owner_names: list[str], by owner number.
+        owner_names: names, by owner number.
     """
 
     def __init__(self, state: State, node_names: list[str], asset_names: list[str], scales: Any) -> None:
@@ -119,8 +120,7 @@ class Accounts:
         self.node_names = node_names
         self.asset_names = asset_names
         self.scales = np.asarray(scales, np.int64)
-        self.owner_names: list[str] = []
-        self._owner_ids: dict[str, int] = {}
+        self.owner_names = Names()
         self.participants: list[str] = []
         self.minted = np.zeros(len(asset_names), np.int64)
         self._leverage = np.full(len(node_names), 20.0)
@@ -134,17 +134,6 @@ class Accounts:
         if name not in self.participants:
             self.participants.append(name)
         return self.participants.index(name)
-
-    def _owners(self, owner: Any, n: int) -> NDArray[np.int32]:
-        names = np.broadcast_to(np.asarray(owner), n)
-        out = np.zeros(n, np.int32)
-        for i, name in enumerate(map(str, names.tolist())):
-            number = self._owner_ids.get(name)
-            if number is None:
-                number = self._owner_ids[name] = len(self.owner_names)
-                self.owner_names.append(name)
-            out[i] = number
-        return out
 
     def open(
         self,
@@ -175,7 +164,8 @@ class Accounts:
             venues = np.array([self.node_names.index(str(v)) for v in venues])
         n = max(len(venues), np.atleast_1d(np.asarray(owner)).size)
         venues = np.broadcast_to(venues, n).astype(np.int32)
-        owners = self._owners(owner, n)
+        named = np.asarray(owner)
+        owners = np.broadcast_to(self.owner_names.numbers(np.atleast_1d(named)), n)
         if key is None:
             key = [
                 key_of(f"{self.owner_names[o]}@{self.node_names[v]}")

@@ -88,11 +88,10 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         m.fills += 1
 
 
-@kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
-def take_at(address, row, b, p, side, price, qty, flags, stp, kind, cause):
+@inlined
+def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
     """Trade against the other side up to a limit price. Returns the lots left, or -1 - lots left if a self-trade
     ended the taker."""
-    s = views(address)
     bk = s.books[b]
     owner = s.rows[row].owner
     exempt = s.rows[row].exempt != 0
@@ -141,12 +140,6 @@ def take_at(address, row, b, p, side, price, qty, flags, stp, kind, cause):
             remove(s, slot)
         end_reduced(s, maker, reduced)
     return left
-
-
-@inlined
-def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
-    """`take_at` from inside a kernel."""
-    return take_at(s.meta[0].address, row, b, p, side, price, qty, flags, stp, kind, cause)
 
 
 @inlined
@@ -292,6 +285,15 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
                 return reject(s, vn, NO_ROOM)
             rest(s, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
     return ACCEPTED
+
+
+@kernel("i8(i8,i8,i8,i8,i8,i8)")
+def submit(address, row, b, price, lots, name):
+    """One order by itself, for who sends them one at a time from Python: `lots` > 0 buys, < 0 sells, price 0 is a
+    market order, `name` is a place in `refs` (`NONE`: no name) and its cause on the tape. Returns a code of `CODES`."""
+    if lots > 0:
+        return place(address, row, b, 1, price, lots, 0, 0, 0, name, 0, name)
+    return place(address, row, b, -1, price, -lots, 0, 0, 0, name, 0, name)
 
 
 @kernel("i8(i8,i8,i8,i8)")

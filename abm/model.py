@@ -24,7 +24,7 @@ from abm.interventions import Intervention, Programme
 from abm.market import Market
 from abm.me import Me
 from abm.network import ACCEPTED, Network
-from abm.random import key_of, stream_of
+from abm.random import stream_of
 from abm.recorder import Recorder
 from abm.state import EVENT, MESSAGE
 from abm.venue import Asset, Clock, Contract, News, VenueRules
@@ -191,7 +191,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def schedule_news(self) -> None:
         """When each row's owner learns each piece of news: one keyed law, the same for all rows of an owner."""
         self._news: list[tuple[float, str, Deliveries]] = []
-        owner_keys = np.array([key_of(name) for name in self.accounts.owner_names], np.int64)
+        owner_keys = self.accounts.owner_names.key
         for k, news in enumerate(self.news):
             out = milliseconds(self.clock.start, news.time)
             delays = learning_delays(news.delay, owner_keys, self.seed_number, k)
@@ -409,7 +409,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             self._credit(s.venues["fees"][keeper], ids[request], fee)
 
     def _owner_key(self, owner: int) -> int:
-        return key_of(self.accounts.owner_names[owner])
+        return int(self.accounts.owner_names.key[owner])
 
     def _credit(self, rows: Any, assets: Any, amounts: Any) -> None:
         ledger.credit(

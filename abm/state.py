@@ -54,7 +54,7 @@ ORDER = _record(
 )  # fmt: skip
 
 ROW = _record(
-    key="i8", cooldown="i8", imr="i8", parent="i8",
+    key="i8", cooldown="i8", imr="i8",
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
     exempt="u1", touched="u1", queued="u1", spared="u1", waiting="i4", gone="u1",

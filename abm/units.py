@@ -15,6 +15,7 @@ FP = 10
 ONE = 1 << FP
 RATE = 100_000_000
 INT_MAX = (1 << 63) - 1
+SURELY = 9.0e18  # a product of floats below this is below 2^63 in integers too
 
 
 @inlined
@@ -52,7 +53,8 @@ def mul_div(a, b, c):  # type: ignore[no-untyped-def]
     if b == 0 or a == 0:
         return 0
     magnitude = -a if a < 0 else a
-    if magnitude <= INT_MAX // b:
+    # the float says surely that the product fits; near the bound a division decides
+    if float(magnitude) * float(b) < SURELY or magnitude <= INT_MAX // b:
         return (a * b) // c
     mask = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)

@@ -130,21 +130,18 @@ class Engine:
     def one_by_one(self, first: int, last: int) -> float:
         """Feed messages first..last-1 by a call each. Returns seconds of the loop."""
         s = self.model.state
-        place, cancel, address = matching.place, resting.cancel, s.address
+        submit, cancel, address = matching.submit, resting.cancel, s.address
         handles = memoryview(s.refs)
         part = self.messages[first:last]
-        todo = list(
-            zip(*(part[f].tolist() for f in ("op", "row", "side", "price", "qty", "ref")), strict=True)
-        )
-        gone, market = messages.QUOTE, messages.MARKET
+        price = np.where(part["op"] == messages.MARKET, 0, part["price"])
+        columns = (part["op"] == messages.QUOTE, part["row"], price, part["side"] * part["qty"], part["ref"])
+        todo = list(zip(*(column.tolist() for column in columns), strict=True))
         began = time.perf_counter()
-        for op, row, side, price, qty, ref in todo:
-            if op == gone:
+        for gone, row, limit, lots, ref in todo:
+            if gone:
                 cancel(address, handles[ref])
-            elif op == market:
-                place(address, row, 0, side, 0, qty, 0, 0, 0, ref, 0, ref)
             else:
-                place(address, row, 0, side, price, qty, 0, 0, 0, ref, 0, ref)
+                submit(address, row, 0, limit, lots, ref)
         return time.perf_counter() - began
 
     def tape(self) -> NDArray[np.int64]:
