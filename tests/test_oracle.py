@@ -185,3 +185,21 @@ def test_all_marks_are_made_from_one_snapshot_and_the_old_one_is_kept() -> None:
         "both venues see the same spot book"
     )
     assert d.state.books["mark"][SPOT] == 990 * TICKS
+
+
+@pytest.mark.parametrize(
+    ("every", "step", "steps"), [(1.0, 0.25, 4), (1.0, 1.0, 1), (3.0, 1.0, 3), (1.0, 2.0, 1)]
+)
+def test_a_mark_is_made_once_in_its_interval_whatever_the_step(every: float, step: float, steps: int) -> None:
+    model = small_model({"mark": {"every": every, "window": 30.0}}, step=step)
+    d = Desk(model)
+    book = d.state.books
+    marks = []
+    for k in range(12):
+        model.state.meta["now"] += model.clock.step_ms
+        book["last"][PERP] = book["last"][SPOT] = 1000 + 10 * k
+        oracle.price_all(d.state.address)
+        marks.append(int(book["index"][PERP]))
+    changed = [k for k in range(1, 12) if marks[k] != marks[k - 1]]
+    assert changed and {(k + 1) % steps for k in changed} == {0}
+    assert int(book["window"][PERP]) == round(30.0 / max(every, step)), "samples: the window is the same time"

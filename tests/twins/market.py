@@ -39,6 +39,7 @@ def small_model(
     edges: Sequence[EdgeParameters] = (),
     decimals: int = 6,
     price_scale: float = 1.0,
+    step: float = 1.0,
     **contract: Any,
 ) -> CascadeModel:
     """Two empty venues: fields of their `VenueRules`, bracket tables by symbol, and fields of both `Contract`s.
@@ -46,7 +47,7 @@ def small_model(
     `decimals` are those of USDT, `price_scale` what all prices and their steps are multiplied with.
     """
     return CascadeModel(
-        Clock(start=START, duration=duration, step=1.0, burn_in=0.0),
+        Clock(start=START, duration=duration, step=step, burn_in=0.0),
         {"USDT": Asset(decimals=decimals), "BTC": Asset(decimals=8, value=100.0)},
         {
             "BTC": Contract(
