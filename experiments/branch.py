@@ -202,6 +202,10 @@ def branch(
             [fault.replace(f"{last}.set: ", "--set ").replace(last, "branch") for fault in faults]
         )
     folder = Path(out) if out is not None else place.parent.with_name(place.parent.name + "-branch")
+    early = [snapshots.label(time) for time in save_at if time <= snapshot.time]
+    if early:
+        begins = snapshots.label(snapshot.time)
+        raise RunError(f"--save-at: given {', '.join(early)}, but the branch begins at {begins} s")
     if folder.resolve() == place.parent.resolve():
         raise RunError(f"--out: given {folder}, the folder of the trunk; expected another one")
     job = Job(

@@ -326,6 +326,14 @@ def test_a_branch_cannot_take_the_place_of_its_trunk(trunk: Run) -> None:
     assert Run.open("runs/short").digest == trunk.digest
 
 
+def test_a_branch_keeps_no_snapshot_of_before_its_beginning(trunk: Run) -> None:
+    with pytest.raises(RunError, match="given 30, but the branch begins at 250 s"):
+        branch(
+            "runs/short/seed-0001@250", [("venues.*.fees.taker", "0.002")], out="runs/late",
+            save_at=[30.0, 300.0], progress=False,
+        )  # fmt: skip
+
+
 def test_only_liquidations_of_the_future_can_be_absorbed(trunk: Run) -> None:
     events = trunk.events()
     past = int(events["id"][(events["kind"] == "liquidation") & (events["time"] <= MIDDLE)][0])
