@@ -41,7 +41,8 @@ def restore(model: CascadeModel, saved: Mapping[str, Any]) -> None:
     """Take over a snapshot.
 
     Raises:
-        ValueError: it is of another version, another seed, or of a market with other tables than the model's.
+        ValueError: it is of another version, another seed, other participants, or has a record where the model keeps
+            none.
     """
     if saved.get("version") != VERSION:
         raise ValueError(f"snapshot version {saved.get('version')!r}, {VERSION} expected")

@@ -231,38 +231,47 @@ def send(address, row, p, limit, lots, parent):
     return i, filled
 
 
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8)")
+def hand_over(address, row, p, taker, amount, kind, parent):
+    """Pass a whole position on to one of the venue's own rows for `amount` (signed like the position). Returns the
+    place of the event."""
+    s = views(address)
+    x = s.positions[p]
+    b, lots = x.book, x.qty
+    settle = s.venues[s.rows[row].venue].settle
+    worth = amount if amount > 0 else -amount
+    i = new_event(s, kind, parent, row, b)
+    e = s.events[i]
+    e.other = taker
+    e.side = 1 if lots > 0 else -1
+    e.qty = lots if lots > 0 else -lots
+    e.value = worth
+    e.price = mul_div(worth, 1024, e.qty * s.books[b].unit)
+    s.holdings[ensure_holding(s, row, settle)].amount += amount
+    s.holdings[ensure_holding(s, taker, settle)].amount -= amount
+    change_position(s, ensure_position(s, taker, b), lots, worth)
+    change_position(s, p, -lots, worth)
+    return i
+
+
 @kernel("void(i8,i8,i8)")
 def take_over_at(address, row, parent):
     """The fund takes all positions and the whole settlement balance: the account ends at exactly zero."""
     s = views(address)
     venue = s.rows[row].venue
     v = s.venues[venue]
-    equity, _ = equity_and_maintenance(s, row)
     p = s.rows[row].positions
     while p != NONE:
-        x = s.positions[p]
-        lots = x.qty
+        lots = s.positions[p].qty
         if lots != 0:
-            b = x.book
+            bk = s.books[s.positions[p].book]
             amount = bankruptcy_amount(s, row, p)
-            worth = amount if amount > 0 else -amount
-            i = new_event(s, E_TAKEOVER, parent, row, b)
-            e = s.events[i]
+            e = s.events[hand_over(address, row, p, v.fund, amount, E_TAKEOVER, parent)]
             e.cause = C_LIQUIDATION
-            e.other = v.fund
-            e.side = 1 if lots > 0 else -1
-            e.qty = lots if lots > 0 else -lots
-            e.value = worth
-            e.price = mul_div(worth, 1024, e.qty * s.books[b].unit)
-            e.amount = at_price(lots * s.books[b].unit, s.books[b].mark) - amount
-            count_closed(s, venue, lots > 0, worth)
-            v.takeover += worth
-            settle = v.settle
-            s.holdings[holding(s, row, settle)].amount += amount
-            s.holdings[ensure_holding(s, v.fund, settle)].amount -= amount
-            change_position(s, ensure_position(s, v.fund, b), lots, worth)
-            change_position(s, p, -lots, worth)
-        p = x.next
+            e.amount = at_price(lots * bk.unit, bk.mark) - amount
+            count_closed(s, venue, lots > 0, e.value)
+            v.takeover += e.value
+        p = s.positions[p].next
     h = holding(s, row, v.settle)
     rest = s.holdings[h].amount
     s.holdings[h].amount = 0
@@ -281,27 +290,16 @@ def absorb(address, row, parent):
     """The venue takes a row's positions on its own capital, at their marks: the account keeps its equity, no order of
     it is left and none reaches a book. (An intervention, never a rule: what would have been without a liquidation?)"""
     s = views(address)
-    v = s.venues[s.rows[row].venue]
     cancel_all(address, row, NONE)
     p = s.rows[row].positions
     while p != NONE:
-        x = s.positions[p]
-        lots = x.qty
+        lots = s.positions[p].qty
         if lots != 0:
-            b = x.book
-            amount = at_price(lots * s.books[b].unit, s.books[b].mark)
-            worth = amount if amount > 0 else -amount
-            e = s.events[new_event(s, E_ABSORPTION, parent, row, b)]
-            e.other = v.capital
-            e.side = 1 if lots > 0 else -1
-            e.qty = lots if lots > 0 else -lots
-            e.value = worth
-            e.price = s.books[b].mark
-            s.holdings[ensure_holding(s, row, v.settle)].amount += amount
-            s.holdings[ensure_holding(s, v.capital, v.settle)].amount -= amount
-            change_position(s, ensure_position(s, v.capital, b), lots, worth)
-            change_position(s, p, -lots, worth)
-        p = x.next
+            bk = s.books[s.positions[p].book]
+            capital = s.venues[s.rows[row].venue].capital
+            i = hand_over(address, row, p, capital, at_price(lots * bk.unit, bk.mark), E_ABSORPTION, parent)
+            s.events[i].price = bk.mark  # the amount is the mark's, rounded
+        p = s.positions[p].next
     touch(s, row)
 
 

@@ -9,6 +9,9 @@ its own ``config.toml`` as well and gives the same bits. A branch in which nothi
 
 from __future__ import annotations
 
+import difflib
+import hashlib
+import json
 import shutil
 import tempfile
 import tomllib
@@ -23,6 +26,7 @@ import numpy as np
 from experiments import config, snapshots
 from experiments import run as runs
 from experiments.config import Scenario, ScenarioError
+from experiments.faults import meant, show
 from experiments.run import Run, RunError
 from experiments.runner import Job, Outcome, run_jobs
 from experiments.snapshots import Snapshot, SnapshotError
@@ -38,10 +42,14 @@ class Resumed(NamedTuple):
 
 
 class Branched(NamedTuple):
-    """A branch and its trunk; the trunk is None where it has not come to its end."""
+    """A branch and its trunk; the trunk is None where it has not come to its end.
+
+    `idle` are the liquidations (row, seconds) that were to be absorbed and did not come about in the branch.
+    """
 
     outcome: Outcome
     trunk: Run | None
+    idle: list[tuple[int, float]]
 
 
 def moment(text: str, start: datetime) -> float:
@@ -176,7 +184,7 @@ def branch(
         remove: owners who leave.
         absorb: ids of liquidation events of the finished run; each is taken over at mark.
         files: the user's own files that the run was made with.
-        out: folder of the branch; default: that of the run with -branch behind its name.
+        out: folder of the branch; default: that of the run with -branch- and a name of the change behind its own.
 
     Raises SnapshotError, ScenarioError, RunError.
     """
@@ -184,11 +192,12 @@ def branch(
     place = _run_of(snapshot)
     trunk = Run.open(place) if runs.is_run(place) else None
     change: dict[str, Any] = {"at": snapshot.time}
-    values = {path: parsed(value) for path, value in settings}
+    values = {path: config.value_of(value) for path, value in settings}
     if values:
         change["set"] = values
     if remove:
         change["remove"] = list(remove)
+        _known(scenario, snapshot.seed, remove)
     if absorb:
         if trunk is None:
             raise RunError(f"{place}: not finished; what it would liquidate later is not known yet")
@@ -201,7 +210,8 @@ def branch(
         raise ScenarioError(
             [fault.replace(f"{last}.set: ", "--set ").replace(last, "branch") for fault in faults]
         )
-    folder = Path(out) if out is not None else place.parent.with_name(place.parent.name + "-branch")
+    mark = hashlib.sha256(json.dumps(change, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    folder = Path(out) if out is not None else place.parent.with_name(f"{place.parent.name}-branch-{mark}")
     early = [snapshots.label(time) for time in save_at if time <= snapshot.time]
     if early:
         begins = snapshots.label(snapshot.time)
@@ -212,16 +222,32 @@ def branch(
         f"{snapshot.about['scenario']} branch", changed, snapshot.seed, folder, check=snapshot.about["check"],
         files=tuple(files), save_at=tuple(save_at), start=snapshot.folder.resolve(),
     )  # fmt: skip
-    return Branched(run_jobs([job], jobs=1, progress=progress, store=store)[0], trunk)
+    outcome = run_jobs([job], jobs=1, progress=progress, store=store)[0]
+    return Branched(outcome, trunk, _idle(outcome, change.get("absorb", [])))
 
 
-def parsed(value: str) -> Any:
-    """A value as TOML reads it, else the text."""
-    try:
-        found = tomllib.loads(f"x = {value}")
-    except tomllib.TOMLDecodeError:
-        return value
-    return found["x"] if list(found) == ["x"] else value
+def _known(scenario: Scenario, seed: int, owners: Sequence[str]) -> None:
+    """ScenarioError unless these owners are among the accounts of the scenario."""
+    from experiments.population import planned
+
+    there = set(planned(scenario, seed).owner.tolist())
+    faults = [
+        f"--remove: given {show(owner)}, no such owner,"
+        f" {meant(owner, difflib.get_close_matches(owner, there, 1) or sorted(there)[:3])}"
+        for owner in owners
+        if owner not in there
+    ]
+    if faults:
+        raise ScenarioError(faults)
+
+
+def _idle(outcome: Outcome, wanted: Sequence[dict[str, Any]]) -> list[tuple[int, float]]:
+    """What was to be absorbed and did not come about."""
+    if outcome.folder is None or not wanted:
+        return []
+    events = outcome.open().events("absorption")
+    done = set(zip(events["row"].tolist(), events["time"].tolist(), strict=True))
+    return [(one["row"], one["time"]) for one in wanted if (one["row"], one["time"]) not in done]
 
 
 def liquidations(run: Run, ids: Sequence[int], after: float) -> list[dict[str, Any]]:
@@ -236,5 +262,7 @@ def liquidations(run: Run, ids: Sequence[int], after: float) -> list[dict[str, A
         time = float(events["time"][at[0]])
         if time <= after:
             raise RunError(f"{run.folder}: event {number} is of {time:g} s, expected one after {after:g} s")
-        found.append({"row": int(events["row"][at[0]]), "time": time})
+        one = {"row": int(events["row"][at[0]]), "time": time}
+        if one not in found:  # an order and what follows from it are one liquidation
+            found.append(one)
     return found

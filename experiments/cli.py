@@ -133,9 +133,11 @@ def run(
     name = Path(scenario).stem
     folder = out or Path("runs") / name
     outcomes, _ = _run(name, loaded, wanted, files, check, folder, jobs, nulls, moments)
-    for seed in wanted:
-        for time in moments:
-            print(f"{folder}/seed-{seed:04d}@{time:g}  snapshot")
+    from experiments.snapshots import label
+
+    for outcome in outcomes:
+        for time in moments if outcome.status != "failed" and outcome.job.save_at else ():
+            print(f"{outcome.job.folder}/seed-{outcome.job.seed:04d}@{label(time)}  snapshot")
     return _status(outcomes)
 
 
@@ -192,11 +194,13 @@ def branch(
     run
         RUN@T: a run folder and the time of a snapshot (cascade run --save-at T), seconds or UTC.
     out
-        Folder of the branch; default: that of RUN with -branch behind its name.
+        Folder of the branch; default: that of RUN with -branch- and a name of the change behind its own.
     """
     _compile()
     from experiments import branch as branches
 
+    if not (settings or remove or absorb):
+        return resume(run, files=files)  # nothing is changed: simulated again, and held against the trunk
     if out is not None:
         _writable(out)
     changes, wrong = _settings(settings)
@@ -215,6 +219,8 @@ def branch(
 
                 print(f"{done.trunk.folder}  digest {done.trunk.digest[:16]}, the trunk\n")
                 _print_table(["", "unit", "trunk", "branch"], side_by_side(done.trunk, mine))
+            for row, time in done.idle:
+                print(f"--absorb: account {row} was not liquidated at {time:g} s here, nothing to absorb")
     return _status([done.outcome])
 
 

@@ -200,12 +200,16 @@ def _tables(value: Any) -> Any:
 
 def override(raw: dict[str, Any], path: str, value: str) -> list[str]:
     """Set one place of the raw tables; the faults, if it cannot be."""
+    return put(raw, path, value_of(value))
+
+
+def value_of(text: str) -> Any:
+    """A value as TOML reads it, else the text itself."""
     try:
-        parsed = tomllib.loads(f"x = {value}")
-        new = parsed["x"] if list(parsed) == ["x"] else value
+        found = tomllib.loads(f"x = {text}")
     except tomllib.TOMLDecodeError:
-        new = value
-    return put(raw, path, new)
+        return text
+    return found["x"] if list(found) == ["x"] else text
 
 
 def put(raw: dict[str, Any], path: str, new: Any) -> list[str]:

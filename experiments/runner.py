@@ -136,7 +136,7 @@ def _start(job: Job, store: Store, before: float) -> dict[str, Any] | None:
 
 
 def _kept(job: Job, store: Store, time: float) -> bool:
-    return (store.snapshot(job.content, job.seed, time) / snapshots.STATE).is_file()
+    return snapshots.sound(store.snapshot(job.content, job.seed, time))
 
 
 def _keep(job: Job, store: Store, model: CascadeModel, seconds: float) -> None:

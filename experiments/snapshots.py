@@ -65,16 +65,10 @@ def write(
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
         (scratch / CONFIG).write_text(tomli_w.dumps(runs.plain(config)))
-        text = {
-            "version": VERSION,
-            "about": dict(about),
-            "state": state,
-            "checksums": {
-                "state": _sum(json.dumps(state, sort_keys=True).encode()),
-                **{name: _sum((scratch / name).read_bytes()) for name in (ARRAYS, CONFIG)},
-            },
-        }
-        (scratch / STATE).write_text(json.dumps(text, default=str) + "\n")
+        told = json.loads(json.dumps({"about": dict(about), "state": state}, default=str))
+        sums = {name: _sum((scratch / name).read_bytes()) for name in (ARRAYS, CONFIG)}
+        text = {"version": VERSION, **told, "checksums": {STATE: _told(told), **sums}}
+        (scratch / STATE).write_text(json.dumps(text) + "\n")
         os.chmod(scratch, 0o755)
         if folder.exists():
             shutil.rmtree(folder)
@@ -83,16 +77,27 @@ def write(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def read(folder: Path, program: str) -> Snapshot:
-    """Read a snapshot made by this version of the program (`experiments.store.source_hash`).
+def _told(text: Mapping[str, Any]) -> str:
+    """Checksum of what the JSON says of the run and of its state."""
+    return _sum(json.dumps({name: text[name] for name in ("about", "state")}, sort_keys=True).encode())
 
-    Raises SnapshotError.
-    """
+
+def sound(folder: Path) -> bool:
+    """Whether there is a whole snapshot: its files are what was written."""
+    try:
+        _verified(folder)
+    except SnapshotError:
+        return False
+    return True
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    """The JSON of a snapshot whose files are what was written. Raises SnapshotError."""
     if not (folder / STATE).is_file():
         raise SnapshotError(f"{folder}: not a snapshot (no {STATE})")
     try:
-        text = json.loads((folder / STATE).read_text())
-        version, sums = text["version"], text["checksums"]
+        text: dict[str, Any] = json.loads((folder / STATE).read_text())
+        version, sums, said = text["version"], dict(text["checksums"]), _told(text)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{folder}: damaged, {STATE} cannot be read") from error
     if version != VERSION:
@@ -100,8 +105,17 @@ def read(folder: Path, program: str) -> Snapshot:
     for name in (ARRAYS, CONFIG):
         if not (folder / name).is_file() or _sum((folder / name).read_bytes()) != sums.get(name):
             raise SnapshotError(f"{folder}: damaged, {name} is not what was written")
-    if _sum(json.dumps(text.get("state"), sort_keys=True).encode()) != sums.get("state"):
+    if said != sums.get(STATE):
         raise SnapshotError(f"{folder}: damaged, {STATE} is not what was written")
+    return text
+
+
+def read(folder: Path, program: str) -> Snapshot:
+    """Read a snapshot made by this version of the program (`experiments.store.source_hash`).
+
+    Raises SnapshotError.
+    """
+    text = _verified(folder)
     about = text["about"]
     if about["program"] != program:
         raise SnapshotError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from experiments.build import build
 from experiments.config import ScenarioError
 from experiments.run import RunError
 from experiments.runner import Job, run_jobs
-from experiments.snapshots import SnapshotError
+from experiments.snapshots import SnapshotError, sound
 from experiments.store import Store
 
 # the news at 60 s; at 250 s accounts are being liquidated, taken over and deleveraged
@@ -289,6 +288,14 @@ def test_a_wrong_or_damaged_snapshot_is_refused_in_one_line(
 
     cases = [
         (spoiled("a", "arrays.npz", lambda b: b[:-10]), "arrays.npz is not what was written"),
+        (
+            spoiled("g", "snapshot.json", lambda b: b.replace(b'"about"', b'"abut"')),
+            "snapshot.json cannot be read",
+        ),
+        (
+            spoiled("h", "snapshot.json", lambda b: b.replace(b'"check": false', b'"check": true')),
+            "is not what was",
+        ),
         (spoiled("b", "config.toml", lambda b: b + b"\n"), "config.toml is not what was written"),
         (spoiled("c", "snapshot.json", lambda b: b.replace(b'"version": 2', b'"version": 99')), "version 99"),
         (spoiled("d", "snapshot.json", lambda b: b[:100]), "snapshot.json cannot be read"),
@@ -308,14 +315,12 @@ def test_a_wrong_or_damaged_snapshot_is_refused_in_one_line(
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_a_snapshot_of_another_version_of_the_program_is_refused(trunk: Run, tmp_path: Path) -> None:
-    place = tmp_path / "x@250"
-    shutil.copytree("runs/short/seed-0001@250", place)
-    told = json.loads((place / "snapshot.json").read_text())
-    told["about"]["program"] = "another"
-    (place / "snapshot.json").write_text(json.dumps(told))
+def test_a_snapshot_of_another_version_of_the_program_is_refused(
+    trunk: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.branch.source_hash", lambda: "another")
     with pytest.raises(SnapshotError, match="made by another version of the program"):
-        branch(str(place), progress=False)
+        branch("runs/short/seed-0001@250", [("venues.*.fees.taker", "0.002")], out="runs/x", progress=False)
 
 
 def test_a_branch_cannot_take_the_place_of_its_trunk(trunk: Run) -> None:
@@ -362,4 +367,32 @@ def test_the_command_line_saves_resumes_and_branches(home: Path, capsys: pytest.
     assert "the same digest as the run that never stopped" in capsys.readouterr().out
     assert cli.answer(["branch", "runs/told@100", "--set", "venues.*.adl.price=mark"]) == 0
     told = capsys.readouterr().out
-    assert "runs/told-branch/seed-0001" in told and "auto-deleveraged" in told
+    assert "runs/told-branch-" in told and "auto-deleveraged" in told
+    assert cli.answer(["branch", "runs/told@100"]) == 0
+    assert "the same digest as the run that never stopped" in capsys.readouterr().out
+    assert cli.answer(["branch", "runs/told@100", "--remove", "nobody"]) == 2
+    assert '--remove: given "nobody", no such owner' in capsys.readouterr().err
+
+
+def test_a_damaged_snapshot_is_made_again_when_it_is_asked_for(tmp_path: Path) -> None:
+    store = Store(tmp_path / ".store")
+    job = Job("short", load("two_venues", SHORT), 1, tmp_path / "runs", save_at=(30.0,))
+    run_jobs([job], jobs=1, progress=False, store=store)
+    place = next(store.folder.glob("*@30"))
+    (place / "arrays.npz").write_bytes(b"nothing")
+    assert not sound(place)
+    run_jobs([job], jobs=1, progress=False, store=store)
+    assert sound(place)
+
+
+def test_what_was_not_there_to_be_absorbed_is_told_and_nothing_is_absorbed_twice(trunk: Run) -> None:
+    events, first = trunk.events(), failing(trunk)[0]
+    number = int(events["id"][first])
+    done = branch(
+        "runs/short/seed-0001@250", [("news.0.size", "-0.08"), ("venues.*.fees.taker", "0.02")],
+        absorb=[number, number], out="runs/idle", progress=False,
+    )  # fmt: skip
+    asked = done.outcome.open().config["interventions"][0]["absorb"]
+    assert len(asked) == 1
+    absorbed = len(done.outcome.open().events("absorption")["id"])
+    assert len(done.idle) == (0 if absorbed else 1)

@@ -130,40 +130,29 @@ def test_a_slower_mark_looks_further_back() -> None:
     )
 
 
+def chain(second: float) -> causes.Attribution:
+    """News fails the first; its order and a stop push on; the second fails at a time, the third after its order."""
+    return attribute(
+        made_up(
+            [
+                (10.0, A, -1, 10.0, "news", -1),
+                (11.0, A, -1, 30.0, "liquidation", 0),
+                (12.0, A, -1, 10.0, "stop", -1),
+                (second, A, -1, 40.0, "liquidation", 1),
+            ],
+            [
+                (0, 11.0, "liquidation", 1, A, 1, 30.0, 3.0),
+                (1, second, "liquidation", 2, A, 1, 40.0, 4.0),
+                (2, 60.0, "liquidation", 3, A, 1, 100.0, 10.0),
+            ],
+        )
+    )
+
+
 def test_shares_go_down_the_chain_and_value_comes_back_up_it() -> None:
-    """News fails the first; its order and a stop fail the second; the second's order alone fails the third."""
-    found = attribute(
-        made_up(
-            [
-                (10.0, A, -1, 10.0, "news", -1),
-                (11.0, A, -1, 30.0, "liquidation", 0),
-                (12.0, A, -1, 10.0, "stop", -1),
-                (50.0, A, -1, 40.0, "liquidation", 1),
-            ],
-            [
-                (0, 11.0, "liquidation", 1, A, 1, 30.0, 3.0),
-                (1, 41.0, "liquidation", 2, A, 1, 40.0, 4.0),
-                (2, 60.0, "liquidation", 3, A, 1, 100.0, 10.0),
-            ],
-        )
-    )
-    # the window of the second, (11, 41], no longer holds the order of the step 11
-    assert shares(found, 1) == {"stop": 1.0}
-    found = attribute(
-        made_up(
-            [
-                (10.0, A, -1, 10.0, "news", -1),
-                (11.0, A, -1, 30.0, "liquidation", 0),
-                (12.0, A, -1, 10.0, "stop", -1),
-                (40.0, A, -1, 40.0, "liquidation", 1),
-            ],
-            [
-                (0, 11.0, "liquidation", 1, A, 1, 30.0, 3.0),
-                (1, 40.0, "liquidation", 2, A, 1, 40.0, 4.0),
-                (2, 60.0, "liquidation", 3, A, 1, 100.0, 10.0),
-            ],
-        )
-    )
+    late = chain(41.0)  # its window, (11, 41], no longer holds the order of the step 11
+    assert shares(late, 1) == {"stop": 1.0}
+    found = chain(40.0)
     assert shares(found, 1) == pytest.approx({"liquidation": 0.75, "stop": 0.25})
     assert shares(found, 1, "root") == pytest.approx({"news": 0.75, "stop": 0.25})
     assert shares(found, 2, "root") == pytest.approx({"news": 0.75, "stop": 0.25})
