@@ -85,7 +85,7 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
 
 
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8)")
-def check_money_at(address, row, b, side, price, qty, flags):
+def check_money(address, row, b, side, price, qty, flags):
     """Free margin (with open orders counted) or free balance for an order."""
     s = views(address)
     bk = s.books[b]
@@ -140,12 +140,6 @@ def check_money_at(address, row, b, side, price, qty, flags):
     if free_margin(s, row) < need:
         return NO_MARGIN
     return ACCEPTED
-
-
-@inlined
-def check_money(s, row, b, side, price, qty, flags):
-    """`check_money_at` from inside a kernel."""
-    return check_money_at(s.meta[0].address, row, b, side, price, qty, flags)
 
 
 @inlined

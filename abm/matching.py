@@ -167,7 +167,7 @@ def reducible(s, slot):
 
 
 @kernel("b1(i8,i8,i8,i8,i8,i8,i8)")
-def fillable_at(address, row, b, side, price, qty, stp):
+def fillable(address, row, b, side, price, qty, stp):
     """Whether a fill-or-kill order can be filled whole, order by order: what is over, what a reduce-only order no
     longer has, and the owner's own orders do not count, and a spot buyer must be able to pay."""
     s = views(address)
@@ -208,12 +208,6 @@ def fillable_at(address, row, b, side, price, qty, stp):
     return left == 0
 
 
-@inlined
-def fillable(s, row, b, side, price, qty, stp):
-    """`fillable_at` from inside a kernel."""
-    return fillable_at(s.meta[0].address, row, b, side, price, qty, stp)
-
-
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
 def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, cause):
     """Check, match and rest one order; price 0 is a market order. Returns a code of `CODES`.
@@ -239,7 +233,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
             return reject(s, vn, NOTHING_TO_REDUCE)
         if qty > held:
             qty = held
-    code = check_money(s, row, b, side, price, qty, flags)
+    code = check_money(address, row, b, side, price, qty, flags)
     if code != ACCEPTED:
         return reject(s, vn, code)
     stp = s.venues[vn].stp
@@ -249,7 +243,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     crosses = opposite != 0 and side * opposite <= side * price
     if crosses and (flags & POST_ONLY) != 0:
         return reject(s, vn, WOULD_TRADE)
-    if (flags & FOK) != 0 and not fillable(s, row, b, side, price, qty, stp):
+    if (flags & FOK) != 0 and not fillable(address, row, b, side, price, qty, stp):
         return reject(s, vn, NOT_WHOLE)
     waits = (flags & (IOC | FOK)) == 0
     if waits and (flags & ENGINE) == 0:
@@ -283,7 +277,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         if left > 0:
             if not has_room(s, b, side, price):
                 return reject(s, vn, NO_ROOM)
-            rest(s, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
+            rest(address, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
     return ACCEPTED
 
 
@@ -320,7 +314,7 @@ def amend(address, handle, price, qty):
     release(s, slot, o.qty)
     code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
     if code == ACCEPTED:
-        code = check_money(s, row, b, side, price, qty, flags)
+        code = check_money(address, row, b, side, price, qty, flags)
     opposite = best_price(s, b, -side)
     if code == ACCEPTED and (flags & POST_ONLY) != 0 and opposite != 0 and side * opposite <= side * price:
         code = WOULD_TRADE

@@ -142,7 +142,7 @@ def expire(address):
 
 
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
-def rest_at(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
+def rest(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
     """Put what is left of an order into the book. Returns its handle."""
     s = views(address)
     slot = new_slot(s)
@@ -178,9 +178,3 @@ def rest_at(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind,
     if ref >= 0:
         s.refs[ref] = handle
     return handle
-
-
-@inlined
-def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
-    """`rest_at` from inside a kernel."""
-    return rest_at(s.meta[0].address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause)

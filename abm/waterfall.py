@@ -50,7 +50,7 @@ from abm.units import at_price, at_rate, mul_div, wide
 
 
 @kernel("i8(i8,i8,i8,i8,i8)")
-def new_event_at(address, kind, parent, row, b):
+def new_event(address, kind, parent, row, b):
     """Append an event and return its place in the table; `next_event` numbers events through the run."""
     s = views(address)
     m = s.meta[0]
@@ -75,12 +75,6 @@ def new_event_at(address, kind, parent, row, b):
     e.value = 0
     e.amount = 0
     return i
-
-
-@inlined
-def new_event(s, kind, parent, row, b):
-    """`new_event_at` from inside a kernel."""
-    return new_event_at(s.meta[0].address, kind, parent, row, b)
 
 
 @inlined
@@ -206,7 +200,7 @@ def send(address, row, p, limit, lots, parent):
     was_long = x.qty > 0
     side = -1 if was_long else 1
     venue = s.rows[row].venue
-    i = new_event(s, E_LIQUIDATION, parent, row, b)
+    i = new_event(address, E_LIQUIDATION, parent, row, b)
     flags = ENGINE | IOC | REDUCE_ONLY
     place(address, row, b, side, limit, lots, flags, 0, 0, -1, C_LIQUIDATION, s.events[i].id)
     filled = s.meta[0].filled
@@ -240,7 +234,7 @@ def hand_over(address, row, p, taker, amount, kind, parent):
     b, lots = x.book, x.qty
     settle = s.venues[s.rows[row].venue].settle
     worth = amount if amount > 0 else -amount
-    i = new_event(s, kind, parent, row, b)
+    i = new_event(address, kind, parent, row, b)
     e = s.events[i]
     e.other = taker
     e.side = 1 if lots > 0 else -1
@@ -255,7 +249,7 @@ def hand_over(address, row, p, taker, amount, kind, parent):
 
 
 @kernel("void(i8,i8,i8)")
-def take_over_at(address, row, parent):
+def take_over(address, row, parent):
     """The fund takes all positions and the whole settlement balance: the account ends at exactly zero."""
     s = views(address)
     venue = s.rows[row].venue
@@ -279,12 +273,6 @@ def take_over_at(address, row, parent):
     touch(s, row)
 
 
-@inlined
-def take_over(s, row, parent):
-    """`take_over_at` from inside a kernel."""
-    return take_over_at(s.meta[0].address, row, parent)
-
-
 @kernel("void(i8,i8,i8)")
 def absorb(address, row, parent):
     """The venue takes a row's positions on its own capital, at their marks: the account keeps its equity, no order of
@@ -304,7 +292,7 @@ def absorb(address, row, parent):
 
 
 @kernel("void(i8,i8,i8)")
-def ask_adl_at(address, row, parent):
+def ask_adl(address, row, parent):
     """Request ADL of all positions of a row in this step."""
     s = views(address)
     p = s.rows[row].positions
@@ -322,14 +310,8 @@ def ask_adl_at(address, row, parent):
         p = x.next
 
 
-@inlined
-def ask_adl(s, row, parent):
-    """`ask_adl_at` from inside a kernel."""
-    return ask_adl_at(s.meta[0].address, row, parent)
-
-
 @kernel("void(i8,i8,i8)")
-def cover_at(address, row, parent):
+def cover(address, row, parent):
     """Bring a flat account below zero back to exactly zero: the fund pays as far as its equity goes, then the venue,
     first from the fees that it has earned, then from its capital, which may go below zero."""
     s = views(address)
@@ -347,18 +329,12 @@ def cover_at(address, row, parent):
     fees = min(max(earned, 0), deficit - paid)
     s.holdings[holding(s, v.fees, v.settle)].amount -= fees
     s.holdings[ensure_holding(s, v.capital, v.settle)].amount -= deficit - paid - fees
-    e = s.events[new_event(s, E_DEFICIT, parent, row, NONE)]
+    e = s.events[new_event(address, E_DEFICIT, parent, row, NONE)]
     e.cause = C_LIQUIDATION
     e.value = deficit
     e.amount = deficit - paid
     e.other = v.fund
     touch(s, row)
-
-
-@inlined
-def cover(s, row, parent):
-    """`cover_at` from inside a kernel."""
-    return cover_at(s.meta[0].address, row, parent)
 
 
 @inlined
@@ -422,41 +398,41 @@ def liquidate_row(address, row):
     cancel_all(address, row, NONE)
     equity, maintenance = equity_and_maintenance(s, row)
     if largest_position(s, row) == NONE:
-        cover(s, row, NONE)
+        cover(address, row, NONE)
         return
     if equity >= maintenance:
         watch(s, row)
         return
     if s.rows[row].spared != 0:
         absorb(address, row, NONE)
-        cover(s, row, NONE)
+        cover(address, row, NONE)
         return
     parent = NONE
     if v.style == BANKRUPTCY:
         parent = at_bankruptcy(s, address, row, venue)
         equity, maintenance = equity_and_maintenance(s, row)
         if largest_position(s, row) == NONE:
-            cover(s, row, parent)
+            cover(address, row, parent)
         elif equity < maintenance:
             if parent == NONE:
-                parent = s.events[new_event(s, E_BANKRUPTCY, NONE, row, NONE)].id
+                parent = s.events[new_event(address, E_BANKRUPTCY, NONE, row, NONE)].id
             if accepts(s, venue, row):
-                take_over(s, row, parent)
+                take_over(address, row, parent)
             else:
-                ask_adl(s, row, parent)
+                ask_adl(address, row, parent)
     else:
         if equity >= 0 and not below_backstop(s, venue, equity, maintenance):
             parent = into_book(s, address, row, venue)
             equity, maintenance = equity_and_maintenance(s, row)
         if largest_position(s, row) == NONE:
-            cover(s, row, parent)
+            cover(address, row, parent)
         elif equity < 0 or below_backstop(s, venue, equity, maintenance):
             if parent == NONE:
-                parent = s.events[new_event(s, E_BANKRUPTCY, NONE, row, NONE)].id
+                parent = s.events[new_event(address, E_BANKRUPTCY, NONE, row, NONE)].id
             if (equity >= 0 or v.fund_rule == UNLIMITED) and accepts(s, venue, row):
-                take_over(s, row, parent)
+                take_over(address, row, parent)
             else:
-                ask_adl(s, row, parent)
+                ask_adl(address, row, parent)
     touch(s, row)
 
 
@@ -484,8 +460,8 @@ def check_vaults(address):
         if equity > v.fund_peak:
             v.fund_peak = equity
         if v.fund_rule == VAULT and equity < 0 and largest_position(s, v.fund) != NONE and room(s):
-            i = new_event(s, E_BANKRUPTCY, NONE, v.fund, NONE)
-            ask_adl(s, v.fund, s.events[i].id)
+            i = new_event(address, E_BANKRUPTCY, NONE, v.fund, NONE)
+            ask_adl(address, v.fund, s.events[i].id)
     return 0
 
 
@@ -525,7 +501,7 @@ def close_against(address, row, p, w, lots, amount, parent):
     s.holdings[ensure_holding(s, winner, settle)].amount -= amount
     change_position(s, p, -sign * lots, worth)
     change_position(s, w, sign * lots, worth)
-    e = s.events[new_event(s, E_ADL, parent, row, b)]
+    e = s.events[new_event(address, E_ADL, parent, row, b)]
     e.cause = C_ADL
     e.other = winner
     e.side = sign
@@ -538,7 +514,7 @@ def close_against(address, row, p, w, lots, amount, parent):
         count_closed(s, venue, sign > 0, worth)
     touch(s, row)
     touch(s, winner)
-    cover(s, winner, parent)
+    cover(address, winner, parent)
 
 
 @inlined
@@ -659,6 +635,6 @@ def deleverage(address):
                 return 1
             if s.meta[0].events + 4 >= len(s.events):
                 return 1
-            cover(s, wide(r.row), r.parent)
+            cover(address, wide(r.row), r.parent)
     s.meta[0].requests = 0
     return 0
