@@ -11,17 +11,42 @@ Scores (higher = first; only profits count, losers come after all winners by sma
 
 from __future__ import annotations
 
+from typing import Literal
+
 from abm.jit import inlined, kernel
 from abm.margin import equity_and_maintenance
+from abm.parameters import Frozen, parameter
 from abm.ranking import heapify
 from abm.state import views
 from abm.units import at_price
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
-BINANCE, BITMEX, OKX, HYPERLIQUID, PROFIT = range(5)
-QUEUE, PRO_RATA = range(2)
-AT_BANKRUPTCY, AT_MARK, AT_PREVIOUS_MARK = range(3)
+BINANCE_ADL = "Binance, What is auto-deleveraging, binance.com/en/support/faq/360033525471"
+
+
+class AdlRule(Frozen):
+    """Auto-deleveraging = score x allocate x price."""
+
+    score: Literal["binance", "bitmex", "okx", "hyperliquid", "profit"] = parameter(
+        "binance", "Who comes first", source=BINANCE_ADL
+    )
+    allocate: Literal["queue", "pro_rata"] = parameter(
+        "queue",
+        "How the quantity is shared: in order of score, or by size among those in profit",
+        source=BINANCE_ADL,
+    )
+    price: Literal["bankruptcy", "mark", "previous_mark"] = parameter(
+        "bankruptcy", "At which price: this decides who bears the gap", source=BINANCE_ADL
+    )
+
+
+SCORES = ("binance", "bitmex", "okx", "hyperliquid", "profit")  # by code
+ALLOCATIONS = ("queue", "pro_rata")
+PRICES = ("bankruptcy", "mark", "previous_mark")
+BINANCE, BITMEX, OKX, HYPERLIQUID, PROFIT = range(len(SCORES))
+QUEUE, PRO_RATA = range(len(ALLOCATIONS))
+AT_BANKRUPTCY, AT_MARK, AT_PREVIOUS_MARK = range(len(PRICES))
 
 
 @kernel("f8(i8,i8,i8)")

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from abm import brackets as bracket_tables
+from abm.adl import ALLOCATIONS, PRICES, SCORES
 from abm.calendar import milliseconds
+from abm.insurance import FUND_RULES
+from abm.liquidation import STYLES
 from abm.market import BookInfo, describe
+from abm.oracle import MARK_RULES
 from abm.random import key_of
 from abm.state import BUCKETS, NONE, WHEEL, State
 from abm.units import RATE
@@ -18,13 +22,7 @@ from abm.venue import Asset, Clock, Contract, VenueRules
 
 RING = 64  # steps of public record kept for slow feeds
 
-_STYLE = {"bankruptcy": 0, "market": 1}
-_FUND = {"notional_cap": 0, "drawdown": 1, "vault": 2, "none": 3, "unlimited": 4}
-_SCORE = {"binance": 0, "bitmex": 1, "okx": 2, "hyperliquid": 3, "profit": 4}
-_ALLOCATE = {"queue": 0, "pro_rata": 1}
-_PRICE = {"bankruptcy": 0, "mark": 1, "previous_mark": 2}
-_STP = {"cancel_resting": 0, "cancel_taking": 1, "cancel_both": 2, "off": 3}
-_MARK = {"median": 0, "index_basis": 1, "median_oracle": 2}
+_SELF_TRADE = ("cancel_resting", "cancel_taking", "cancel_both", "off")  # by code of `messages`
 
 YEAR = 365.25 * 86400.0
 
@@ -135,11 +133,14 @@ def new_state(
 def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     """Write one venue's rules into its record."""
     liquidation, gateway = rules.liquidation, rules.gateway
-    record["style"], record["partial"] = _STYLE[liquidation.style], int(liquidation.partial)
-    record["score"], record["allocate"] = _SCORE[rules.adl.score], _ALLOCATE[rules.adl.allocate]
-    record["adl_price"], record["stp"] = _PRICE[rules.adl.price], _STP[rules.orders.self_trade]
+    record["style"], record["partial"] = STYLES.index(liquidation.style), int(liquidation.partial)
+    record["score"], record["allocate"] = SCORES.index(rules.adl.score), ALLOCATIONS.index(rules.adl.allocate)
+    record["adl_price"], record["stp"] = (
+        PRICES.index(rules.adl.price),
+        _SELF_TRADE.index(rules.orders.self_trade),
+    )
     record["max_orders"], record["capacity"] = rules.orders.max_orders_per_row, rules.orders.capacity
-    record["fund_rule"], record["fund_limit"] = _FUND[rules.fund.rule], rate(rules.fund.cap)
+    record["fund_rule"], record["fund_limit"] = FUND_RULES.index(rules.fund.rule), rate(rules.fund.cap)
     record["liquidation_fee"], record["slice"] = rate(liquidation.fee), rate(liquidation.slice)
     record["slice_above"] = round(liquidation.slice_above * scale)
     record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), rate(liquidation.backstop)
@@ -206,7 +207,7 @@ def _book_rules(record: Any, rules: VenueRules, clock: Clock) -> None:
     record["maker_fee"], record["taker_fee"] = rate(rules.fees.maker), rate(rules.fees.taker)
     record["band"] = record["reach"] = rate(rules.orders.band)
     every = max(rules.mark.every, clock.step)
-    record["mark_rule"], record["window"] = _MARK[rules.mark.rule], _window(rules, clock)
+    record["mark_rule"], record["window"] = MARK_RULES.index(rules.mark.rule), _window(rules, clock)
     record["mark_every"] = round(every * 1000)
     record["ema_rate"] = rate(1.0 - math.exp(-every / rules.mark.window))
     record["interval_ms"] = round(rules.funding.interval * 3_600_000)

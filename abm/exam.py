@@ -21,10 +21,11 @@ import numpy as np
 from abm.agent import Participant
 from abm.calendar import NewsDelay
 from abm.channels import EdgeParameters, NetworkParameters
+from abm.insurance import FundRule
 from abm.market import BookInfo, Market
 from abm.me import Me
 from abm.model import CascadeModel
-from abm.venue import Asset, Clock, Contract, FundRule, News, OrderRules, VenueRules
+from abm.venue import Asset, Clock, Contract, News, OrderRules, VenueRules
 
 NAME = "candidate"
 STEPS = 240

@@ -9,10 +9,46 @@ from __future__ import annotations
 
 from abm.accounts import holding, touch
 from abm.jit import kernel
+from abm.parameters import Frozen, parameter
 from abm.state import views
 from abm.units import RATE, at_price, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+BINANCE_FUNDING = "Binance funding rates, binance.com/en/support/faq/360033525031"
+
+
+class FundingRule(Frozen):
+    """Funding rate F = P + clamp(interest - P, -clamp, +clamp), scaled to the interval, within +-cap."""
+
+    interval: float = parameter(
+        8.0, "Time between payments", unit="hours", source=BINANCE_FUNDING, gt=0, le=24
+    )
+    cap: float = parameter(
+        0.003,
+        "Largest rate of one interval, both ways",
+        unit="share of notional",
+        source=BINANCE_FUNDING,
+        ge=0,
+        le=0.2,
+    )
+    interest: float = parameter(
+        0.0001,
+        "Interest part for 8 hours",
+        unit="share of notional",
+        source=BINANCE_FUNDING,
+        ge=-0.01,
+        le=0.01,
+    )
+    clamp: float = parameter(
+        0.0005,
+        "Half width of the clamp round the premium",
+        unit="share of notional",
+        source=BINANCE_FUNDING,
+        ge=0,
+        le=0.01,
+    )
+
 
 EIGHT_HOURS_MS = 8 * 3600 * 1000
 

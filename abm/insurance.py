@@ -10,14 +10,47 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 from abm.jit import inlined, kernel
 from abm.margin import equity_and_maintenance
+from abm.parameters import Frozen, parameter
 from abm.state import NONE, views
 from abm.units import at_price, at_rate
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
-NOTIONAL_CAP, DRAWDOWN, VAULT, NO_FUND, UNLIMITED = range(5)
+BINANCE_LIQUIDATION = "Binance liquidation protocols, binance.com/en/support/faq/360033525271"
+
+
+class FundRule(Frozen):
+    """Insurance fund or vault: what it has, what it may hold, how fast it sells."""
+
+    OPENING: ClassVar[tuple[str, ...]] = ("cash",)
+
+    cash: float = parameter(1e8, "Cash at the start", unit="settlement asset", ge=0, le=1e12)
+    cap: float = parameter(
+        1.0,
+        "notional_cap: net notional of the inventory at most this times fund equity; drawdown: no more"
+        " take-over after this loss of the peak since the start",
+        unit="share of fund equity",
+        source=f"1.0 in {BINANCE_LIQUIDATION}; 0.3 Bybit docs v5/market/adl-alert",
+        ge=0,
+        le=100,
+    )
+    rule: Literal["notional_cap", "drawdown", "vault", "none", "unlimited"] = parameter(
+        "notional_cap",
+        "When the fund stops taking over and ADL begins; vault = the vault takes all it can margin; unlimited ="
+        " never, the fund may owe (null run)",
+        source=BINANCE_LIQUIDATION,
+    )
+    disposal: float = parameter(
+        0.002, "Share of the inventory that the exchange sells", unit="per second", ge=0, le=1
+    )
+
+
+FUND_RULES = ("notional_cap", "drawdown", "vault", "none", "unlimited")  # by code
+NOTIONAL_CAP, DRAWDOWN, VAULT, NO_FUND, UNLIMITED = range(len(FUND_RULES))
 
 
 @inlined

@@ -15,8 +15,8 @@ import numpy as np
 
 from abm.construction import rewrite_rules
 from abm.state import NONE
+from abm.takeover import absorb
 from abm.venue import News, VenueRules
-from abm.waterfall import absorb
 
 if TYPE_CHECKING:
     from abm.channels import NetworkParameters

@@ -7,14 +7,75 @@ which further orders are for the full size, backstop below 2/3 of maintenance).
 
 from __future__ import annotations
 
+from typing import Literal
+
 from abm.jit import inlined, kernel
 from abm.margin import bracket_of, equity_and_maintenance, maintenance_of
+from abm.parameters import Frozen, parameter
 from abm.state import NONE, views
 from abm.units import at_price, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
-BANKRUPTCY, INTO_BOOK = range(2)
+BINANCE_LIQUIDATION = "Binance liquidation protocols, binance.com/en/support/faq/360033525271"
+HYPERLIQUID_LIQUIDATION = "Hyperliquid docs, trading/liquidations"
+
+
+class LiquidationRule(Frozen):
+    """What a venue does with an account under maintenance margin."""
+
+    style: Literal["bankruptcy", "market"] = parameter(
+        "bankruptcy",
+        "bankruptcy = one IOC order at the bankruptcy price, the rest is taken over; market = orders into"
+        " the book, then a backstop vault",
+        source=f"{BINANCE_LIQUIDATION}; {HYPERLIQUID_LIQUIDATION}",
+    )
+    partial: bool = parameter(
+        True, "Reduce by brackets where the position is above the lowest one", source=BINANCE_LIQUIDATION
+    )
+    fee: float = parameter(
+        0.005,
+        "Liquidation fee to the fund, never more than what is left",
+        unit="share of liquidated notional",
+        source=f"0.3-0.75 % in {BINANCE_LIQUIDATION}",
+        ge=0,
+        le=0.05,
+    )
+    slice: float = parameter(
+        0.2,
+        "Share of a large position in the first order (style market)",
+        unit="share of the position",
+        source=HYPERLIQUID_LIQUIDATION,
+        gt=0,
+        le=1,
+    )
+    slice_above: float = parameter(
+        100_000.0,
+        "Position value above which it is sliced (style market)",
+        unit="USD",
+        source=HYPERLIQUID_LIQUIDATION,
+        ge=0,
+    )
+    cooldown: float = parameter(
+        30.0,
+        "Time after a slice in which orders are for the full size (style market)",
+        unit="seconds",
+        source=HYPERLIQUID_LIQUIDATION,
+        ge=0,
+        le=3600,
+    )
+    backstop: float = parameter(
+        0.6667,
+        "Equity below this share of maintenance margin goes to the backstop vault (style market)",
+        unit="share of maintenance margin",
+        source=HYPERLIQUID_LIQUIDATION,
+        ge=0,
+        le=1,
+    )
+
+
+STYLES = ("bankruptcy", "market")  # by code
+BANKRUPTCY, INTO_BOOK = range(len(STYLES))
 
 
 @inlined

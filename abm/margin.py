@@ -13,15 +13,32 @@ looked at again, and a step looks at the buckets that marks have passed and at r
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.accounts import holding
 from abm.jit import inlined, kernel
+from abm.parameters import Frozen, parameter
 from abm.state import BUCKETS, NONE, views
 from abm.units import RATE, at_price, at_rate, at_rate_up, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+
+class MarginRule(Frozen):
+    """Initial margin; maintenance margin is the contract's bracket table."""
+
+    OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
+
+    leverage: float = parameter(
+        20.0,
+        "Leverage of an account that states none; initial margin = notional / leverage",
+        unit="1",
+        ge=1,
+        le=200,
+    )
 
 
 @inlined

@@ -14,7 +14,18 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import funding, gateway, ledger, matching, oracle, publication, resting, saving, waterfall
+from abm import (
+    deleveraging,
+    funding,
+    gateway,
+    ledger,
+    matching,
+    oracle,
+    publication,
+    resting,
+    saving,
+    waterfall,
+)
 from abm.agent import Participant
 from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
@@ -303,9 +314,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """8. What funds and vaults cannot carry is closed against the winners."""
         s = self.state
         self.make_room()
-        waterfall.check_vaults(s.address)
+        deleveraging.check_vaults(s.address)
         if s.count("requests"):
-            while waterfall.deleverage(s.address):
+            while deleveraging.deleverage(s.address):
                 self.make_room()
 
     def record(self) -> None:

@@ -14,15 +14,61 @@ median of all (Binance's outlier rule, binance.com/en/support/faq/360033525071).
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 from abm.accounts import PERP
 from abm.book import best_price
 from abm.jit import inlined, kernel
+from abm.parameters import Frozen, parameter
 from abm.state import NONE, views
 from abm.units import RATE, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
-MEDIAN, INDEX_BASIS, MEDIAN_ORACLE = range(3)
+BINANCE_MARK = "Binance mark price, basis over 30 s since 2025-09-18, binance.com/en/support/faq/360033525071"
+
+
+class MarkRule(Frozen):
+    """Mark price: what margin is computed with."""
+
+    rule: Literal["median", "index_basis", "median_oracle"] = parameter(
+        "median",
+        "median = median of funding-adjusted index, index plus mean basis, last trade; index_basis = index"
+        " plus mean basis; median_oracle = index plus slow basis, own book, perpetuals of the other venues",
+        source=BINANCE_MARK,
+    )
+    window: float = parameter(
+        30.0,
+        "Averaging window of the basis (30 Binance, 300 Bybit, 150 Hyperliquid)",
+        unit="seconds",
+        source=BINANCE_MARK,
+        ge=1,
+        le=3600,
+    )
+    every: float = parameter(
+        1.0,
+        "Time between two marks (and samples of the basis); accounts are looked at when there is a new one",
+        unit="seconds",
+        source="Bybit help, mark price: sampled every second; Hyperliquid 3 s",
+        ge=0.001,
+        le=60,
+    )
+
+
+class IndexRule(Frozen):
+    """Index price: weighted spot prices."""
+
+    OPENING: ClassVar[tuple[str, ...]] = ("weights",)
+
+    weights: dict[str, float] = parameter(
+        {},
+        "Weight of each spot venue; empty = every venue with the coin's spot book by its spot_share",
+        unit="1",
+    )
+
+
+MARK_RULES = ("median", "index_basis", "median_oracle")  # by code
+MEDIAN, INDEX_BASIS, MEDIAN_ORACLE = range(len(MARK_RULES))
 OUTLIER = RATE // 20
 MOST_SOURCES = 32
 

@@ -15,15 +15,16 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, field_validator
 
+from abm.adl import AdlRule
 from abm.calendar import NewsDelay
+from abm.funding import FundingRule
+from abm.insurance import FundRule
+from abm.liquidation import LiquidationRule
+from abm.margin import MarginRule
+from abm.oracle import IndexRule, MarkRule
 from abm.parameters import Frozen, parameter
 
 # where the rule defaults come from: short names of public pages
-BINANCE_LIQUIDATION = "Binance liquidation protocols, binance.com/en/support/faq/360033525271"
-BINANCE_ADL = "Binance, What is auto-deleveraging, binance.com/en/support/faq/360033525471"
-BINANCE_MARK = "Binance mark price, basis over 30 s since 2025-09-18, binance.com/en/support/faq/360033525071"
-BINANCE_FUNDING = "Binance funding rates, binance.com/en/support/faq/360033525031"
-HYPERLIQUID_LIQUIDATION = "Hyperliquid docs, trading/liquidations"
 BINANCE_FEES = "Binance USD-M fee schedule, regular user"
 
 
@@ -189,186 +190,6 @@ class Gateway(Frozen):
     )
     latency_ms: int = parameter(
         5, "Shortest time from sending to acceptance", unit="milliseconds", ge=0, le=60_000
-    )
-
-
-class MarkRule(Frozen):
-    """Mark price: what margin is computed with."""
-
-    rule: Literal["median", "index_basis", "median_oracle"] = parameter(
-        "median",
-        "median = median of funding-adjusted index, index plus mean basis, last trade; index_basis = index"
-        " plus mean basis; median_oracle = index plus slow basis, own book, perpetuals of the other venues",
-        source=BINANCE_MARK,
-    )
-    window: float = parameter(
-        30.0,
-        "Averaging window of the basis (30 Binance, 300 Bybit, 150 Hyperliquid)",
-        unit="seconds",
-        source=BINANCE_MARK,
-        ge=1,
-        le=3600,
-    )
-    every: float = parameter(
-        1.0,
-        "Time between two marks (and samples of the basis); accounts are looked at when there is a new one",
-        unit="seconds",
-        source="Bybit help, mark price: sampled every second; Hyperliquid 3 s",
-        ge=0.001,
-        le=60,
-    )
-
-
-class IndexRule(Frozen):
-    """Index price: weighted spot prices."""
-
-    OPENING: ClassVar[tuple[str, ...]] = ("weights",)
-
-    weights: dict[str, float] = parameter(
-        {},
-        "Weight of each spot venue; empty = every venue with the coin's spot book by its spot_share",
-        unit="1",
-    )
-
-
-class MarginRule(Frozen):
-    """Initial margin; maintenance margin is the contract's bracket table."""
-
-    OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
-
-    leverage: float = parameter(
-        20.0,
-        "Leverage of an account that states none; initial margin = notional / leverage",
-        unit="1",
-        ge=1,
-        le=200,
-    )
-
-
-class LiquidationRule(Frozen):
-    """What a venue does with an account under maintenance margin."""
-
-    style: Literal["bankruptcy", "market"] = parameter(
-        "bankruptcy",
-        "bankruptcy = one IOC order at the bankruptcy price, the rest is taken over; market = orders into"
-        " the book, then a backstop vault",
-        source=f"{BINANCE_LIQUIDATION}; {HYPERLIQUID_LIQUIDATION}",
-    )
-    partial: bool = parameter(
-        True, "Reduce by brackets where the position is above the lowest one", source=BINANCE_LIQUIDATION
-    )
-    fee: float = parameter(
-        0.005,
-        "Liquidation fee to the fund, never more than what is left",
-        unit="share of liquidated notional",
-        source=f"0.3-0.75 % in {BINANCE_LIQUIDATION}",
-        ge=0,
-        le=0.05,
-    )
-    slice: float = parameter(
-        0.2,
-        "Share of a large position in the first order (style market)",
-        unit="share of the position",
-        source=HYPERLIQUID_LIQUIDATION,
-        gt=0,
-        le=1,
-    )
-    slice_above: float = parameter(
-        100_000.0,
-        "Position value above which it is sliced (style market)",
-        unit="USD",
-        source=HYPERLIQUID_LIQUIDATION,
-        ge=0,
-    )
-    cooldown: float = parameter(
-        30.0,
-        "Time after a slice in which orders are for the full size (style market)",
-        unit="seconds",
-        source=HYPERLIQUID_LIQUIDATION,
-        ge=0,
-        le=3600,
-    )
-    backstop: float = parameter(
-        0.6667,
-        "Equity below this share of maintenance margin goes to the backstop vault (style market)",
-        unit="share of maintenance margin",
-        source=HYPERLIQUID_LIQUIDATION,
-        ge=0,
-        le=1,
-    )
-
-
-class FundRule(Frozen):
-    """Insurance fund or vault: what it has, what it may hold, how fast it sells."""
-
-    OPENING: ClassVar[tuple[str, ...]] = ("cash",)
-
-    cash: float = parameter(1e8, "Cash at the start", unit="settlement asset", ge=0, le=1e12)
-    cap: float = parameter(
-        1.0,
-        "notional_cap: net notional of the inventory at most this times fund equity; drawdown: no more"
-        " take-over after this loss of the peak since the start",
-        unit="share of fund equity",
-        source=f"1.0 in {BINANCE_LIQUIDATION}; 0.3 Bybit docs v5/market/adl-alert",
-        ge=0,
-        le=100,
-    )
-    rule: Literal["notional_cap", "drawdown", "vault", "none", "unlimited"] = parameter(
-        "notional_cap",
-        "When the fund stops taking over and ADL begins; vault = the vault takes all it can margin; unlimited ="
-        " never, the fund may owe (null run)",
-        source=BINANCE_LIQUIDATION,
-    )
-    disposal: float = parameter(
-        0.002, "Share of the inventory that the exchange sells", unit="per second", ge=0, le=1
-    )
-
-
-class AdlRule(Frozen):
-    """Auto-deleveraging = score x allocate x price."""
-
-    score: Literal["binance", "bitmex", "okx", "hyperliquid", "profit"] = parameter(
-        "binance", "Who comes first", source=BINANCE_ADL
-    )
-    allocate: Literal["queue", "pro_rata"] = parameter(
-        "queue",
-        "How the quantity is shared: in order of score, or by size among those in profit",
-        source=BINANCE_ADL,
-    )
-    price: Literal["bankruptcy", "mark", "previous_mark"] = parameter(
-        "bankruptcy", "At which price: this decides who bears the gap", source=BINANCE_ADL
-    )
-
-
-class FundingRule(Frozen):
-    """Funding rate F = P + clamp(interest - P, -clamp, +clamp), scaled to the interval, within +-cap."""
-
-    interval: float = parameter(
-        8.0, "Time between payments", unit="hours", source=BINANCE_FUNDING, gt=0, le=24
-    )
-    cap: float = parameter(
-        0.003,
-        "Largest rate of one interval, both ways",
-        unit="share of notional",
-        source=BINANCE_FUNDING,
-        ge=0,
-        le=0.2,
-    )
-    interest: float = parameter(
-        0.0001,
-        "Interest part for 8 hours",
-        unit="share of notional",
-        source=BINANCE_FUNDING,
-        ge=-0.01,
-        le=0.01,
-    )
-    clamp: float = parameter(
-        0.0005,
-        "Half width of the clamp round the premium",
-        unit="share of notional",
-        source=BINANCE_FUNDING,
-        ge=0,
-        le=0.01,
     )
 
 

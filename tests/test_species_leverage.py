@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from abm.agent import Participant
 from abm.causes import CAUSES
 from abm.channels import EdgeParameters, NetworkParameters
+from abm.insurance import FundRule
 from abm.model import CascadeModel
-from abm.venue import Asset, Clock, Contract, FundRule, News, OrderRules, VenueRules
+from abm.venue import Asset, Clock, Contract, News, OrderRules, VenueRules
 from agents import alarms
 from agents.exchange import Exchange
 from agents.hedger import Hedger
