@@ -17,6 +17,8 @@ EVENT_KINDS = (
     "news",
     "limit_hit",
     "absorption",
+    "halted",
+    "resumed",
 )
 E_LIQUIDATION, E_TAKEOVER, E_ADL, E_DEFICIT, E_BANKRUPTCY, E_FUNDING = 1, 2, 3, 4, 5, 6
 E_ABSORPTION = EVENT_KINDS.index("absorption")

@@ -43,6 +43,15 @@ BOOK = _record(
     premium_sum="i8", premium_n="i8", funding="i8", funding_cap="i8", interest="i8", clamp="i8", interval_ms="i8",
     phase_ms="i8",
     halted="i4", resting="i4",
+    index_rule="i4", outlier="i8", stale="i8", moved_at="i8", traded_at="i8", seen_bid="i8", seen_ask="i8",
+    ema_weight="i8", ema_at="i8", own_ema="i8", own_weight="i8", own_rate="i8",
+    funding_rule="i4", premium_linear="i4", premium_every="i8", premium_k="i8", impact="i8", impact_margin="i4",
+    margin_cap="i8", switches="i4", hourly="i4",
+    largest_market="i8", largest_limit="i8",
+    triggers="i4", halt_reference="i4", halt_during="i4", halt_mask="i4", halt_news="i4", limited="i4",
+    halted_until="i8", limit_state="i8", limit_since="i8", limit_price="i8", floor="i8", ceiling="i8",
+    slot_ms="i8", bar="i4", bars="i4", bar_at="i4", bars_n="i4",
+    trade_sum="i8", trade_count="i8", trade_sum_seen="i8", trade_count_seen="i8",
 )  # fmt: skip
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
@@ -74,6 +83,7 @@ VENUE = _record(
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
+    rate_limit="i8", rate_window="i8", cancel_limit="i8",
 )  # fmt: skip
 
 BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
@@ -92,6 +102,10 @@ EVENT = _record(
 FILL = _record(
     time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1",
 )  # fmt: skip
+
+TRIGGER = _record(horizon="i8", bound="i8", pause="i8", floor="i8", ceiling="i8")
+BAR = _record(slot="i8", total="i8", count="i8", low="i8", high="i8", last="i8")
+TALLY = _record(window="i8", sent="i8")
 
 REQUEST = _record(parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4")
 
@@ -135,6 +149,9 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("events", EVENT),
     ("fills", FILL),
     ("public", PUBLIC),  # ring of public records [step, book]
+    ("triggers", TRIGGER),  # of trading halts, `MOST_TRIGGERS` a book
+    ("bars", BAR),  # ring of a book's trades by slot of time, what the references of halts are made from
+    ("tallies", TALLY),  # messages of an owner at a venue in the window of now: [owner, venue]
 ]
 
 NAMES = [name for name, _ in SCHEMA]
@@ -212,6 +229,9 @@ class State:
     events: np.ndarray[Any, Any]
     fills: np.ndarray[Any, Any]
     public: np.ndarray[Any, Any]
+    triggers: np.ndarray[Any, Any]
+    bars: np.ndarray[Any, Any]
+    tallies: np.ndarray[Any, Any]
 
     def __init__(self, **sizes: int) -> None:
         self._table = np.zeros(2 * len(NAMES), np.int64)

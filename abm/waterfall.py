@@ -19,6 +19,7 @@ from abm.causes import (
     E_LIQUIDATION,
 )
 from abm.deleveraging import ask_adl
+from abm.halts import waits
 from abm.insurance import UNLIMITED, accepts
 from abm.jit import inlined, kernel
 from abm.liquidation import (
@@ -223,6 +224,8 @@ def liquidate_row(address, row):
     """Walk one account down its venue's waterfall."""
     s = views(address)
     s.rows[row].queued = 0
+    if waits(address, row):
+        return touch(s, row)  # to be looked at again: nothing can be sold in a trading pause
     venue = wide(s.rows[row].venue)
     v = s.venues[venue]
     cancel_all(address, row, NONE)
