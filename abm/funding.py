@@ -170,6 +170,13 @@ def twap(steps: Sequence[tuple[float, float]]) -> float:
     return sum(value * time for value, time in steps) / sum(time for _, time in steps)
 
 
+def pulled(premium: float, interest: float, width: float) -> float:
+    """P + clamp(I - P, -width, +width): the interest itself as long as the premium is within `width` of it."""
+    if abs(interest - premium) <= width:
+        return interest
+    return premium + clamp(interest - premium, -width, width)
+
+
 def funding_rate(
     premium: float,
     interest: float = 0.0001,
@@ -192,9 +199,9 @@ def funding_rate(
     elif rule == "drift":
         rate = clamp(premium, -1.0 / 33.0, 1.0 / 33.0) * hours / 24.0
     elif rule in ("bybit", "bitmex"):
-        rate = premium + clamp(interest * share - premium, -width, width)
+        rate = pulled(premium, interest * share, width)
     else:
-        rate = (premium + clamp(interest - premium, -width, width)) * share
+        rate = pulled(premium, interest, width) * share
     return clamp(rate, -cap, cap)
 
 
