@@ -82,7 +82,7 @@ class FundingRule(Frozen):
         unit="quote asset",
         source=f"{BINANCE_FUNDING}; Hyperliquid docs, trading/contract-specifications; dYdX v4 documentation, funding",
         ge=0,
-        le=1e9,
+        le=1e8,
     )
     sample: float = parameter(
         0.0,
@@ -222,22 +222,22 @@ def impact_at(address, b, side, notional):
     unit = s.books[b].unit
     base = side_base(s, b, side)
     i = depth_of(s, b, side) - 1
-    lots = 0  # times 1024
+    lots = 0  # times 2^20
     paid = 0
     while i >= 0 and paid < notional:
         key = s.keys[base + i]
         price = side * (key >> LEVEL_BITS)
         there = s.levels[key & LEVEL_MASK].qty
         if float(there) * float(price * unit) < float(notional - paid):
-            lots += there << 10
+            lots += there << 20
             paid += there * price * unit
         else:
-            lots += mul_div(notional - paid, 1024, price * unit)
+            lots += mul_div(notional - paid, 1 << 20, price * unit)
             paid = notional
         i -= 1
     if lots == 0:
         return 0
-    return mul_div(paid, 1 << 20, lots * unit)
+    return mul_div(paid, 1 << 30, lots * unit)
 
 
 @inlined
