@@ -162,23 +162,25 @@ def _books(
     midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
     phase = milliseconds(midnight, clock.start)
     rules_of = list(venues.values())
-    first: dict[tuple[int, int], tuple[int, int]] = {}
+    first: dict[tuple[int, int, str], tuple[int, int]] = {}
     rows: list[tuple[int, int, int, int]] = []
     keys = 0
     for b in range(len(info)):
         coin = info.coin_names[info.coin[b]]
         terms, rules = contracts[coin], rules_of[info.venue[b]]
         scale = int(info.scale[b])
-        where = (int(info.coin[b]), scale)
+        where = (int(info.coin[b]), scale, rules.margin.brackets)
         if where not in first:
-            table = bracket_tables.table(terms.brackets, terms.class_, scale, tables, terms.stands_for)
+            table = bracket_tables.table(
+                terms.brackets, terms.class_, scale, tables, terms.stands_for, rules.margin.brackets, coin
+            )
             first[where] = (len(rows), len(table))
             rows += [
                 (
                     int(table.floor[k]),
                     int(table.mmr[k]),
                     int(table.cum[k]),
-                    RATE // max(1, int(table.leverage[k])),
+                    int(RATE // max(1.0, float(table.leverage[k]))),
                 )
                 for k in range(len(table))
             ]

@@ -13,7 +13,7 @@ looked at again, and a step looks at the buckets that marks have passed and at r
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,9 @@ from abm.units import RATE, at_price, at_rate, at_rate_up, mul_div
 
 
 class MarginRule(Frozen):
-    """Initial margin; maintenance margin is the contract's bracket table."""
+    """Initial margin, and the table of maintenance margin by position size."""
 
-    OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
+    OPENING: ClassVar[tuple[str, ...]] = ("leverage", "brackets")
 
     leverage: float = parameter(
         20.0,
@@ -38,6 +38,11 @@ class MarginRule(Frozen):
         unit="1",
         ge=1,
         le=200,
+    )
+    brackets: Literal["contract", "binance", "bybit", "hyperliquid", "generic"] = parameter(
+        "contract",
+        "Table of maintenance margin by position size: what each contract names, a venue's own (abm/data), or"
+        " generic by size class; a coin that a venue's table lacks has the generic one",
     )
 
 
