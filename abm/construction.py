@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from abm import brackets as bracket_tables
+from abm.acceptance import write_collateral
 from abm.adl import ALLOCATIONS, PRICES, SCORES
 from abm.calendar import milliseconds
 from abm.insurance import FUND_RULES
@@ -127,6 +128,7 @@ def new_state(
             raise ValueError(f"venues.{name}.quote: {rules.quote!r} is not an asset")
     _books(state, clock, assets, contracts, venues, info, tables)
     _sources(state, venues, info)
+    write_collateral(state, venues, info, [10**a.decimals for a in assets.values()])
     return state
 
 
@@ -250,6 +252,7 @@ def rewrite_rules(
         record["basis_n"], record["basis_sum"] = len(kept), sum(kept)
         record["basis_at"] = len(kept) % int(record["window"][0])
     state.basis[: n * width] = ring.ravel()
+    write_collateral(state, venues, info, scales)
     for name, told in (
         ("maker_fee", [rules.fees.maker for rules in rules_of]),
         ("taker_fee", [rules.fees.taker for rules in rules_of]),

@@ -18,6 +18,7 @@ from abm.causes import (
     E_BANKRUPTCY,
     E_LIQUIDATION,
 )
+from abm.conversion import convert_row
 from abm.deleveraging import ask_adl
 from abm.insurance import UNLIMITED, accepts
 from abm.jit import inlined, kernel
@@ -168,9 +169,8 @@ def send(address, row, p, limit, lots, parent):
 
 
 @inlined
-def at_bankruptcy(s, address, row, venue):
-    """Reduce by IOC orders at the bankruptcy price until healthy. Returns the last event's id, or -1."""
-    parent = NONE
+def at_bankruptcy(s, address, row, venue, parent):
+    """Reduce by IOC orders at the bankruptcy price until healthy. Returns the last event's id, or `parent`."""
     for _ in range(64):
         p = largest_position(s, row)
         if p == NONE:
@@ -190,9 +190,8 @@ def at_bankruptcy(s, address, row, venue):
 
 
 @inlined
-def into_book(s, address, row, venue):
+def into_book(s, address, row, venue, parent):
     """Market orders into the book, sliced if large, one a position, largest first. Returns the last event's id."""
-    parent = NONE
     sliced = False
     tried = 0
     p = s.rows[row].positions
@@ -226,9 +225,12 @@ def liquidate_row(address, row):
     venue = wide(s.rows[row].venue)
     v = s.venues[venue]
     cancel_all(address, row, NONE)
+    parent = NONE
+    if v.collaterals != 0 and s.rows[row].spared == 0:
+        parent = convert_row(address, row, NONE)
     equity, maintenance = equity_and_maintenance(s, row)
     if largest_position(s, row) == NONE:
-        cover(address, row, NONE)
+        cover(address, row, parent)
         return
     if equity >= maintenance:
         watch(s, row)
@@ -237,9 +239,8 @@ def liquidate_row(address, row):
         absorb(address, row, NONE)
         cover(address, row, NONE)
         return
-    parent = NONE
     if v.style == BANKRUPTCY:
-        parent = at_bankruptcy(s, address, row, venue)
+        parent = at_bankruptcy(s, address, row, venue, parent)
         equity, maintenance = equity_and_maintenance(s, row)
         if largest_position(s, row) == NONE:
             cover(address, row, parent)
@@ -252,7 +253,7 @@ def liquidate_row(address, row):
                 ask_adl(address, row, parent)
     else:
         if equity >= 0 and not below_backstop(s, venue, equity, maintenance):
-            parent = into_book(s, address, row, venue)
+            parent = into_book(s, address, row, venue, parent)
             equity, maintenance = equity_and_maintenance(s, row)
         if largest_position(s, row) == NONE:
             cover(address, row, parent)
