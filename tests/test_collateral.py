@@ -7,17 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from abm import collateral, ledger
 from abm.collateral import collateral_value, weight_of
 from abm.construction import rewrite_rules
+from abm.statements import statements
 from abm.venue import VenueRules
 from abm.waterfall import anchor
+from experiments.build import build
+from experiments.census import census
 from experiments.checks import bracket_tables
-from tests.test_margin import FIRST, TICKS, USD
-from tests.twins.market import BTC, BTC_PRICE, ETH, PERP, SPOT, USDT, Desk, small_model
+from experiments.config import loads
+from experiments.population import planned
+from tests.test_margin import FIRST, TICKS, USD, liquidation_prices
+from tests.twins.market import BTC, BTC_PRICE, ETH, PERP, SPOT, START, USDT, Desk, small_model
 
 COIN = 10**8
 FREE: dict[str, Any] = {"fees": {"maker": 0.0, "taker": 0.0}, "orders": {"band": 0.0}}
@@ -241,3 +247,62 @@ def test_small_moves_of_the_collateral_price_look_at_nobody() -> None:
         d.under_water()
     looks = int(d.state.meta["checked"][0]) - before
     assert looks <= 20 * (sound + 6)
+
+
+# ---------------------------------------------------------------- statements and openings
+
+
+def test_the_statement_says_at_which_mark_collateral_no_longer_carries_the_position() -> None:
+    d = desk(haircut=0.1)
+    row = d.open("ann", cash=5 * USD, coins=COIN)
+    d.hold(PERP, 100.0, {row: 9_000})
+    price = liquidation_prices(d.model)[row, PERP]
+    assert price == pytest.approx((900 - 95) / 9 / (1 - 0.004))
+    accounts, _ = statements(d.model)
+    assert accounts["equity"][row] == pytest.approx(95.0)
+    for mark, found in ((price * 1.001, set()), (price * 0.999, {row})):
+        d.set_mark(PERP, round(mark * 10 * TICKS))
+        collateral.price_collateral(d.address)
+        assert d.under_water() == found
+
+
+def pledging(share: float) -> Any:
+    """A scenario of one venue whose cross longs have a share of their margin in USDe at a haircut of 5 %."""
+    longs = {"kind": "directional", "accounts": 50, "leverage": [[5, 10, 1]], "isolated": 0.3, "rest": True}
+    return loads(
+        tomli_w.dumps(
+            {
+                "title": "pledge",
+                "clock": {"start": START, "duration": 20},
+                "assets": {"USDT": {}, "BTC": {"decimals": 8, "value": 1e5}, "USDE": {"value": 0.999}},
+                "contracts": {
+                    "BTC": {"price": 1e5, "tick": 0.1, "lot": 0.001, "open_interest": 1e7},
+                    "USDE": {"price": 0.999, "tick": 0.0001, "lot": 1.0, "beta": 0.0},
+                },
+                "venues": {
+                    "alpha": {
+                        "quote": "USDT", "perps": ["BTC"], "spots": ["BTC", "USDE"], "share": 1.0, "spot_share": 1.0,
+                        "collateral": {"assets": {"USDE": {"haircut": 0.05}}},
+                    }
+                },
+                "population": {
+                    "longs": {"species": "leveraged_long", "opening": longs | {"pledged": {"USDE": share}}},
+                    "shorts": {"species": "leveraged_short", "opening": longs | {"side": "short"}},
+                },
+            }
+        )
+    )  # fmt: skip
+
+
+def test_an_opening_may_pledge_a_share_of_the_margin_and_changes_no_liquidation_price() -> None:
+    plain, pledged = (planned(pledging(share), 1) for share in (0.0, 0.6))
+    where = pledged.asset == "USDE"
+    assert where.any() and not pledged.isolated[pledged.deposit_row[where]].any()
+    for fall in (0.0, 0.08):
+        a, b = census(plain).margin(fall), census(pledged).margin(fall)
+        assert b[0] == pytest.approx(a[0], rel=1e-6, abs=1e-3) and (b[1] == a[1]).all()
+    model = build(pledging(0.6), 1)
+    accounts, _ = statements(model)
+    equity, _ = census(pledged).margin()
+    first = int(np.flatnonzero(np.array(accounts["owner_name"]) >= 0)[3])
+    assert accounts["equity"][first : first + len(equity)] == pytest.approx(equity, rel=1e-4)
