@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from abm.collateral import PRICES, CollateralAsset, CollateralRule, first_share, price_collateral
+from abm.collateral import CollateralAsset, CollateralRule, first_share
+from abm.collateral_price import PRICES, price_collateral
 from abm.market import PERP, SPOT, BookInfo
 from abm.state import NONE, State
 from abm.units import ONE, RATE

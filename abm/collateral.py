@@ -1,4 +1,4 @@
-"""Collateral beside the settlement asset: what it counts for, at which price, and whom a price can bring down.
+"""Collateral beside the settlement asset: what it counts for, what of it may leave, and who owes.
 
 Equity for margin = settlement balance + positions at mark + the sum over accepted assets of weight(amount) x price. The
 weight is a haircut, or tiers (1 BTC at 90 %, the second at 80 %: 1.7 BTC of margin); what lies above the last tier
@@ -9,11 +9,6 @@ when Binance valued USDe, wBETH and BNSOL by its own spot book (0.65 dollar for 
 - index: the venue's index of the asset, from the spot books of all venues;
 - redemption: what the issuer pays for it, in the settlement asset or in another asset at its index;
 - index_with_floor: the index, but never less than a floor.
-
-A row's distance in the margin index must hold for its collateral too. It is computed at an anchored price, a little
-below the present one: while the price stays above its anchor nothing has to be looked at. When it passes below, or has
-risen far above, a new anchor is set and all who hold the asset are looked at. Rows that stand only between anchor and
-price lean: they are looked at whenever collateral is priced.
 """
 
 from __future__ import annotations
@@ -36,7 +31,6 @@ BINANCE_COLLATERAL = (
 )
 BINANCE_MULTI_ASSETS = "Binance, trading rules, perpetual, multi-asset info"
 BINANCE_UNIFIED = "Binance unified account rules since 22 Jan 2025 (secondary: aicoin.com/en/trending/71130)"
-BELOW = RATE // 50  # an anchor is this share below the price (assumption: what it costs, never who is found)
 
 
 class CollateralAsset(Frozen):
@@ -101,10 +95,6 @@ class CollateralRule(Frozen):
     )
 
     MOST: ClassVar[int] = 16  # assets of a venue
-
-
-PRICES = ("own_book", "index", "redemption", "index_with_floor")  # by code
-OWN_BOOK, INDEX, REDEMPTION, INDEX_WITH_FLOOR = range(len(PRICES))
 
 
 def first_share(terms: CollateralAsset) -> float:
@@ -212,52 +202,6 @@ def lean(s, row):
         s.rows[row].leaning = 1
         s.leaning[s.meta[0].leaning] = row
         s.meta[0].leaning += 1
-
-
-@inlined
-def whole_price(s, c, b, price):
-    """A book's price (fixed-point ticks) as settlement units of one whole of its coin, fixed point."""
-    bk = s.books[b]
-    return mul_div(price, bk.unit * s.collateral[c].whole, bk.lot_base)
-
-
-@kernel("i8(i8,i8)")
-def price_by_rule(address, c):
-    """Collateral price by the venue's rule from the marks and indices of now: settlement units of one, fixed point."""
-    s = views(address)
-    k = s.collateral[c]
-    index = whole_price(s, c, k.source, s.books[k.source].index) if k.source != NONE else k.price
-    if k.rule == REDEMPTION and k.redemption > 0:
-        if k.paid_in == NONE:
-            return k.redemption
-        bk = s.books[k.paid_in]
-        return mul_div(mul_div(bk.index, bk.unit * k.paid_whole, bk.lot_base), k.redemption, RATE)
-    if k.rule == OWN_BOOK and k.book != NONE:
-        return whole_price(s, c, k.book, s.books[k.book].mark)
-    if k.rule == INDEX_WITH_FLOOR and index < k.floor:
-        return k.floor
-    return index
-
-
-@kernel("void(i8)")
-def price_collateral(address):
-    """New collateral prices of all venues, and a look at every row whose collateral they may have brought down."""
-    s = views(address)
-    for c in range(s.meta[0].collaterals):
-        k = s.collateral[c]
-        price = price_by_rule(address, c)
-        k.price = price
-        if price < k.anchor or at_rate(price, RATE - 2 * BELOW) > k.anchor:
-            k.anchor = at_rate(price, RATE - BELOW)
-            for h in range(s.meta[0].holdings):
-                x = s.holdings[h]
-                if x.asset == k.asset and x.amount > 0 and s.rows[x.row].venue == k.venue:
-                    look_again(s, x.row)
-    n = s.meta[0].leaning
-    s.meta[0].leaning = 0
-    for i in range(n):
-        s.rows[s.leaning[i]].leaning = 0
-        look_again(s, s.leaning[i])
 
 
 @inlined

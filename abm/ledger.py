@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abm.accounts import change_position, ensure_holding, ensure_position, holding, touch
 from abm.book import best_price
+from abm.collateral import collateral_at
 from abm.jit import kernel
 from abm.margin import spendable
 from abm.names import Names
@@ -69,6 +70,7 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
 @kernel("void(i8,f8[::1],f8[:,::1])")
 def purses(address, unit, out):  # type: ignore[no-untyped-def]
     """Of every venue's fund: wallet balance (with entry values), inventory at mark, equity; and its capital's equity.
+    Collateral that was taken over is inventory, for what it counts.
 
     Args:
         unit: float64[venues], what each is divided by. out: float64[4, venues].
@@ -88,6 +90,8 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
                 )
                 entry += np.float64(s.positions[p].entry)
                 p = s.positions[p].next
+            if s.venues[v].collaterals != 0:
+                inventory += np.float64(collateral_at(address, row, 0))
             if own == 0:
                 out[0, v], out[1, v], out[2, v] = (
                     (cash + entry) / unit[v], inventory / unit[v], (cash + inventory) / unit[v],

@@ -275,9 +275,8 @@ def watch_at(address, row):
         if backed > 0:
             note_debt(s, row)
             stands = excess + backed >= 0
-            excess += (
-                collateral_at(address, row, 1) if stands else backed
-            )  # the anchored price holds for a while
+            # what the anchored price makes of it holds until that price is passed
+            excess += collateral_at(address, row, 1) if stands else backed
             if stands and excess < 0:
                 lean(s, row)
                 return

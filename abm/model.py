@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import (
-    collateral,
+    collateral_price,
     conversion,
     deleveraging,
     funding,
@@ -293,7 +293,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """6. Index, mark and collateral prices from one snapshot; funding if it is due."""
         s = self.state
         oracle.price_all(s.address)
-        collateral.price_collateral(s.address)
+        collateral_price.price_collateral(s.address)
         for v, rules in enumerate(self.rules.values()):
             if funding_due(self.clock.start, self.now, self.clock.step_ms, rules.funding.interval):
                 for b in np.flatnonzero((self.books.venue == v) & (self.books.kind == 0)):

@@ -11,8 +11,9 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abm import collateral, ledger
+from abm import ledger
 from abm.collateral import collateral_value, weight_of
+from abm.collateral_price import price_collateral
 from abm.construction import rewrite_rules
 from abm.statements import statements
 from abm.venue import VenueRules
@@ -45,7 +46,7 @@ def set_spot(d: Desk, price: float, index: float | None = None) -> None:
     d.set_mark(SPOT, round(price * 10 * TICKS))
     if index is not None:
         d.state.books["index"][SPOT] = round(index * 10 * TICKS)
-    collateral.price_collateral(d.address)
+    price_collateral(d.address)
 
 
 # ---------------------------------------------------------------- how much
@@ -81,7 +82,7 @@ def test_the_engine_values_collateral_as_exact_arithmetic_does(
     d = desk(tiers=tuple((float(b), share / 1e8) for b, (_, share) in zip(bounds, steps, strict=True)))
     row = d.open("owner", coins=amount)
     d.set_mark(SPOT, ticks * TICKS)
-    collateral.price_collateral(d.address)
+    price_collateral(d.address)
     below, counted = 0, 0
     for bound, (_, share) in zip(bounds.tolist(), steps, strict=True):
         top = min(amount, bound * COIN)
@@ -223,7 +224,7 @@ def shock(d: Desk, action: tuple[Any, ...]) -> None:
             max(1, int(d.state.books["mark"][book]) // TICKS),
             abs(amount) + 1,
         )
-    collateral.price_collateral(d.address)
+    price_collateral(d.address)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -237,6 +238,18 @@ def test_the_index_finds_whom_a_look_at_everybody_finds(
         for d in (fast, slow):
             shock(d, action)
         assert fast.under_water() == slow.under_water_by_full_pass(), action
+
+
+def test_whoever_a_slow_fall_of_the_collateral_price_brings_down_is_found_at_once() -> None:
+    fast, slow = crowd([2] * 24), crowd([2] * 24)
+    found = 0
+    for k in range(40):
+        for d in (fast, slow):
+            set_spot(d, 100.0 * (1 - 0.003 * k))
+        under = fast.under_water()
+        assert under == slow.under_water_by_full_pass()
+        found = max(found, len(under))
+    assert found >= 8
 
 
 def test_small_moves_of_the_collateral_price_look_at_nobody() -> None:
@@ -266,7 +279,7 @@ def test_the_statement_says_at_which_mark_collateral_no_longer_carries_the_posit
     assert accounts["equity"][row] == pytest.approx(95.0)
     for mark, found in ((price * 1.001, set()), (price * 0.999, {row})):
         d.set_mark(PERP, round(mark * 10 * TICKS))
-        collateral.price_collateral(d.address)
+        price_collateral(d.address)
         assert d.under_water() == found
 
 

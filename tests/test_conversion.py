@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from abm import collateral, conversion
+from abm import conversion
 from abm.causes import CAUSES
 from abm.channels import NetworkParameters
+from abm.collateral_price import price_collateral
 from abm.model import CascadeModel
 from abm.resting import cancel_all
 from abm.venue import Asset, Clock, Contract, VenueRules
@@ -87,7 +88,7 @@ def test_internalised_the_venue_buys_at_the_collateral_price_and_no_book_hears_o
     d = desk(through="internal")
     row = d.open("ann", cash=-250 * USD, coins=5 * COIN)
     d.set_mark(SPOT, 800 * 1024)
-    collateral.price_collateral(d.address)
+    price_collateral(d.address)
     convert(d)
     capital = int(d.state.venues["capital"][0])
     assert d.cash(row) == pytest.approx(0, abs=2) and d.cash(row) >= 0
@@ -135,7 +136,7 @@ def test_an_account_sells_its_collateral_before_its_position_and_may_live() -> N
     )  # 86.40 lost, 3.60 of margin left where 3.25 are asked; collateral sold would be worth more
     assert d.under_water() == set()
     d.set_mark(0, 903 * 1024)
-    collateral.price_collateral(d.address)
+    price_collateral(d.address)
     d.model.liquidate()
     assert d.lots(row) == 9_000 and d.events("liquidation") == []
     assert d.cash(row, BTC) < 0.13 * COIN and len(d.events("conversion")) == 1
