@@ -26,7 +26,7 @@ META = _record(
     rows="i4", positions="i4", holdings="i4", books="i4", venues="i4", assets="i4",
     orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
     touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
-    events="i8", next_event="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+    events="i8", next_event="i8", stage="i8", checked="i8", messages="i8", filled="i8", traded="i8",
 )  # fmt: skip
 
 BOOK = _record(
@@ -68,9 +68,11 @@ POSITION = _record(
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
 
 VENUE = _record(
-    settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4",
+    settle="i4", fees="i4", fund="i4", capital="i4", order="i4", surplus="i4", score="i4", allocate="i4",
     adl_price="i4",
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
+    stages="i8", tiers="i8", whole_up_to="i8", round_value="i8", rounds="i8", portion="i8", portion_least="i8",
+    spread="i8",
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
@@ -86,7 +88,7 @@ MESSAGE = _record(
 
 EVENT = _record(
     id="i8", parent="i8", time="i8", price="i8", mark="i8", qty="i8", value="i8", amount="i8",
-    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1",
+    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1", stage="u1",
 )  # fmt: skip
 
 FILL = _record(
