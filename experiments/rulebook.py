@@ -189,7 +189,9 @@ def described(book: RuleBook) -> Group:
         since = (f"since {rule.since}" if rule.since else f"on {book.date}") if rule else ""
         table = parts.setdefault(
             part,
-            Table("rule", "is", "in words", "source", "in force", title=part, title_justify="left", box=SIMPLE),
+            Table(
+                "rule", "is", "in words", "source", "in force", title=part, title_justify="left", box=SIMPLE
+            ),
         )
         words = f"{row.description}. {says[:1].upper()}{says[1:]}" if says else row.description
         table.add_row(
