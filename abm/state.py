@@ -54,10 +54,10 @@ ORDER = _record(
 )  # fmt: skip
 
 ROW = _record(
-    key="i8", cooldown="i8", imr="i8",
+    key="i8", cooldown="i8", imr="i4",
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
-    exempt="u1", touched="u1", queued="u1", spared="u1", waiting="i4", gone="u1",
+    waiting="i4", exempt="u1", touched="u1", queued="u1", spared="u1", gone="u1",
 )  # fmt: skip
 
 POSITION = _record(
@@ -148,6 +148,7 @@ LEVEL_MASK = (1 << LEVEL_BITS) - 1
 SLOT_BITS = 24
 SLOT_MASK = (1 << SLOT_BITS) - 1
 BUCKETS = 4096
+PAGES = 1 << 16  # bytes
 WHEEL = 1024
 NONE = -1
 
@@ -238,7 +239,11 @@ class State:
         if needed <= len(old):
             return
         new = zeros(max(needed, 2 * len(old)), _DTYPES[name])
-        new[: len(old)] = old
+        given, taken = old.view(np.uint8), new.view(np.uint8)
+        for i in range(0, len(given), PAGES):  # what was never written costs no memory here either
+            part = given[i : i + PAGES]
+            if part.any():
+                taken[i : i + PAGES][: len(part)] = part
         setattr(self, name, new)
         self._rebuild()
 
