@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from abm import brackets as bracket_tables
+from abm.acceptance import write_collateral
 from abm.adl import ALLOCATIONS, PRICES, SCORES
 from abm.calendar import milliseconds
 from abm.insurance import FUND_RULES
@@ -128,6 +129,7 @@ def new_state(
             raise ValueError(f"venues.{name}.quote: {rules.quote!r} is not an asset")
     _books(state, clock, assets, contracts, venues, info, tables)
     _sources(state, venues, info)
+    write_collateral(state, venues, info, [10**a.decimals for a in assets.values()])
     return state
 
 
@@ -173,23 +175,25 @@ def _books(
     midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
     phase = milliseconds(midnight, clock.start)
     rules_of = list(venues.values())
-    first: dict[tuple[int, int], tuple[int, int]] = {}
+    first: dict[tuple[int, int, str], tuple[int, int]] = {}
     rows: list[tuple[int, int, int, int]] = []
     keys = 0
     for b in range(len(info)):
         coin = info.coin_names[info.coin[b]]
         terms, rules = contracts[coin], rules_of[info.venue[b]]
         scale = int(info.scale[b])
-        where = (int(info.coin[b]), scale)
+        where = (int(info.coin[b]), scale, rules.margin.brackets)
         if where not in first:
-            table = bracket_tables.table(terms.brackets, terms.class_, scale, tables, terms.stands_for)
+            table = bracket_tables.table(
+                terms.brackets, terms.class_, scale, tables, terms.stands_for, rules.margin.brackets, coin
+            )
             first[where] = (len(rows), len(table))
             rows += [
                 (
                     int(table.floor[k]),
                     int(table.mmr[k]),
                     int(table.cum[k]),
-                    RATE // max(1, int(table.leverage[k])),
+                    int(RATE // max(1.0, float(table.leverage[k]))),
                 )
                 for k in range(len(table))
             ]
@@ -259,6 +263,7 @@ def rewrite_rules(
         record["basis_n"], record["basis_sum"] = len(kept), sum(kept)
         record["basis_at"] = len(kept) % int(record["window"][0])
     state.basis[: n * width] = ring.ravel()
+    write_collateral(state, venues, info, scales)
     for name, told in (
         ("maker_fee", [rules.fees.maker for rules in rules_of]),
         ("taker_fee", [rules.fees.taker for rules in rules_of]),

@@ -38,7 +38,7 @@ def debit(address, rows, assets, amounts):  # type: ignore[no-untyped-def]
     """Take amounts out of rows, each at most what may be withdrawn; `amounts` becomes what was taken.
 
     Withdrawable in the settlement asset: free margin, and no more than the wallet balance (unrealised profit stays);
-    in other assets: what no order locks.
+    in other assets: what no order locks, and of collateral what the initial margin can spare.
     """
     s = views(address)
     for i in range(len(rows)):
@@ -177,7 +177,7 @@ class Accounts:
             key = np.fromiter(keys, np.int64, n)
         s = self.state
         first = s.count("rows")
-        for table in ("rows", "touched", "changed", "queue"):
+        for table in ("rows", "touched", "changed", "queue", "leaning", "debtors"):
             s.grow(table, first + n + 1)
         rows = np.arange(first, first + n, dtype=np.int32)
         record = s.rows[first : first + n]

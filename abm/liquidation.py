@@ -79,7 +79,7 @@ class LiquidationRule(Frozen):
     """What a venue does with an account under maintenance margin: stages in order, and their numbers."""
 
     stages: tuple[Stage, ...] = parameter(
-        ("cancel_orders", "reduce_tiers", "bankruptcy_order", "take_over", "adl"),
+        ("cancel_orders", "convert_collateral", "reduce_tiers", "bankruptcy_order", "take_over", "adl"),
         "What is done, in this order, until the account is healthy or flat. cancel_orders; convert_collateral = sell"
         " collateral for the settlement asset; reduce_tiers = orders at the bankruptcy price down to a lower bracket;"
         " bankruptcy_order = one for each position that is left; market_slices = orders into the book, a slice of a"

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import (
+    collateral,
+    conversion,
     deleveraging,
     funding,
     gateway,
@@ -159,7 +161,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 for what in ("fees", "fund", "capital")
             ]
             for row in rows:
-                self.accounts.deposit([row], rules.quote, np.array([0], np.int64))
+                for asset in (rules.quote, *rules.collateral.assets):
+                    self.accounts.deposit([row], asset, np.array([0], np.int64))
             for field, row in zip(("fees", "fund", "capital"), rows, strict=True):
                 self.state.venues[field][v] = row
             if rules.fund.rule != "none":
@@ -287,9 +290,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             self.make_room()
 
     def price(self) -> None:
-        """6. Index and mark prices from one snapshot; funding if it is due."""
+        """6. Index, mark and collateral prices from one snapshot; funding if it is due."""
         s = self.state
         oracle.price_all(s.address)
+        collateral.price_collateral(s.address)
         for v, rules in enumerate(self.rules.values()):
             if funding_due(self.clock.start, self.now, self.clock.step_ms, rules.funding.interval):
                 for b in np.flatnonzero((self.books.venue == v) & (self.books.kind == 0)):
@@ -298,9 +302,13 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                     self._note("funding", venue=v, book=int(b), value=int(paid))
 
     def liquidate(self) -> None:
-        """7. Whoever is under maintenance margin meets the venue's waterfall, most under water first."""
+        """7. Debts are repaid from collateral; whoever is under maintenance margin meets the venue's waterfall, most
+        under water first."""
         s = self.state
         self.make_room()
+        at = 0
+        while (at := conversion.convert(s.address, at)) >= 0:
+            self.make_room()
         if waterfall.find(s.address):
             self.programme.spare(self, True)
             left = waterfall.line_up(s.address)

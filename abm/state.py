@@ -27,6 +27,7 @@ META = _record(
     orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
     touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
     events="i8", next_event="i8", stage="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+    collaterals="i4", leaning="i4", debtors="i4",
 )  # fmt: skip
 
 BOOK = _record(
@@ -58,6 +59,7 @@ ROW = _record(
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
     waiting="i4", exempt="u1", touched="u1", queued="u1", spared="u1", gone="u1",
+    leaning="u1", owes="u1",
 )  # fmt: skip
 
 POSITION = _record(
@@ -76,9 +78,17 @@ VENUE = _record(
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
+    collateral="i4", collaterals="i4",  # the first of its records, and how many assets it accepts
+    convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", convert_first="i4", internal="i4",
 )  # fmt: skip
 
 BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
+COLLATERAL = _record(
+    price="i8", anchor="i8", floor="i8", redemption="i8",  # settlement units of one whole, fixed point
+    whole="i8", paid_whole="i8",  # units in one of the asset, and of the asset that its issuer pays in
+    venue="i4", asset="i4", book="i4", source="i4", paid_in="i4", rule="i4", tier="i4", tiers="i4",
+)  # fmt: skip
+HAIRCUT = _record(amount="i8", share="i8")
 SOURCE = _record(book="i4", convert="i4", weight="i8")
 
 MESSAGE = _record(
@@ -137,6 +147,10 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("events", EVENT),
     ("fills", FILL),
     ("public", PUBLIC),  # ring of public records [step, book]
+    ("collateral", COLLATERAL),  # accepted assets by venue, those that count for most first
+    ("haircuts", HAIRCUT),  # tiers of an accepted asset: amount up to which, share that counts
+    ("leaning", I4),  # rows that stand only while their collateral is above its anchored price
+    ("debtors", I4),  # rows with collateral and a realised debt
 ]
 
 NAMES = [name for name, _ in SCHEMA]
@@ -215,6 +229,10 @@ class State:
     events: np.ndarray[Any, Any]
     fills: np.ndarray[Any, Any]
     public: np.ndarray[Any, Any]
+    collateral: np.ndarray[Any, Any]
+    haircuts: np.ndarray[Any, Any]
+    leaning: np.ndarray[Any, Any]
+    debtors: np.ndarray[Any, Any]
 
     def __init__(self, **sizes: int) -> None:
         self._table = np.zeros(2 * len(NAMES), np.int64)

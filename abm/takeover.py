@@ -15,6 +15,7 @@ from abm.causes import (
     E_DEFICIT,
     E_TAKEOVER,
 )
+from abm.collateral import hand_over_collateral
 from abm.jit import inlined, kernel
 from abm.liquidation import (
     bankruptcy_amount,
@@ -124,6 +125,8 @@ def take_over(address, row, parent):
     rest = s.holdings[h].amount
     s.holdings[h].amount = 0
     s.holdings[ensure_holding(s, v.fund, v.settle)].amount += rest
+    if v.collaterals != 0:
+        hand_over_collateral(address, row, v.fund)
     touch(s, row)
 
 
@@ -156,6 +159,11 @@ def cover(address, row, parent):
     deficit = -settlement(s, row)
     if deficit <= 0 or row == v.fund:
         return
+    if v.collaterals != 0:
+        own, _ = equity_and_maintenance(s, row)
+        if own >= 0:
+            return  # its collateral carries the debt, and conversion will repay it
+        hand_over_collateral(address, row, v.fund)
     equity, _ = equity_and_maintenance(s, v.fund)
     paid = deficit if deficit < equity else (equity if equity > 0 else 0)
     s.holdings[holding(s, row, v.settle)].amount += deficit

@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, field_validator
 
 from abm.adl import AdlRule
 from abm.calendar import NewsDelay
+from abm.collateral import CollateralRule
 from abm.funding import FundingRule
 from abm.insurance import FundRule
 from abm.liquidation import LiquidationRule
@@ -213,6 +214,7 @@ class VenueRules(Frozen):
     mark: MarkRule = parameter(MarkRule(), "Mark price")
     index: IndexRule = parameter(IndexRule(), "Index price")
     margin: MarginRule = parameter(MarginRule(), "Margin")
+    collateral: CollateralRule = parameter(CollateralRule(), "Collateral beside the settlement asset")
     liquidation: LiquidationRule = parameter(LiquidationRule(), "Liquidation")
     fund: FundRule = parameter(FundRule(), "Insurance fund or vault")
     adl: AdlRule = parameter(AdlRule(), "Auto-deleveraging")

@@ -18,6 +18,7 @@ from abm.causes import (
     E_BANKRUPTCY,
     E_LIQUIDATION,
 )
+from abm.conversion import convert_row
 from abm.deleveraging import ask_adl
 from abm.insurance import UNLIMITED, accepts
 from abm.jit import inlined, kernel
@@ -26,6 +27,7 @@ from abm.liquidation import (
     BACKSTOP,
     BANKRUPTCY_ORDER,
     CANCEL_ORDERS,
+    CONVERT_COLLATERAL,
     FILLABLE_ORDER,
     MARKET_ROUNDS,
     MARKET_SLICES,
@@ -289,6 +291,9 @@ def liquidate_row(address, row):
         s.meta[0].stage = stage
         if stage == CANCEL_ORDERS:
             cancel_all(address, row, NONE)
+        elif stage == CONVERT_COLLATERAL and v.collaterals != 0:
+            parent = convert_row(address, row, parent)
+            equity, maintenance = equity_and_maintenance(s, row)
         if largest_position(s, row) == NONE or equity >= maintenance:
             break
         if stage == REDUCE_TIERS:

@@ -46,7 +46,9 @@ class Census:
         price = (t.price * (1.0 - np.asarray(fall)))[self.coin]
         value = self.quantity * price
         equity = self.cash + np.bincount(self.row, value, len(self.cash))
-        needed = np.bincount(self.row, t.maintenance(np.abs(value), self.coin), len(self.cash))
+        needed = np.bincount(
+            self.row, t.maintenance(np.abs(value), self.coin, self.venue[self.row]), len(self.cash)
+        )
         return equity, needed.astype(np.float64)
 
     def under(self, fall: float | Floats) -> NDArray[np.bool_]:

@@ -189,7 +189,7 @@ def cells_and_lots(build: _Builder, name: str, opening: Opening, goal: Ints) -> 
             )
         return empty, empty, empty
     coins = cells % len(t.coins)
-    room = np.minimum(t.room(opening.room_at)[coins], opening.largest)
+    room = np.minimum(t.room(opening.room_at).ravel()[cells], opening.largest)
     fixed = min(opening.fixed, n)
     least = smallest_size(float(value.sum()), n, opening.size_index, opening.largest)
     at = np.empty(n)
@@ -254,7 +254,7 @@ def _whole(wanted: Floats, cell: Ints, goal: Ints, free: NDArray[np.bool_]) -> I
 
 
 def entries(
-    build: _Builder, name: str, opening: Opening, side: int, coin: Ints, lots: Ints
+    build: _Builder, name: str, opening: Opening, side: int, venue: Ints, coin: Ints, lots: Ints
 ) -> tuple[Floats, Floats]:
     """Entry price and collateral in dollars of positions opened along the past.
 
@@ -276,22 +276,22 @@ def entries(
         bar = np.minimum(first + (u[0] * (len(past.low) - first)).astype(np.int64), len(past.low) - 1)
         if attempt == ATTEMPTS:
             bar, u[1] = np.full(len(left), len(past.low) - 1), np.full(len(left), 0.5)
-        c, q, p = coin[left], amount[left], price[left]
+        c, q, p, v = coin[left], amount[left], price[left], venue[left]
         paid = along(p, t.beta[c], past, past.low[bar] + u[1] * (past.high[bar] - past.low[bar]))
         if opening.distance:
             at = p * (1.0 - side * (near[left] + u[2] * (reach - near)[left]))
-            held = side * q * (paid - at) + t.maintenance(q * np.abs(at), c)
+            held = side * q * (paid - at) + t.maintenance(q * np.abs(at), c, v)
         else:
             held = q * paid / _leverages(opening, u[2])
         value = q * np.maximum(paid, p)
-        held = np.maximum(held, value / np.minimum(t.max_leverage(value, c), opening.max_leverage))
+        held = np.maximum(held, value / np.minimum(t.max_leverage(value, c, v), opening.max_leverage))
         worst = along(p, t.beta[c], past, (past.low_after if side > 0 else past.high_after)[bar])
         worst = np.minimum(worst, p * (1 - FLAT)) if side > 0 else np.maximum(worst, p * (1 + FLAT))
         if (
             attempt == ATTEMPTS
         ):  # what cannot have lived through the path has just been opened, with room to live
-            held = np.maximum(held, side * q * (paid - worst) + 1.05 * t.maintenance(q * worst, c))
-        alive = held + side * q * (worst - paid) > t.maintenance(q * worst, c)
+            held = np.maximum(held, side * q * (paid - worst) + 1.05 * t.maintenance(q * worst, c, v))
+        alive = held + side * q * (worst - paid) > t.maintenance(q * worst, c, v)
         entry[left], collateral[left] = paid, held
         left = left[~alive]
         if not len(left):
@@ -317,11 +317,13 @@ def _accounts(build: _Builder, name: str, opening: Opening) -> None:
     venue, coin, lots = cells_and_lots(build, name, opening, goal)
     n = len(venue)
     side = -1 if _side(opening) == "short" else 1
-    entry, collateral = entries(build, name, opening, side, coin, lots)
+    entry, collateral = entries(build, name, opening, side, venue, coin, lots)
     owner = np.char.add(f"{name}/", np.arange(n).astype(str)) if n else np.zeros(0, "U1")
     isolated = build.draw(name, "isolated", n, opening.fixed) < opening.isolated
     amount = lots * t.lot[coin]
-    user = np.clip(amount * entry / collateral, 1.0, np.maximum(t.max_leverage(amount * entry, coin), 1.0))
+    user = np.clip(
+        amount * entry / collateral, 1.0, np.maximum(t.max_leverage(amount * entry, coin, venue), 1.0)
+    )
     row = build.parts.open(name, owner, venue, user, isolated, "main")
     build.place(row, coin, side * lots, entry)
     quotes = np.array(build.quotes)

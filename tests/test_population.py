@@ -132,7 +132,7 @@ def test_whom_the_path_would_have_liquidated_is_not_there() -> None:
     build = _Builder(terms(s.contracts, s.venues), ["USDT"] * 7, s.assets, past, 1)
     opening = Opening(kind="directional", accounts=1000, distance={"BTC": (0.05, 0.40)})
     lots = np.full(1000, 10)
-    price, collateral = entries(build, "a", opening, 1, np.zeros(1000, int), lots)
+    price, collateral = entries(build, "a", opening, 1, np.zeros(1000, int), np.zeros(1000, int), lots)
     now, amount = build.terms.price[0], 10 * build.terms.lot[0]
     level_of_ruin = (price - collateral / amount) / now  # a little below the liquidation price
     before = price > 1.05 * now
@@ -186,10 +186,11 @@ def test_leverage_stays_within_the_brackets_of_one_real_contract(october: Plan) 
     people, t = census(october), october.terms
     public = october.kind[october.position_row] != "desk"
     row, coin = october.position_row[public], october.coin[public]
+    venue = october.venue[row]
     paid = np.abs(people.quantity[public]) * october.price[public]
     collateral = people.cash[row] + people.quantity[public] * october.price[public]
-    assert (paid <= 1.000001 * collateral * t.max_leverage(paid, coin)).all()
-    assert (np.abs(people.quantity[public]) * t.price[coin] <= t.limit[coin] * 1.000001).all()
+    assert (paid <= 1.000001 * collateral * t.max_leverage(paid, coin, venue)).all()
+    assert (np.abs(people.quantity[public]) * t.price[coin] <= t.limit[venue, coin] * 1.000001).all()
 
 
 def test_without_leverage_no_fall_liquidates_anybody() -> None:
