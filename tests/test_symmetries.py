@@ -193,14 +193,15 @@ def scripted(
     """Two venues with opposite rule books under any names and in any order, in a currency with so many decimals."""
     unit = 10.0 ** (6 - places)  # of prices and all that is money
     money = {"round_value": 2000.0 * unit, "portion_least": 1000.0 * unit}
+    debts = {"conversion": {"threshold": 1e4 * unit, "limit": 1e4 * unit}}
     place = {**names, "outside": "outside"}
     rules: dict[str, dict[str, Any]] = {
         "big": {
             "share": 0.6, "spot_share": 0.7, "fees": {"maker": -0.0001, "taker": 0.0005}, "orders": {"band": 0.0},
-            "fund": {"cash": 60.0 * unit}, "liquidation": {**money, "slice_above": unit}, "funding": {"interval": 1.0},
+            "collateral": debts, "fund": {"cash": 60.0 * unit}, "liquidation": {**money, "slice_above": unit}, "funding": {"interval": 1.0},
         },
         "small": {
-            "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"},
+            "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"}, "collateral": debts,
             "liquidation": {**money, "stages": STAGES["market"], "fee": 0.0, "slice_above": 50.0 * unit},
             "fund": {"cash": 20.0 * unit, "rule": "vault"}, "mark": {"rule": "median_oracle"},
             "adl": {"score": "hyperliquid", "price": "previous_mark", "allocate": "pro_rata"},
