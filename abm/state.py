@@ -271,7 +271,7 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all tables, for a snapshot: values only, no place in memory."""
-        copies = {name: np.zeros_like(getattr(self, name)) for name in NAMES}
+        copies = {name: np.zeros(len(getattr(self, name)), _DTYPES[name]) for name in NAMES}
         for name, copy in copies.items():
             copy[:] = getattr(self, name)  # field by field: what lies between fields stays zero
         copies["meta"]["address"] = 0
