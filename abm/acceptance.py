@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from abm.collateral import PRICES, CollateralAsset, CollateralRule, price_collateral
+from abm.collateral import PRICES, CollateralAsset, CollateralRule, first_share, price_collateral
 from abm.market import PERP, SPOT, BookInfo
 from abm.state import NONE, State
 from abm.units import ONE, RATE
@@ -34,7 +34,7 @@ def write_collateral(state: State, venues: Mapping[str, VenueRules], info: BookI
         record = state.venues[v : v + 1]
         _conversion(record, rules.collateral, int(scales[int(record["settle"][0])]))
         best_first = sorted(
-            rules.collateral.assets.items(), key=lambda item: (-_steps(item[1])[0][1], item[0])
+            rules.collateral.assets.items(), key=lambda item: (-first_share(item[1]), item[0])
         )
         record["collateral"], record["collaterals"] = len(records), len(best_first)
         if len(best_first) > CollateralRule.MOST:

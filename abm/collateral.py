@@ -21,11 +21,12 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.accounts import ensure_holding, holding, touch
 from abm.jit import inlined, kernel
 from abm.parameters import Frozen, parameter
-from abm.state import NONE, views
+from abm.state import NONE, State, views
 from abm.units import FP, RATE, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -104,6 +105,11 @@ class CollateralRule(Frozen):
 
 PRICES = ("own_book", "index", "redemption", "index_with_floor")  # by code
 OWN_BOOK, INDEX, REDEMPTION, INDEX_WITH_FLOOR = range(len(PRICES))
+
+
+def first_share(terms: CollateralAsset) -> float:
+    """Share of the first unit of an asset that counts."""
+    return terms.tiers[0][1] if terms.tiers else 1.0 - terms.haircut
 
 
 def weight_of(amount: float, tiers: tuple[tuple[float, float], ...]) -> float:
@@ -304,7 +310,7 @@ def collateral_values(address, out):
             out[row] = collateral_at(address, row, 0)
 
 
-def values(state):
+def values(state: State) -> NDArray[np.int64]:
     """`collateral_values` as a new array: int64[rows]."""
     out = np.zeros(state.count("rows"), np.int64)
     collateral_values(state.address, out)

@@ -98,7 +98,7 @@ def sell_into_book(address, row, c, need, parent):
         each = bid * bk.unit
         each -= at_rate_up(each, bk.taker_fee)
         most = (s.holdings[h].amount - s.holdings[h].locked) // bk.lot_base
-        lots = short // each + 1 if each > 0 else most
+        lots = -(-short // each) if each > 0 else most
         if lots > most:
             lots = most
         if lots <= 0:

@@ -31,7 +31,8 @@ ATTEMPTS = 40  # redraws of a candidate that the path has liquidated; after that
 
 @dataclass(eq=False)
 class Plan:
-    """The initial state as arrays; ``quotes`` = settlement asset of each venue, ``unit`` = units in one.
+    """The initial state as arrays; ``quotes`` = settlement asset of each venue, ``unit`` = units in one of each asset,
+    ``worth`` = its dollars.
 
     Rows (n): ``entry``, ``kind``, ``owner`` (names), ``venue`` (index), ``key``, ``leverage``, ``isolated``.
     Positions (p): ``position_row``, ``coin`` (index), ``lots`` (signed), ``price`` (entry, dollars).
@@ -41,6 +42,7 @@ class Plan:
     terms: Terms
     quotes: list[str]
     unit: dict[str, float]
+    worth: dict[str, float]
     entry: NDArray[np.str_]
     kind: NDArray[np.str_]
     owner: NDArray[np.str_]
@@ -106,6 +108,7 @@ class _Builder:
     ) -> None:
         self.terms, self.quotes, self.past, self.seed = ground, quotes, past, seed
         self.unit = {name: 10.0**asset.decimals for name, asset in assets.items()}
+        self.worth = {name: asset.value for name, asset in assets.items()}
         self.parts = _Parts()
         self.paid = dict.fromkeys(assets, 0.0)
         self.taken = {"long": np.zeros_like(ground.lots), "short": np.zeros_like(ground.lots)}
@@ -327,7 +330,7 @@ def _accounts(build: _Builder, name: str, opening: Opening) -> None:
     row = build.parts.open(name, owner, venue, user, isolated, "main")
     build.place(row, coin, side * lots, entry)
     quotes = np.array(build.quotes)
-    build.deposit(row, quotes[venue], collateral)
+    build.deposit(row, quotes[venue], collateral - _pledged(build, opening, row, venue, isolated, collateral))
     if opening.kind == "hedged" and n:
         _coins(build, name, opening, row, owner, venue, coin, amount)
     some = build.draw(name, "reserve", n, opening.fixed) < opening.reserve_accounts
@@ -337,6 +340,20 @@ def _accounts(build: _Builder, name: str, opening: Opening) -> None:
             at = np.full(len(at), t.venues.index(opening.reserve_at), np.int64)
         second = build.parts.open(name, owner[some], at, 1.0, False, "reserve")
         build.deposit(second, quotes[at], collateral[some] * opening.reserve)
+
+
+def _pledged(
+    build: _Builder, opening: Opening, row: Ints, venue: Ints, isolated: NDArray[np.bool_], collateral: Floats
+) -> Floats:
+    """Deposit the share of the collateral that lies in other assets, as much as counts for it; returns its value."""
+    value = np.zeros(len(row))
+    for asset, share in opening.pledged.items():
+        counts = np.array([accepted.get(asset, 0.0) for accepted in build.terms.counts])[venue]
+        mine = ~isolated & (counts > 0)
+        if mine.any():
+            build.deposit(row[mine], asset, share * collateral[mine] / (counts[mine] * build.worth[asset]))
+        value += np.where(mine, share * collateral, 0.0)
+    return value
 
 
 def _coins(
@@ -444,6 +461,7 @@ def plan(
         terms=ground,
         quotes=quotes,
         unit=build.unit,
+        worth=build.worth,
         entry=entry,
         kind=np.array([kinds[name] for name in names])[inverse] if len(names) else entry,
         owner=joined("owner", "U1"),

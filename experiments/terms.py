@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import brackets
+from abm.collateral import first_share
 from abm.venue import Contract, VenueRules
 
 BRACKET_FILE = Path(__file__).parent / "reference" / "binance_tiers_2025-09-29.csv"
@@ -37,6 +38,7 @@ class Terms:
         floor, mmr, cum: float64[V, C, B], the engine's brackets in dollars, of the table that each venue chose.
         real_floor, leverage: float64[V, C, B], the bounds of one real contract and the leverage they allow.
         limit: float64[V, C], dollars, the largest position of an account in one real contract.
+        counts: of each venue, the share of an asset's value that counts as margin (of the first tier), by asset.
     """
 
     coins: list[str]
@@ -57,6 +59,7 @@ class Terms:
     real_floor: Floats
     leverage: Floats
     limit: Floats
+    counts: list[dict[str, float]]
 
     def maintenance(self, notional: Floats, coin: Ints, venue: Ints) -> Floats:
         """Maintenance margin in dollars of positions of that value (>= 0), as the engine asks it."""
@@ -142,4 +145,8 @@ def terms(contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules]) -
         real_floor=padded([b.floor for b in real], 1e6, np.inf),
         leverage=padded([b.leverage for b in real], 1.0, 1.0),
         limit=np.array([b.limit / 1e6 for b in real]).reshape(shape),
+        counts=[
+            {asset: first_share(terms) for asset, terms in v.collateral.assets.items()}
+            for v in venues.values()
+        ],
     )

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from abm.agent import Participant
 from abm.causes import EVENT_KINDS
 from abm.channels import EdgeParameters
+from abm.collateral import values
 from abm.model import CascadeModel, ConservationError
 from tests.twins.market import BTC, USDT, small_model
 from tests.waterfalls import STAGES
@@ -79,6 +80,16 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
          "orders": {"band": 0.0, "self_trade": "cancel_both", "levels": 40, "capacity": 300}},
         {"fund": {"cash": 50.0, "cap": 2.0}, "orders": {"band": 0.0, "self_trade": "off", "max_orders_per_row": 5}},
     ),
+    "collateral": (
+        {"fund": {"cash": 3000.0}, "collateral": {"assets": {"BTC": {"tiers": ((1.0, 0.9), (1.5, 0.6))}},
+         "conversion": {"threshold": 40.0, "every": 5.0, "limit": 10.0}}},
+        {"fund": {"cash": 400.0}, "liquidation": {"style": "market", "slice_above": 60.0}},
+    ),
+    "collateral bought by the venue": (
+        {"fund": {"rule": "none"}, "collateral": {"assets": {"BTC": {"haircut": 0.2, "redemption": 90.0}},
+         "price": "redemption", "conversion": {"threshold": 20.0, "through": "internal"}}},
+        {"fund": {"cash": 400.0, "rule": "drawdown"}},
+    ),
 }  # fmt: skip
 
 
@@ -138,11 +149,11 @@ def play(
         own = {int(row) for field in ("fees", "fund", "capital") for row in venues[field]}
         p, h = s.positions[: s.count("positions")], s.holdings[: s.count("holdings")]
         in_market = set(p["row"][p["qty"] != 0].tolist())
+        backed = values(s)
         for one in h[h["amount"] < 0]:
             row = int(one["row"])
-            assert row in own or (one["asset"] == USDT and row in in_market), (
-                f"{row} owes and has no position"
-            )
+            carried = row in in_market or int(one["amount"]) + int(backed[row]) >= 0
+            assert row in own or (one["asset"] == USDT and carried), f"{row} owes and has no position"
         assert (h["amount"][h["asset"] == BTC] >= 0).all()
         assert (h["locked"] <= np.maximum(h["amount"], 0))[h["asset"] == BTC].all()
 
@@ -164,8 +175,10 @@ def test_nothing_is_lost_and_nobody_without_a_position_owes(rules: str) -> None:
         seen += events
         assert int(model.state.meta["messages"][0]) > 5_000
     least = {"liquidation": 2, "adl": 5, "transfer_sent": 5, "transfer_arrived": 5, "funding": 6}
-    if rules != "no funds, shared":
+    if rules not in ("no funds, shared", "collateral bought by the venue"):
         least["takeover"] = 3
+    if rules.startswith("collateral"):
+        least["conversion"] = 10
     assert all(seen[kind] >= count for kind, count in least.items()), (
         f"the stream does not reach far enough: {seen}"
     )
