@@ -198,7 +198,8 @@ def scripted(
     rules: dict[str, dict[str, Any]] = {
         "big": {
             "share": 0.6, "spot_share": 0.7, "fees": {"maker": -0.0001, "taker": 0.0005}, "orders": {"band": 0.0},
-            "collateral": debts, "fund": {"cash": 60.0 * unit}, "liquidation": {**money, "slice_above": unit}, "funding": {"interval": 1.0},
+            "collateral": debts, "fund": {"cash": 60.0 * unit}, "liquidation": {**money, "slice_above": unit},
+            "funding": {"interval": 1.0},
         },
         "small": {
             "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"}, "collateral": debts,
