@@ -96,6 +96,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("events", "value", "USD", "size at the price"),
     Column("events", "amount", "USD", "what the fund gains (positive) or pays, a fee, a deficit"),
     Column("events", "cause", "", "decision, liquidation, adl, hedge, disposal, conversion, stop, news ..."),
+    Column("events", "stage", "", "stage of the venue's waterfall that did it; none elsewhere"),
+    Column("events", "published", "", "times the venue's public feed of liquidations counts it: 0, 1 or 2"),
     Column("fills", "time", "s", "seconds since the start, end of the step"),
     Column("fills", "book", "", "book"),
     Column("fills", "side", "", "side of the taker: 1 buys, -1 sells"),

@@ -13,8 +13,9 @@ from abm.acceptance import write_collateral
 from abm.adl import ALLOCATIONS, PRICES, SCORES
 from abm.calendar import milliseconds
 from abm.insurance import FUND_RULES
-from abm.liquidation import STYLES
+from abm.liquidation import packed
 from abm.market import BookInfo, describe
+from abm.messages import FOK, IOC
 from abm.oracle import MARK_RULES
 from abm.random import key_of
 from abm.state import BUCKETS, NONE, WHEEL, State
@@ -135,7 +136,15 @@ def new_state(
 def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     """Write one venue's rules into its record."""
     liquidation, gateway = rules.liquidation, rules.gateway
-    record["style"], record["partial"] = STYLES.index(liquidation.style), int(liquidation.partial)
+    record["stages"], record["order"] = packed(liquidation.stages), IOC if liquidation.order == "ioc" else FOK
+    record["tiers"], record["whole_up_to"] = liquidation.tiers, liquidation.whole_up_to
+    record["surplus"] = liquidation.surplus == "fund"
+    record["round_value"], record["rounds"] = (
+        round(liquidation.round_value * scale),
+        round(liquidation.rounds),
+    )
+    record["portion"], record["spread"] = rate(liquidation.portion), rate(liquidation.spread)
+    record["portion_least"] = round(liquidation.portion_least * scale)
     record["score"], record["allocate"] = SCORES.index(rules.adl.score), ALLOCATIONS.index(rules.adl.allocate)
     record["adl_price"], record["stp"] = (
         PRICES.index(rules.adl.price),
@@ -145,7 +154,9 @@ def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     record["fund_rule"], record["fund_limit"] = FUND_RULES.index(rules.fund.rule), rate(rules.fund.cap)
     record["liquidation_fee"], record["slice"] = rate(liquidation.fee), rate(liquidation.slice)
     record["slice_above"] = round(liquidation.slice_above * scale)
-    record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), rate(liquidation.backstop)
+    record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), 0
+    if "backstop" in liquidation.stages:
+        record["backstop"] = rate(liquidation.backstop)
     record["latency"] = gateway.latency_ms * 1000
     record["service"] = max(1, round(1e6 / gateway.rate))
     record["queue_cap"] = gateway.capacity

@@ -460,7 +460,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         e["book"], e["asset"], e["side"], e["price"], e["qty"] = book, asset, 0, 0, 0
         e["venue"] = s.rows["venue"][row] if row >= 0 else venue
         e["mark"] = s.books["mark"][book] if book >= 0 else 0
-        e["value"], e["amount"] = value, amount
+        e["value"], e["amount"], e["stage"] = value, amount, 0
         m["events"] += 1
         m["next_event"] += 1
         return int(e["id"][0])

@@ -26,7 +26,7 @@ META = _record(
     rows="i4", positions="i4", holdings="i4", books="i4", venues="i4", assets="i4",
     orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
     touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
-    events="i8", next_event="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+    events="i8", next_event="i8", stage="i8", checked="i8", messages="i8", filled="i8", traded="i8",
     collaterals="i4", leaning="i4", debtors="i4",
 )  # fmt: skip
 
@@ -55,10 +55,10 @@ ORDER = _record(
 )  # fmt: skip
 
 ROW = _record(
-    key="i8", cooldown="i8", imr="i8",
+    key="i8", cooldown="i8", imr="i4",
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
-    exempt="u1", touched="u1", queued="u1", spared="u1", waiting="i4", gone="u1",
+    waiting="i4", exempt="u1", touched="u1", queued="u1", spared="u1", gone="u1",
     leaning="u1", owes="u1",
 )  # fmt: skip
 
@@ -70,9 +70,11 @@ POSITION = _record(
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
 
 VENUE = _record(
-    settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4",
+    settle="i4", fees="i4", fund="i4", capital="i4", order="i4", surplus="i4", score="i4", allocate="i4",
     adl_price="i4",
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
+    stages="i8", tiers="i8", whole_up_to="i8", round_value="i8", rounds="i8", portion="i8", portion_least="i8",
+    spread="i8",
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
@@ -96,7 +98,7 @@ MESSAGE = _record(
 
 EVENT = _record(
     id="i8", parent="i8", time="i8", price="i8", mark="i8", qty="i8", value="i8", amount="i8",
-    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1",
+    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1", stage="u1",
 )  # fmt: skip
 
 FILL = _record(
@@ -160,6 +162,7 @@ LEVEL_MASK = (1 << LEVEL_BITS) - 1
 SLOT_BITS = 24
 SLOT_MASK = (1 << SLOT_BITS) - 1
 BUCKETS = 4096
+PAGES = 1 << 16  # bytes
 WHEEL = 1024
 NONE = -1
 
@@ -254,7 +257,11 @@ class State:
         if needed <= len(old):
             return
         new = zeros(max(needed, 2 * len(old)), _DTYPES[name])
-        new[: len(old)] = old
+        given, taken = old.view(np.uint8), new.view(np.uint8)
+        for i in range(0, len(given), PAGES):  # what was never written costs no memory here either
+            part = given[i : i + PAGES]
+            if part.any():
+                taken[i : i + PAGES][: len(part)] = part
         setattr(self, name, new)
         self._rebuild()
 
@@ -264,7 +271,7 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all tables, for a snapshot: values only, no place in memory."""
-        copies = {name: np.zeros_like(getattr(self, name)) for name in NAMES}
+        copies = {name: np.zeros(len(getattr(self, name)), _DTYPES[name]) for name in NAMES}
         for name, copy in copies.items():
             copy[:] = getattr(self, name)  # field by field: what lies between fields stays zero
         copies["meta"]["address"] = 0

@@ -43,6 +43,7 @@ def new_event(address, kind, parent, row, b):
     e.time = m.now
     e.kind = kind
     e.cause = 0
+    e.stage = m.stage
     e.row = row
     e.other = NONE
     e.book = b

@@ -22,6 +22,7 @@ from abm.channels import EdgeParameters
 from abm.collateral import values
 from abm.model import CascadeModel, ConservationError
 from tests.twins.market import BTC, USDT, small_model
+from tests.waterfalls import STAGES
 
 CASH = 500.0  # dollars of each account
 
@@ -62,14 +63,16 @@ class Crowd(Participant):
         me.transfer(source[same], target[same], "USDT", draw.uniform(0, CASH, int(same.sum())))
 
 
+MARKET: dict[str, Any] = {"stages": STAGES["market"], "fee": 0.0}
+WHOLE: dict[str, Any] = {"stages": STAGES["bankruptcy"]}
 RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fund and vault": (
         {"fund": {"cash": 3000.0}, "fees": {"maker": -0.0001, "taker": 0.0005}},
-        {"fund": {"cash": 3000.0, "rule": "vault"}, "liquidation": {"style": "market", "slice_above": 50.0, "fee": 0.0},
+        {"fund": {"cash": 3000.0, "rule": "vault"}, "liquidation": MARKET | {"slice_above": 50.0},
          "adl": {"score": "hyperliquid", "price": "previous_mark"}},
     ),
     "no funds, shared": (
-        {"fund": {"rule": "none"}, "adl": {"score": "okx", "price": "mark"}, "liquidation": {"partial": False}},
+        {"fund": {"rule": "none"}, "adl": {"score": "okx", "price": "mark"}, "liquidation": WHOLE},
         {"fund": {"rule": "none"}, "adl": {"score": "bitmex", "allocate": "pro_rata"}},
     ),
     "drawdown": (
@@ -185,7 +188,7 @@ def hostile(price: str, allocate: str, style: str, fund: str, rebate: float) -> 
     """Two venues that deleverage in one way: one with a fund of a few accounts' size, one with next to nothing."""
     adl = {"price": price, "allocate": allocate}
     fees = {"maker": -rebate, "taker": 0.0005}
-    liquidation = {"style": style, "slice_above": 60.0}
+    liquidation = {"stages": STAGES[style], "slice_above": 60.0, "round_value": 30.0, "surplus": "fund"}
     return [
         {"adl": adl | {"score": "binance"}, "fees": fees, "fund": {"cash": 2000.0, "cap": 0.6},
          "liquidation": {"fee": 0.005}},
@@ -221,7 +224,7 @@ def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(["bankruptcy", "market"]),
+    st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(list(STAGES)),
     st.sampled_from(["notional_cap", "drawdown", "vault", "none", "unlimited"]), st.sampled_from([0.0, 0.0003, 0.001]),
     st.dictionaries(st.integers(3, 38), st.floats(-0.6, 1.5), min_size=1, max_size=5), st.integers(1, 10**6),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from abm.venue import Asset, Clock, Contract, VenueRules
+from experiments import rulebook
 from experiments.census import FALLS, census, liquidation_map, report
 from experiments.opening import Opening, Past, along, pareto_sizes, read_past, smallest_size
 from experiments.population import Plan, _Builder, entries, open_accounts, plan
@@ -35,6 +36,7 @@ def scenario(**changes: Any) -> SimpleNamespace:
             del population[name]
         else:
             population[name] = population[name].model_copy(update=opening)
+    assert rulebook.apply(raw["venues"]) == []
     return SimpleNamespace(
         raw=raw,
         clock=Clock(**raw["clock"]),
