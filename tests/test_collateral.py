@@ -18,10 +18,11 @@ from abm.construction import rewrite_rules
 from abm.statements import statements
 from abm.venue import VenueRules
 from abm.waterfall import anchor
+from experiments import config
 from experiments.build import build
 from experiments.census import census
 from experiments.checks import bracket_tables
-from experiments.config import loads
+from experiments.config import load, loads
 from experiments.population import planned
 from tests.test_margin import FIRST, TICKS, USD, liquidation_prices
 from tests.twins.market import BTC, BTC_PRICE, ETH, PERP, SPOT, START, USDT, Desk, small_model
@@ -323,3 +324,55 @@ def test_an_opening_may_pledge_a_share_of_the_margin_and_changes_no_liquidation_
     equity, _ = census(pledged).margin()
     first = int(np.flatnonzero(np.array(accounts["owner_name"]) >= 0)[3])
     assert accounts["equity"][first : first + len(equity)] == pytest.approx(equity, rel=1e-4)
+
+
+# ---------------------------------------------------------------- whole runs
+
+
+NEWS = (("news.0.time", "2025-10-10T20:01:00Z"), ("news.0.size", "-0.08"))
+
+
+def cascade(rule: str, at: float | None = None, then: str = "") -> Any:
+    """The two venues' cascade; at alpha the longs hold half of their margin in coins, with a haircut of 10 %.
+    From `at` on another rule gives their price."""
+    accepts = (
+        ("clock.duration", "400"),
+        ("venues.alpha.collateral.price", rule),
+        ("venues.alpha.collateral.assets.BTC.haircut", "0.1"),
+        ("venues.alpha.collateral.assets.BTC.redemption", "116605.1"),
+        ("venues.alpha.collateral.conversion.threshold", "1000.0"),
+        ("population.longs.opening.pledged.BTC", "0.5"),
+    )
+    raw = config.plain(load("two_venues", [*NEWS, *accepts]))
+    if at is not None:
+        raw["interventions"] = [{"at": at, "set": {"venues.alpha.collateral.price": then}}]
+    scenario, faults = config.resolve(raw)
+    assert scenario is not None, faults
+    model = build(scenario, 1, check=True)
+    model.run()
+    assert model.recorder is not None
+    return model.recorder.finish()
+
+
+def test_a_cascade_with_coins_as_margin_sells_them_and_a_fixed_price_for_them_saves_accounts() -> None:
+    own, index, fixed = (cascade(rule) for rule in ("own_book", "index", "redemption"))
+    assert own.digest() == index.digest(), "with one spot book in the world index and own book are the same"
+    kinds = own.vocabularies["kind"]
+    converted = own.events["kind"] == kinds.index("conversion")
+    assert converted.sum() >= 10 and (own.events["value"][converted] > 0).all()
+    assert set(np.array(own.vocabularies["book"])[own.events["book"][converted]]) == {"alpha:BTC-SPOT"}
+    losses = [float(run.venues["liquidated_long"][:, 0].sum()) for run in (own, fixed)]
+    assert losses[1] < losses[0]
+
+
+def test_another_price_rule_in_the_middle_leaves_what_was_before() -> None:
+    trunk, same, branch = (
+        cascade("own_book"),
+        cascade("own_book", 100.0, "index"),
+        cascade("own_book", 100.0, "redemption"),
+    )
+    assert trunk.digest() == same.digest(), "a rule that says the same price changes nothing"
+    before = trunk.time <= 100.0
+    for name, column in trunk.books.items():
+        assert np.array_equal(column[before], branch.books[name][before], equal_nan=True)
+    assert trunk.digest() != branch.digest()
