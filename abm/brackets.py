@@ -197,7 +197,6 @@ def choose(
     chosen: str,
     named: str,
     coin: str,
-    size_class: str,
     tables: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
 ) -> tuple[str, Iterable[Mapping[str, Any]] | None]:
     """The table of a coin at a venue: its name, and its rows (None: the generic one of the size class).
@@ -205,8 +204,8 @@ def choose(
     Args:
         chosen: what the venue says, one of ``TABLES``; "contract" = the table that the contract names.
         named: the contract's own ``brackets``, a symbol of ``tables`` or "generic".
-        coin, size_class: of the contract. A coin whose table the venue's file lacks has that of its class there, or
-            else the generic one: an assumption.
+        coin: the contract's name, by which it is looked up where the contract names no symbol. A coin that the venue's
+            file lacks has the generic table of its class: an assumption.
         tables: Binance's rows by symbol, see ``read``.
 
     Raises:
@@ -219,7 +218,7 @@ def choose(
         return "generic", None
     base = coin if named == "generic" else named.removesuffix("USDT")
     rows = known if chosen == "binance" else of_venue(chosen)
-    for symbol in (f"{base}USDT", base, size_class):
+    for symbol in (f"{base}USDT", base):
         if symbol in rows:
             return (symbol if chosen == "binance" else f"{chosen}/{symbol}"), rows[symbol]
     return "generic", None
@@ -252,6 +251,6 @@ def table(
     Raises:
         KeyError: the contract names a symbol that is not in ``tables``.
     """
-    symbol, rows = choose(venue, name, coin, size_class, tables)
+    symbol, rows = choose(venue, name, coin, tables)
     one = generic(size_class, unit) if rows is None else from_rows(rows, unit, symbol)
     return one if stands_for == 1.0 else one.widened(stands_for)

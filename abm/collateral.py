@@ -22,7 +22,7 @@ from abm.accounts import ensure_holding, holding, touch
 from abm.jit import inlined, kernel
 from abm.parameters import Frozen, parameter
 from abm.state import NONE, State, views
-from abm.units import FP, RATE, at_rate, mul_div
+from abm.units import FP, ONE, RATE, at_rate, mul_div
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -244,18 +244,21 @@ def hand_over_collateral(address, row, taker):
     return value
 
 
-@kernel("void(i8,i8[::1])")
-def collateral_values(address, out):
-    """What the collateral of every row counts for, settlement units: int64[rows]."""
-    s = views(address)
-    for row in range(len(out)):
-        out[row] = 0
-        if s.venues[s.rows[row].venue].collaterals != 0:
-            out[row] = collateral_at(address, row, 0)
-
-
-def values(state: State) -> NDArray[np.int64]:
-    """`collateral_values` as a new array: int64[rows]."""
-    out = np.zeros(state.count("rows"), np.int64)
-    collateral_values(state.address, out)
-    return out
+def values(state: State) -> NDArray[np.float64]:
+    """What the collateral of every row counts for at the prices of now, settlement units: float64[rows]. The plain
+    form of `collateral_at`, without its rounding."""
+    rows, held = state.rows[: state.count("rows")], state.holdings[: state.count("holdings")]
+    total = np.zeros(len(rows))
+    venue, cross = rows["venue"][held["row"]], rows["only"][held["row"]] == NONE
+    for one in state.collateral[: state.count("collaterals")]:
+        mine = np.flatnonzero(
+            (held["asset"] == one["asset"]) & (venue == one["venue"]) & cross & (held["amount"] > 0)
+        )
+        amount, counted, below = held["amount"][mine].astype(float), np.zeros(len(mine)), 0.0
+        for tier in state.haircuts[int(one["tier"]) :][: int(one["tiers"])]:
+            counted += np.maximum(np.minimum(amount, float(tier["amount"])) - below, 0.0) * (
+                tier["share"] / RATE
+            )
+            below = float(tier["amount"])
+        np.add.at(total, held["row"][mine], counted * (float(one["price"]) / (float(one["whole"]) * ONE)))
+    return total

@@ -147,7 +147,7 @@ def test_the_tables_of_venues_obey_the_recursion(venue: str) -> None:
         ("bybit", "BTC", "major", 7_000_000, 49_500),  # V10
         ("hyperliquid", "BTC", "major", 200_000_000, 3_125_000),  # V13
         ("binance", "BTC", "major", 200_000_000, 7_018_000),  # V03
-        ("bybit", "IOTX", "small", 9_000, 5_000 * 0.025 + 4_000 * 0.0263),  # slices
+        ("bybit", "VOXEL", "small", 9_000, 5_000 * 0.025 + 4_000 * 0.0263),  # slices
         ("hyperliquid", "SOL", "large", 100_000_000, 70e6 * 0.025 + 30e6 * 0.05),
     ],
 )
@@ -168,7 +168,7 @@ def test_a_coin_that_a_venues_table_lacks_has_the_generic_one_of_its_class() -> 
     for venue in ("bybit", "hyperliquid", "binance"):
         got = table("generic", "large", DOLLAR, bracket_tables(), venue=venue, coin="UNKNOWN")
         assert got.floor.tolist() == generic("large", DOLLAR).floor.tolist()
-    assert brackets.choose("generic", "BTCUSDT", "BTC", "major", bracket_tables()) == ("generic", None)
+    assert brackets.choose("generic", "BTCUSDT", "BTC", bracket_tables()) == ("generic", None)
 
 
 def test_two_venues_with_the_same_coin_have_their_own_tables_in_engine_and_opening() -> None:

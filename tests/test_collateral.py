@@ -11,8 +11,8 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abm import ledger
-from abm.collateral import collateral_value, weight_of
+from abm import collateral, ledger
+from abm.collateral import weight_of
 from abm.collateral_price import price_collateral
 from abm.construction import rewrite_rules
 from abm.statements import statements
@@ -53,17 +53,6 @@ def set_spot(d: Desk, price: float, index: float | None = None) -> None:
 # ---------------------------------------------------------------- how much
 
 
-@pytest.mark.parametrize(
-    ("vector", "value", "expected"),
-    [
-        ("V45", weight_of(2.0, ((1.0, 0.9), (2.0, 0.8))), 1.7),
-        ("V46", collateral_value(100.0, 300.0, 0.05), 28_500.0),
-    ],
-)
-def test_the_worked_examples_of_haircuts(vector: str, value: float, expected: float) -> None:
-    assert value == pytest.approx(expected, rel=1e-12)
-
-
 def test_tiers_count_less_for_more_and_nothing_above_the_last() -> None:
     d = desk(tiers=((1.0, 0.9), (2.0, 0.8)))
     rows = [d.open(f"owner {i}", cash=10 * USD, coins=round(q * COIN)) for i, q in enumerate((0.5, 2.0, 5.0))]
@@ -91,6 +80,9 @@ def test_the_engine_values_collateral_as_exact_arithmetic_does(
         below = bound * COIN
     dollars = Fraction(counted, COIN) * Fraction(ticks, 10)
     assert d.margin(row)[0] == int(dollars * USD)
+    assert collateral.values(d.state)[row] == pytest.approx(
+        float(dollars * USD), rel=1e-9, abs=1 + len(steps) * ticks / 1000
+    )
 
 
 def test_an_isolated_account_has_its_own_money_only() -> None:

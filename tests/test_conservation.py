@@ -152,7 +152,7 @@ def play(
         backed = values(s)
         for one in h[h["amount"] < 0]:
             row = int(one["row"])
-            carried = row in in_market or int(one["amount"]) + int(backed[row]) >= 0
+            carried = row in in_market or one["amount"] + backed[row] >= -2
             assert row in own or (one["asset"] == USDT and carried), f"{row} owes and has no position"
         assert (h["amount"][h["asset"] == BTC] >= 0).all()
         assert (h["locked"] <= np.maximum(h["amount"], 0))[h["asset"] == BTC].all()

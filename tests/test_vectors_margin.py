@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from abm import bankruptcy_price as bp
 from abm import liquidation_price as lp
+from abm.collateral import collateral_value, weight_of
 from abm.liquidation_price import Tiers, maintenance_margin
 from experiments.checks import bracket_tables
 
@@ -227,6 +228,8 @@ VECTORS = [
         )
         for ppm, delta in ((5_000, 2_805), (25_000, 14_025), (1_000_000, 51_000))
     ),  # in cents
+    Vector("V45", weight_of, {"amount": 2, "tiers": ((1, 0.9), (2, 0.8))}, 1.7, "doc"),
+    Vector("V46", collateral_value, {"amount": 100, "price": 300, "haircut": 0.05}, 28_500, "doc"),
     Vector(
         "V36",
         lp.vega_maintenance,
