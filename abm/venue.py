@@ -109,7 +109,8 @@ class Contract(Frozen):
     )
     open_interest: float = parameter(
         0.0,
-        "Open interest of all venues at the start, one side; each venue has its share of it",
+        "Open interest of all venues at the start, one side; each venue has its share of it. Of a coin without a"
+        " perpetual: what desks make its market for",
         unit="USD",
         ge=0,
         le=1e13,
