@@ -27,6 +27,7 @@ META = _record(
     orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
     touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
     events="i8", next_event="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+    pools="i4",
 )  # fmt: skip
 
 BOOK = _record(
@@ -43,6 +44,7 @@ BOOK = _record(
     premium_sum="i8", premium_n="i8", funding="i8", funding_cap="i8", interest="i8", clamp="i8", interval_ms="i8",
     phase_ms="i8",
     halted="i4", resting="i4",
+    fund="i4", closed="i4",  # the row that insures it; whether it takes nothing over of this contract
 )  # fmt: skip
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
@@ -63,6 +65,7 @@ ROW = _record(
 POSITION = _record(
     qty="i8", entry="i8", buys="i8", sells="i8",
     row="i4", book="i4", next="i4", bucket="i4", b_next="i4", b_prev="i4", reducing="i4",
+    paid="i8",  # for all that was ever bought, less what was sold for: profit = value - paid
 )  # fmt: skip
 
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
@@ -71,9 +74,11 @@ VENUE = _record(
     settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4",
     adl_price="i4",
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
-    liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
+    liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
+    one="i8", adl_gap="i8", adl_cancels="i4",
+    fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
 )  # fmt: skip
 
 BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
@@ -93,7 +98,12 @@ FILL = _record(
     time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1",
 )  # fmt: skip
 
-REQUEST = _record(parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4")
+REQUEST = _record(
+    parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4",
+    fixed="i4",  # whether `amount` says what the lots are closed at
+)  # fmt: skip
+
+POOL = _record(row="i4", venue="i4", closed="i4")
 
 PUBLIC = _record(
     bid="i8", ask="i8", bid_size="i8", ask_size="i8", last="i8", mark="i8", index="i8",
@@ -135,6 +145,8 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("events", EVENT),
     ("fills", FILL),
     ("public", PUBLIC),  # ring of public records [step, book]
+    ("pools", POOL),  # funds, those of the venues first
+    ("peaks", I8),  # sliding maxima of `insurance.highest`: of each book, then of each pool
 ]
 
 NAMES = [name for name, _ in SCHEMA]
@@ -212,6 +224,8 @@ class State:
     events: np.ndarray[Any, Any]
     fills: np.ndarray[Any, Any]
     public: np.ndarray[Any, Any]
+    pools: np.ndarray[Any, Any]
+    peaks: np.ndarray[Any, Any]
 
     def __init__(self, **sizes: int) -> None:
         self._table = np.zeros(2 * len(NAMES), np.int64)
