@@ -10,9 +10,9 @@ import numpy as np
 
 from abm import brackets as bracket_tables
 from abm.acceptance import write_collateral
-from abm.adl import ALLOCATIONS, PRICES, SCORES
+from abm.adl import PRICES
 from abm.calendar import milliseconds
-from abm.insurance import FUND_RULES
+from abm.insurance import BINS, FUND_RULES, NEVER, STRIDE
 from abm.liquidation import packed
 from abm.market import BookInfo, describe
 from abm.messages import FOK, IOC
@@ -130,6 +130,11 @@ def new_state(
     _books(state, clock, assets, contracts, venues, info, tables)
     _sources(state, venues, info)
     write_collateral(state, venues, info, [10**a.decimals for a in assets.values()])
+    pools = sum(1 + len(rules.fund.pools) for rules in venues.values())
+    state.grow("pools", pools)
+    state.grow("peaks", (n + pools) * STRIDE)
+    state.peaks[:] = NEVER
+    state.books["fund"] = NONE
     return state
 
 
@@ -145,13 +150,19 @@ def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     )
     record["portion"], record["spread"] = rate(liquidation.portion), rate(liquidation.spread)
     record["portion_least"] = round(liquidation.portion_least * scale)
-    record["score"], record["allocate"] = SCORES.index(rules.adl.score), ALLOCATIONS.index(rules.adl.allocate)
+    record["score"], record["allocate"] = rules.adl.score_code, rules.adl.served
+    record["one"] = scale
+    record["adl_gap"], record["adl_cancels"] = rate(rules.adl.gap), int(rules.adl.cancels_orders)
     record["adl_price"], record["stp"] = (
         PRICES.index(rules.adl.price),
         _SELF_TRADE.index(rules.orders.self_trade),
     )
     record["max_orders"], record["capacity"] = rules.orders.max_orders_per_row, rules.orders.capacity
     record["fund_rule"], record["fund_limit"] = FUND_RULES.index(rules.fund.rule), rate(rules.fund.cap)
+    record["fund_start"], record["fund_stop"] = rate(rules.fund.start), rate(rules.fund.stop)
+    record["fund_bin"] = max(1, round(rules.fund.window * 3_600_000 / BINS))
+    record["fund_threshold"] = round(rules.fund.threshold * scale)
+    record["parted"] = int(bool(rules.fund.pools) or rules.fund.rule == "symbol_drawdown")
     record["liquidation_fee"], record["slice"] = rate(liquidation.fee), rate(liquidation.slice)
     record["slice_above"] = round(liquidation.slice_above * scale)
     record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), 0
