@@ -106,12 +106,12 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
 
 @kernel("i8(i8)")
 def crossed_books(address):  # type: ignore[no-untyped-def]
-    """How many books have a bid at or above the best offer."""
+    """How many books that trade have a bid at or above the best offer; a call auction collects such bids."""
     s = views(address)
     count = 0
     for b in range(s.meta[0].books):
         bid, ask = best_price(s, b, 1), best_price(s, b, -1)
-        if bid != 0 and ask != 0 and bid >= ask:
+        if bid != 0 and ask != 0 and bid >= ask and s.books[b].halted == 0:
             count += 1
     return count
 

@@ -46,6 +46,15 @@ BOOK = _record(
     phase_ms="i8",
     halted="i4", resting="i4",
     fund="i4", closed="i4",  # the row that insures it; whether it takes nothing over of this contract
+    index_rule="i4", outlier="i8", stale="i8", moved_at="i8", traded_at="i8", seen_bid="i8", seen_ask="i8",
+    ema_weight="i8", ema_at="i8", own_ema="i8", own_weight="i8", own_rate="i8",
+    funding_rule="i4", premium_linear="i4", premium_every="i8", premium_k="i8", impact="i8", impact_margin="i4",
+    margin_cap="i8", switches="i4", hourly="i4",
+    largest_market="i8", largest_limit="i8",
+    triggers="i4", halt_reference="i4", halt_during="i4", halt_mask="i4", halt_news="i4", limited="i4",
+    halted_until="i8", limit_state="i8", limit_since="i8", limit_price="i8", floor="i8", ceiling="i8",
+    slot_ms="i8", bar="i4", bars="i4", bar_at="i4", bars_n="i4",
+    trade_sum="i8", trade_count="i8", trade_sum_seen="i8", trade_count_seen="i8",
 )  # fmt: skip
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
@@ -85,6 +94,7 @@ VENUE = _record(
     convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", convert_first="i4", internal="i4",
     one="i8", adl_gap="i8", adl_cancels="i4",
     fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
+    rate_limit="i8", rate_window="i8", cancel_limit="i8",
 )  # fmt: skip
 
 BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
@@ -116,6 +126,9 @@ REQUEST = _record(
 )  # fmt: skip
 
 POOL = _record(row="i4", venue="i4", closed="i4")
+TRIGGER = _record(horizon="i8", bound="i8", pause="i8", floor="i8", ceiling="i8")
+BAR = _record(slot="i8", total="i8", count="i8", low="i8", high="i8", last="i8")
+TALLY = _record(window="i8", sent="i8")
 
 PUBLIC = _record(
     bid="i8", ask="i8", bid_size="i8", ask_size="i8", last="i8", mark="i8", index="i8",
@@ -163,6 +176,9 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("debtors", I4),  # rows with collateral and a realised debt
     ("pools", POOL),  # funds, those of the venues first
     ("peaks", I8),  # sliding maxima of `insurance.highest`: of each book, then of each pool
+    ("triggers", TRIGGER),  # of trading halts, `MOST_TRIGGERS` a book
+    ("bars", BAR),  # ring of a book's trades by slot of time, what the references of halts are made from
+    ("tallies", TALLY),  # messages of an owner at a venue in the window of now: [owner, venue]
 ]
 
 NAMES = [name for name, _ in SCHEMA]
@@ -247,6 +263,9 @@ class State:
     debtors: np.ndarray[Any, Any]
     pools: np.ndarray[Any, Any]
     peaks: np.ndarray[Any, Any]
+    triggers: np.ndarray[Any, Any]
+    bars: np.ndarray[Any, Any]
+    tallies: np.ndarray[Any, Any]
 
     def __init__(self, **sizes: int) -> None:
         self._table = np.zeros(2 * len(NAMES), np.int64)

@@ -20,6 +20,7 @@ from abm.causes import (
 )
 from abm.conversion import convert_row
 from abm.deleveraging import ask_adl
+from abm.halts import waits
 from abm.insurance import UNLIMITED, accepts
 from abm.jit import inlined, kernel
 from abm.liquidation import (
@@ -274,6 +275,8 @@ def liquidate_row(address, row):
     """Walk one account down its venue's waterfall, stage by stage, until it is healthy or flat or has to wait."""
     s = views(address)
     s.rows[row].queued = 0
+    if waits(address, row):
+        return touch(s, row)  # to be looked at again: nothing can be sold in a trading pause
     venue = wide(s.rows[row].venue)
     v = s.venues[venue]
     equity, maintenance = equity_and_maintenance(s, row)
