@@ -18,6 +18,8 @@ EVENT_KINDS = (
     "limit_hit",
     "absorption",
     "conversion",
+    "halted",
+    "resumed",
 )
 E_LIQUIDATION, E_TAKEOVER, E_ADL, E_DEFICIT, E_BANKRUPTCY, E_FUNDING = 1, 2, 3, 4, 5, 6
 E_ABSORPTION = EVENT_KINDS.index("absorption")

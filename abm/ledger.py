@@ -70,16 +70,19 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
 
 @kernel("void(i8,f8[::1],f8[:,::1])")
 def purses(address, unit, out):  # type: ignore[no-untyped-def]
-    """Of every venue's fund: wallet balance (with entry values), inventory at mark, equity; and its capital's equity.
-    Collateral that was taken over is inventory, for what it counts.
+    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; of its capital the
+    equity. Collateral that was taken over is inventory, for what it counts.
 
     Args:
         unit: float64[venues], what each is divided by. out: float64[4, venues].
     """
     s = views(address)
     for v in range(out.shape[1]):
-        for own in range(2):
-            row = s.venues[v].fund if own == 0 else s.venues[v].capital
+        out[0, v], out[1, v], out[2, v] = 0.0, 0.0, 0.0
+        for k in range(-1, s.meta[0].pools):
+            if k >= 0 and s.pools[k].venue != v:
+                continue
+            row = s.pools[k].row if k >= 0 else s.venues[v].capital
             h = holding(s, row, s.venues[v].settle)
             cash = np.float64(s.holdings[h].amount) if h != NONE else 0.0
             inventory, entry = 0.0, 0.0
@@ -93,22 +96,22 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
                 p = s.positions[p].next
             if s.venues[v].collaterals != 0:
                 inventory += np.float64(collateral_at(address, row, 0))
-            if own == 0:
-                out[0, v], out[1, v], out[2, v] = (
-                    (cash + entry) / unit[v], inventory / unit[v], (cash + inventory) / unit[v],
-                )  # fmt: skip
+            if k >= 0:
+                out[0, v] += (cash + entry) / unit[v]
+                out[1, v] += inventory / unit[v]
+                out[2, v] += (cash + inventory) / unit[v]
             else:
                 out[3, v] = (cash + inventory) / unit[v]
 
 
 @kernel("i8(i8)")
 def crossed_books(address):  # type: ignore[no-untyped-def]
-    """How many books have a bid at or above the best offer."""
+    """How many books that trade have a bid at or above the best offer; a call auction collects such bids."""
     s = views(address)
     count = 0
     for b in range(s.meta[0].books):
         bid, ask = best_price(s, b, 1), best_price(s, b, -1)
-        if bid != 0 and ask != 0 and bid >= ask:
+        if bid != 0 and ask != 0 and bid >= ask and s.books[b].halted == 0:
             count += 1
     return count
 

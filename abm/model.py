@@ -15,21 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import (
+    auction,
     collateral_price,
     conversion,
     deleveraging,
     funding,
     gateway,
+    halts,
     ledger,
+    mark,
     matching,
-    oracle,
     publication,
     resting,
     saving,
+    sharing,
     waterfall,
 )
 from abm.agent import Participant
-from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
+from abm.calendar import Deliveries, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
 from abm.channels import EdgeSelector, NetworkParameters
 from abm.construction import RING, books_of, new_state
@@ -81,6 +84,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         check: verify conservation after every phase of every step.
         brackets: bracket tables by symbol, as read by `abm.brackets.read`.
         interventions: what is changed while it runs.
+        functions: rules of the user's own that venues name, by name.
 
     Use: `accounts.open`, `deposit`, `place`, `add` participants, `setup`, then `step` or `run`.
     """
@@ -98,6 +102,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         check: bool = False,
         brackets: Mapping[str, Any] | None = None,
         interventions: Sequence[Intervention] = (),
+        functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__(rng=np.random.SeedSequence(seed))
         self.clock = clock
@@ -107,6 +112,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.check = check
         self.recorder = recorder
         self.programme = Programme(interventions)
+        self.functions = dict(functions or {})
         self.asset_names, self.coin_names, self.venue_names = list(assets), list(contracts), list(venues)
         self.asset_scales = np.array([10**a.decimals for a in assets.values()], np.float64)
         self.asset_values = np.array([a.value for a in assets.values()], np.float64)
@@ -167,6 +173,22 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 self.state.venues[field][v] = row
             if rules.fund.rule != "none":
                 self.accounts.deposit([rows[1]], rules.quote, float(rules.fund.cash))
+            self.state.books["fund"][: len(self.books)][self.books.venue == v] = rows[1]
+            self._open_pool(rows[1], v)
+        for v, (name, rules) in enumerate(self.rules.items()):
+            for pool, terms in rules.fund.pools.items():
+                row = int(self.accounts.open(f"{name}/fund/{pool}", v, "exchange", exempt=True)[0])
+                cash = 0.0 if rules.fund.rule == "none" else float(terms.cash)
+                self.accounts.deposit([row], rules.quote, cash)
+                for coin in terms.coins:
+                    self.state.books["fund"][self.book_id(f"{name}:{coin}-PERP")] = row
+                self._open_pool(row, v)
+
+    def _open_pool(self, row: int, venue: int) -> None:
+        """Note that a row is a fund of a venue."""
+        k = self.state.count("pools")
+        self.state.pools["row"][k], self.state.pools["venue"][k] = row, venue
+        self.state.meta["pools"] = k + 1
 
     def book_id(self, name: str) -> int:
         """Id of a book by name ("alpha:BTC-PERP"). Raises ValueError if there is none."""
@@ -181,7 +203,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         s = self.state
         publication.publish(s.address, self._decay)
         rows = s.rows[: s.count("rows")]
-        funds = [int(f) for f in s.venues["fund"][: len(self.venue_names)]]
+        funds = [int(f) for f in s.pools["row"][: s.count("pools")]]
         for participant in self.participants:
             number = self.accounts.participant_id(participant.name)
             own = (
@@ -280,26 +302,32 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         gateway.accept(self.state, start)
 
     def match(self) -> None:
-        """5. Accepted messages are checked, matched and settled one by one."""
+        """5. Accepted messages are checked, matched and settled one by one; trading pauses that are over end."""
         s = self.state
+        if s.venues["rate_limit"].any():
+            s.grow("tallies", len(self.accounts.owner_names) * len(self.venue_names))
         at = 0
         while True:
             at = matching.process(s.address, at, self.now * 1000)
             if at < 0:
-                return
+                break
             self.make_room()
+        if s.books["halted"].any():
+            self.make_room()
+            auction.reopen(s.address)
 
     def price(self) -> None:
         """6. Index, mark and collateral prices from one snapshot; funding if it is due."""
         s = self.state
-        oracle.price_all(s.address)
+        mark.price_all(s.address)
         collateral_price.price_collateral(s.address)
-        for v, rules in enumerate(self.rules.values()):
-            if funding_due(self.clock.start, self.now, self.clock.step_ms, rules.funding.interval):
-                for b in np.flatnonzero((self.books.venue == v) & (self.books.kind == 0)):
-                    funding.set_rate(s.address, int(b))
-                    paid = funding.pay(s.address, int(b))
-                    self._note("funding", venue=v, book=int(b), value=int(paid))
+        funding.sample_all(s.address)
+        b = funding.next_due(s.address, 0)
+        while b >= 0:
+            funding.set_rate(s.address, b)
+            paid = funding.pay(s.address, b)
+            self._note("funding", venue=int(self.books.venue[b]), book=b, value=int(paid))
+            b = funding.next_due(s.address, b + 1)
 
     def liquidate(self) -> None:
         """7. Debts are repaid from collateral; whoever is under maintenance margin meets the venue's waterfall, most
@@ -322,15 +350,21 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """8. What funds and vaults cannot carry is closed against the winners."""
         s = self.state
         self.make_room()
-        deleveraging.check_vaults(s.address)
+        deleveraging.check_funds(s.address)
         if s.count("requests"):
             while deleveraging.deleverage(s.address):
                 self.make_room()
+            rules = [venue.adl for venue in self.rules.values()]
+            sharing.share_out(s, rules, self.functions, self.make_room)
 
     def record(self) -> None:
         """9. The public record of the step; what the run keeps."""
         s = self.state
         s.meta["step"] = self.step_number
+        halts.watch_all(s.address)
+        while (told := halts.news(s.address)) >= 0:
+            book = told // 2
+            self._note(("halted", "resumed")[told % 2], venue=int(self.books.venue[book]), book=book)
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
         venues = s.venues[: len(self.venue_names)]

@@ -28,6 +28,7 @@ META = _record(
     touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
     events="i8", next_event="i8", stage="i8", checked="i8", messages="i8", filled="i8", traded="i8",
     collaterals="i4", leaning="i4", debtors="i4",
+    pools="i4",
 )  # fmt: skip
 
 BOOK = _record(
@@ -44,6 +45,16 @@ BOOK = _record(
     premium_sum="i8", premium_n="i8", funding="i8", funding_cap="i8", interest="i8", clamp="i8", interval_ms="i8",
     phase_ms="i8",
     halted="i4", resting="i4",
+    fund="i4", closed="i4",  # the row that insures it; whether it takes nothing over of this contract
+    index_rule="i4", outlier="i8", stale="i8", moved_at="i8", traded_at="i8", seen_bid="i8", seen_ask="i8",
+    ema_weight="i8", ema_at="i8", own_ema="i8", own_weight="i8", own_rate="i8",
+    funding_rule="i4", premium_linear="i4", premium_every="i8", premium_k="i8", impact="i8", impact_margin="i4",
+    margin_cap="i8", switches="i4", hourly="i4",
+    largest_market="i8", largest_limit="i8",
+    triggers="i4", halt_reference="i4", halt_during="i4", halt_mask="i4", halt_news="i4", limited="i4",
+    halted_until="i8", limit_state="i8", limit_since="i8", limit_price="i8", floor="i8", ceiling="i8",
+    slot_ms="i8", bar="i4", bars="i4", bar_at="i4", bars_n="i4",
+    trade_sum="i8", trade_count="i8", trade_sum_seen="i8", trade_count_seen="i8",
 )  # fmt: skip
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
@@ -65,6 +76,7 @@ ROW = _record(
 POSITION = _record(
     qty="i8", entry="i8", buys="i8", sells="i8",
     row="i4", book="i4", next="i4", bucket="i4", b_next="i4", b_prev="i4", reducing="i4",
+    paid="i8",  # for all that was ever bought, less what was sold for: profit = value - paid
 )  # fmt: skip
 
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
@@ -75,11 +87,14 @@ VENUE = _record(
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
     stages="i8", tiers="i8", whole_up_to="i8", round_value="i8", rounds="i8", portion="i8", portion_least="i8",
     spread="i8",
-    liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8", fund_peak="i8",
+    liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
     collateral="i4", collaterals="i4",  # the first of its records, and how many assets it accepts
     convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", convert_first="i4", internal="i4",
+    one="i8", adl_gap="i8", adl_cancels="i4",
+    fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
+    rate_limit="i8", rate_window="i8", cancel_limit="i8",
 )  # fmt: skip
 
 BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
@@ -105,7 +120,15 @@ FILL = _record(
     time="i8", price="i8", qty="i8", cause="i8", maker="i4", taker="i4", book="i4", side="i1", kind="u1",
 )  # fmt: skip
 
-REQUEST = _record(parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4")
+REQUEST = _record(
+    parent="i8", qty="i8", amount="i8", row="i4", book="i4", position="i4",
+    fixed="i4",  # whether `amount` says what the lots are closed at
+)  # fmt: skip
+
+POOL = _record(row="i4", venue="i4", closed="i4")
+TRIGGER = _record(horizon="i8", bound="i8", pause="i8", floor="i8", ceiling="i8")
+BAR = _record(slot="i8", total="i8", count="i8", low="i8", high="i8", last="i8")
+TALLY = _record(window="i8", sent="i8")
 
 PUBLIC = _record(
     bid="i8", ask="i8", bid_size="i8", ask_size="i8", last="i8", mark="i8", index="i8",
@@ -151,6 +174,11 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("haircuts", HAIRCUT),  # tiers of an accepted asset: amount up to which, share that counts
     ("leaning", I4),  # rows that stand only while their collateral is above its anchored price
     ("debtors", I4),  # rows with collateral and a realised debt
+    ("pools", POOL),  # funds, those of the venues first
+    ("peaks", I8),  # sliding maxima of `insurance.highest`: of each book, then of each pool
+    ("triggers", TRIGGER),  # of trading halts, `MOST_TRIGGERS` a book
+    ("bars", BAR),  # ring of a book's trades by slot of time, what the references of halts are made from
+    ("tallies", TALLY),  # messages of an owner at a venue in the window of now: [owner, venue]
 ]
 
 NAMES = [name for name, _ in SCHEMA]
@@ -233,6 +261,11 @@ class State:
     haircuts: np.ndarray[Any, Any]
     leaning: np.ndarray[Any, Any]
     debtors: np.ndarray[Any, Any]
+    pools: np.ndarray[Any, Any]
+    peaks: np.ndarray[Any, Any]
+    triggers: np.ndarray[Any, Any]
+    bars: np.ndarray[Any, Any]
+    tallies: np.ndarray[Any, Any]
 
     def __init__(self, **sizes: int) -> None:
         self._table = np.zeros(2 * len(NAMES), np.int64)

@@ -20,6 +20,7 @@ from abm.causes import (
 )
 from abm.conversion import convert_row
 from abm.deleveraging import ask_adl
+from abm.halts import waits
 from abm.insurance import UNLIMITED, accepts
 from abm.jit import inlined, kernel
 from abm.liquidation import (
@@ -148,16 +149,16 @@ def line_up(address):
     return n
 
 
-@kernel("i8(i8,i8,i8)")
-def to_fund(address, row, amount):
-    """Pay so much, above zero, from a row's settlement balance to its venue's fund; below zero the fund pays, as far as
-    its equity goes. Returns what was paid, signed."""
+@kernel("i8(i8,i8,i8,i8)")
+def to_fund(address, row, b, amount):
+    """Pay so much, above zero, from a row's settlement balance to the pool that insures a contract; below zero the pool
+    pays, as far as its equity goes. Returns what was paid, signed."""
     s = views(address)
-    v = s.venues[s.rows[row].venue]
+    settle, fund = s.venues[s.rows[row].venue].settle, wide(s.books[b].fund)
     if amount < 0:
-        amount = -min(-amount, max(equity_and_maintenance(s, v.fund)[0], 0))
-    s.holdings[holding(s, row, v.settle)].amount -= amount
-    s.holdings[ensure_holding(s, v.fund, v.settle)].amount += amount
+        amount = -min(-amount, max(equity_and_maintenance(s, fund)[0], 0))
+    s.holdings[holding(s, row, settle)].amount -= amount
+    s.holdings[ensure_holding(s, fund, settle)].amount += amount
     return amount
 
 
@@ -185,14 +186,14 @@ def send(address, row, p, limit, lots, kind, parent):
         e.price = mul_div(value, 1024, filled * s.books[b].unit)
         count_closed(s, venue, was_long, value)
         fee = min(at_rate(value, s.venues[venue].liquidation_fee), equity_and_maintenance(s, row)[0])
-        e.amount = to_fund(address, row, fee) if fee > 0 else 0
+        e.amount = to_fund(address, row, b, fee) if fee > 0 else 0
         got = (value if was_long else -value) - at_rate_up(value, s.books[b].taker_fee)
         above = got - mul_div(worth, filled, held if was_long else -held)
         if above > 0 and s.venues[venue].surplus != 0:
             left = min(above - fee, equity_and_maintenance(s, row)[0])
-            e.amount += to_fund(address, row, left) if left > 0 else 0
+            e.amount += to_fund(address, row, b, left) if left > 0 else 0
         if above < 0 and s.meta[0].stage == FILLABLE_ORDER:
-            e.amount += to_fund(address, row, above)
+            e.amount += to_fund(address, row, b, above)
     return i, filled
 
 
@@ -274,6 +275,8 @@ def liquidate_row(address, row):
     """Walk one account down its venue's waterfall, stage by stage, until it is healthy or flat or has to wait."""
     s = views(address)
     s.rows[row].queued = 0
+    if waits(address, row):
+        return touch(s, row)  # to be looked at again: nothing can be sold in a trading pause
     venue = wide(s.rows[row].venue)
     v = s.venues[venue]
     equity, maintenance = equity_and_maintenance(s, row)

@@ -47,6 +47,8 @@ def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
         _index,
         _brackets,
         _collateral,
+        _pools,
+        _rules,
         _network,
         _population,
         _record,
@@ -130,8 +132,13 @@ def _units(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
         quote = scenario.assets.get(venue.quote)
         if quote is None:
             continue
-        if venue.fund.cash * 10**quote.decimals > INT64 // 4:
-            yield f"venues.{name}.fund.cash: given {venue.fund.cash:g}, more than 64 bits of units can hold"
+        funds = {
+            "": venue.fund.cash,
+            **{f".pools.{key}": pool.cash for key, pool in venue.fund.pools.items()},
+        }
+        for where, cash in funds.items():
+            if cash * 10**quote.decimals > INT64 // 4:
+                yield f"venues.{name}.fund{where}.cash: given {cash:g}, more than 64 bits of units can hold"
         for coin in dict.fromkeys((*venue.perps, *venue.spots)):
             contract = scenario.contracts.get(coin)
             if contract is None:
@@ -190,6 +197,33 @@ def _index(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
             if not sources and coin in known["contracts"] and set(scenario.venues) == known["venues"]:
                 by = "of these weights" if weights else "with a spot_share"
                 yield f"{where}: no spot venue {by} lists {coin}, expected at least one for its index"
+
+
+def _pools(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Coins of pools: perpetuals of the venue, each in one pool at most."""
+    for name, venue in scenario.venues.items():
+        insured: dict[str, str] = {}
+        for key, pool in venue.fund.pools.items():
+            where = f"venues.{name}.fund.pools.{key}.coins"
+            for coin in pool.coins:
+                if coin not in venue.perps:
+                    yield f"{where}: given {show(coin)}, no perpetual of the venue, {meant(coin, venue.perps)}"
+                elif insured.setdefault(coin, key) != key:
+                    yield f"{where}: given {show(coin)}, which is in {insured[coin]} too, expected one pool"
+
+
+def _rules(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Rules of the user's own: functions of files named with --with."""
+    from experiments import extensions
+
+    for name, venue in scenario.venues.items():
+        for key in ("score", "allocate"):
+            given = getattr(venue.adl, key)
+            if given in venue.adl.own:
+                try:
+                    extensions.function(given)
+                except LookupError as error:
+                    yield f"venues.{name}.adl.{key}: given {show(given)}, {error.args[0]}"
 
 
 def _brackets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

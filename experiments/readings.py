@@ -153,6 +153,16 @@ def books(run: Run, kind: str, coin: str | None = None, venue: str | None = None
     return found
 
 
+def own_priced(run: Run, asset: str) -> str:
+    """The spot book by which a venue prices an asset as collateral; Unmeasured if no venue does so."""
+    for venue, rules in run.config["venues"].items():
+        collateral = rules.get("collateral", {})
+        if asset in collateral.get("assets", {}) and collateral.get("price") == "own_book":
+            for book in books(run, "SPOT", asset, venue):
+                return book
+    raise Unmeasured(f"no venue prices {asset} as collateral by its own book")
+
+
 def exchanges(run: Run, venues: Iterable[str] | None = None) -> list[str]:
     """Venues that are one exchange each."""
     return [venue for venue in (run.venues if venues is None else venues) if venue not in AGGREGATES]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from abm import oracle
 from abm.channels import NetworkParameters
+from abm.mark import price_all
 from abm.model import CascadeModel
 from abm.resting import cancel_all
 from abm.venue import Asset, Clock, Contract, OrderRules, VenueRules
@@ -53,7 +53,7 @@ def quote(d: Desk, book: int, middle: int, asset: int = 0) -> None:
 
 
 def index(d: Desk) -> float:
-    oracle.price_all(d.address)
+    price_all(d.address)
     return float(d.state.books["index"][PERP]) / TICKS
 
 
@@ -126,7 +126,7 @@ def test_the_mark_is_the_middle_of_three(
         basis_sum=round(basis * 10 * TICKS), last=round(last * 10),
     )  # fmt: skip
     d.state.meta["now"] = round((8.0 - left) * HOUR)
-    oracle.price_all(d.address)
+    price_all(d.address)
     assert d.state.books["mark"][PERP] / TICKS / 10 == pytest.approx(mark, abs=1.5e-4)
 
 
@@ -138,11 +138,11 @@ def test_the_basis_is_the_mean_of_the_window() -> None:
         cancel_all(d.address, maker, PERP)
         for side in (1, -1):
             d.place(maker, PERP, side, middle - side, 1)
-        oracle.price_all(d.address)
+        price_all(d.address)
         seen.append(float(d.state.books["mark"][PERP]) / TICKS)
     assert seen == pytest.approx([1004, 1002, 3014 / 3, 1000, 1010], abs=1.5 / TICKS)
     cancel_all(d.address, maker, PERP)
-    oracle.price_all(d.address)
+    price_all(d.address)
     assert d.state.books["mark"][PERP] / TICKS == pytest.approx(1010), (
         "without two sides there is no new sample"
     )
@@ -152,9 +152,10 @@ def test_the_basis_is_the_mean_of_the_window() -> None:
     ("own", "last", "others", "mark"),
     [
         (None, None, None, 1000),  # nothing but the index
-        (None, None, 980, 1000),
-        ((970, 975), 972, 980, 980),  # the other venues' perpetuals are the middle
-        ((970, 975), 972, 960, 972),  # the own book is
+        (None, None, 980, 990),  # two of three, and the own book has never had a price: their middle
+        ((970, 975), 972, 980, 972.5),  # the oracle with the basis, which was never anything else
+        ((970, 975), 972, 960, 972),  # the own book
+        ((970, 975), 999, 974, 974),  # the other venues' perpetuals
         ((970, 975), 999, None, 975),  # last trade outside the quotes: the offer, twice for want of others
     ],
 )
@@ -171,7 +172,7 @@ def test_hyperliquids_mark_is_the_middle_of_oracle_book_and_others(
     if others:
         d.place(there, PERP, 1, others - 1, 1)
         d.place(there, PERP, -1, others + 1, 1)
-    oracle.price_all(d.address)
+    price_all(d.address)
     assert d.state.books["mark"][OTHER] / TICKS == pytest.approx(mark, abs=0.02)
 
 
@@ -179,7 +180,7 @@ def test_all_marks_are_made_from_one_snapshot_and_the_old_one_is_kept() -> None:
     d = Desk(small_model({"orders": {"band": 0.0}}))
     before = d.state.books["mark"].copy()
     d.state.books["last"][SPOT] = 990
-    oracle.price_all(d.address)
+    price_all(d.address)
     assert (d.state.books["previous_mark"] == before).all()
     assert d.state.books["index"][[PERP, OTHER]].tolist() == [990 * TICKS] * 2, (
         "both venues see the same spot book"
@@ -198,7 +199,7 @@ def test_a_mark_is_made_once_in_its_interval_whatever_the_step(every: float, ste
     for k in range(12):
         model.state.meta["now"] += model.clock.step_ms
         book["last"][PERP] = book["last"][SPOT] = 1000 + 10 * k
-        oracle.price_all(d.state.address)
+        price_all(d.state.address)
         marks.append(int(book["index"][PERP]))
     changed = [k for k in range(1, 12) if marks[k] != marks[k - 1]]
     assert changed and {(k + 1) % steps for k in changed} == {0}

@@ -188,7 +188,10 @@ def test_leverage_stays_within_the_brackets_of_one_real_contract(october: Plan) 
     row, coin = october.position_row[public], october.coin[public]
     venue = october.venue[row]
     paid = np.abs(people.quantity[public]) * october.price[public]
-    collateral = people.cash[row] + people.quantity[public] * october.price[public]
+    pledged = np.zeros(len(october.venue))
+    tokens = np.array(october.asset) == "USDe"
+    np.add.at(pledged, october.deposit_row[tokens], 0.95 * october.units[tokens] / 1e6)
+    collateral = people.cash[row] + pledged[row] + people.quantity[public] * october.price[public]
     assert (paid <= 1.000001 * collateral * t.max_leverage(paid, coin, venue)).all()
     assert (np.abs(people.quantity[public]) * t.price[coin] <= t.limit[venue, coin] * 1.000001).all()
 
@@ -202,7 +205,7 @@ def test_hedged_accounts_hold_their_coins(october: Plan) -> None:
     p, t = october, october.terms
     held: dict[tuple[str, str], float] = {}
     for row, asset, units in zip(p.deposit_row.tolist(), p.asset.tolist(), p.units.tolist(), strict=True):
-        if p.kind[row] == "hedged" and asset in t.coins and asset != "USDT":
+        if p.kind[row] == "hedged" and asset in t.coins and asset not in ("USDT", "USDe"):
             key = (str(p.owner[row]), asset)
             held[key] = held.get(key, 0.0) + units / 1e8
     hedged = np.flatnonzero(p.kind[p.position_row] == "hedged")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from abm import insurance
+from abm.insurance import highest
 from abm.messages import POST_ONLY
 from agents.exchange import Exchange
 from experiments.checks import bracket_tables
@@ -252,7 +253,7 @@ def test_a_fund_takes_over_as_far_as_its_rule_goes(
 ) -> None:
     d = desk({}, {"rule": rule, "cap": cap, "cash": float(cash)})
     row = long(d, "ann", 5)
-    d.state.venues["fund_peak"][0] = cash * USD
+    highest(d.address, len(d.state.books), 300_000, cash * USD)
     d.set_mark(PERP, mark * TICKS)
     assert bool(insurance.accepts_at(d.address, 0, row)) == takes
     fall(d, mark)
