@@ -73,6 +73,7 @@ def ensure_position(s, row, b):
     x.entry = 0
     x.buys = 0
     x.sells = 0
+    x.paid = 0
     x.bucket = NONE
     x.next = s.rows[row].positions
     s.rows[row].positions = p
@@ -112,6 +113,7 @@ def change_position_at(address, p, lots, value):
             opened = value - mul_div(value, held, size)
             x.entry = opened if lots > 0 else -opened
     x.qty = q + lots
+    x.paid += value if lots > 0 else -value
     s.changed[x.row] = s.meta[0].now
     before = q if q > 0 else 0
     after = x.qty if x.qty > 0 else 0

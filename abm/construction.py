@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from abm import brackets as bracket_tables
-from abm.adl import ALLOCATIONS, PRICES, SCORES
+from abm.acceptance import write_collateral
+from abm.adl import PRICES
 from abm.calendar import milliseconds
 from abm.funding import FUNDING_RULES, IMPACT_MARGIN, IMPACT_VALUE, SAMPLES, FundingRule
 from abm.halts import COLLECT, GRAIN, MOST_TRIGGERS, REFERENCES, REFUSE, HaltRule
 from abm.index import INDEX_RULES
-from abm.insurance import FUND_RULES
-from abm.liquidation import STYLES
+from abm.insurance import BINS, FUND_RULES, NEVER, STRIDE
+from abm.liquidation import packed
 from abm.mark import MARK_RULES, OWN_BOOK_WINDOW
 from abm.market import BookInfo, describe
+from abm.messages import FOK, IOC
 from abm.orders import cancel_limit, largest_market
 from abm.random import key_of
 from abm.state import BUCKETS, NONE, WHEEL, State
@@ -133,23 +135,45 @@ def new_state(
     _books(state, clock, assets, contracts, venues, info, tables)
     _sources(state, venues, info)
     _triggers(state, clock, venues, info)
+    write_collateral(state, venues, info, [10**a.decimals for a in assets.values()])
+    pools = sum(1 + len(rules.fund.pools) for rules in venues.values())
+    state.grow("pools", pools)
+    state.grow("peaks", (n + pools) * STRIDE)
+    state.peaks[:] = NEVER
+    state.books["fund"] = NONE
     return state
 
 
 def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     """Write one venue's rules into its record."""
     liquidation, gateway = rules.liquidation, rules.gateway
-    record["style"], record["partial"] = STYLES.index(liquidation.style), int(liquidation.partial)
-    record["score"], record["allocate"] = SCORES.index(rules.adl.score), ALLOCATIONS.index(rules.adl.allocate)
+    record["stages"], record["order"] = packed(liquidation.stages), IOC if liquidation.order == "ioc" else FOK
+    record["tiers"], record["whole_up_to"] = liquidation.tiers, liquidation.whole_up_to
+    record["surplus"] = liquidation.surplus == "fund"
+    record["round_value"], record["rounds"] = (
+        round(liquidation.round_value * scale),
+        round(liquidation.rounds),
+    )
+    record["portion"], record["spread"] = rate(liquidation.portion), rate(liquidation.spread)
+    record["portion_least"] = round(liquidation.portion_least * scale)
+    record["score"], record["allocate"] = rules.adl.score_code, rules.adl.served
+    record["one"] = scale
+    record["adl_gap"], record["adl_cancels"] = rate(rules.adl.gap), int(rules.adl.cancels_orders)
     record["adl_price"], record["stp"] = (
         PRICES.index(rules.adl.price),
         _SELF_TRADE.index(rules.orders.self_trade),
     )
     record["max_orders"], record["capacity"] = rules.orders.max_orders_per_row, rules.orders.capacity
     record["fund_rule"], record["fund_limit"] = FUND_RULES.index(rules.fund.rule), rate(rules.fund.cap)
+    record["fund_start"], record["fund_stop"] = rate(rules.fund.start), rate(rules.fund.stop)
+    record["fund_bin"] = max(1, round(rules.fund.window * 3_600_000 / BINS))
+    record["fund_threshold"] = round(rules.fund.threshold * scale)
+    record["parted"] = int(bool(rules.fund.pools) or rules.fund.rule == "symbol_drawdown")
     record["liquidation_fee"], record["slice"] = rate(liquidation.fee), rate(liquidation.slice)
     record["slice_above"] = round(liquidation.slice_above * scale)
-    record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), rate(liquidation.backstop)
+    record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), 0
+    if "backstop" in liquidation.stages:
+        record["backstop"] = rate(liquidation.backstop)
     record["latency"] = gateway.latency_ms * 1000
     record["service"] = max(1, round(1e6 / gateway.rate))
     record["queue_cap"] = gateway.capacity
@@ -171,23 +195,25 @@ def _books(
     midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
     phase = milliseconds(midnight, clock.start)
     rules_of = list(venues.values())
-    first: dict[tuple[int, int], tuple[int, int]] = {}
+    first: dict[tuple[int, int, str], tuple[int, int]] = {}
     rows: list[tuple[int, int, int, int]] = []
     keys = 0
     for b in range(len(info)):
         coin = info.coin_names[info.coin[b]]
         terms, rules = contracts[coin], rules_of[info.venue[b]]
         scale = int(info.scale[b])
-        where = (int(info.coin[b]), scale)
+        where = (int(info.coin[b]), scale, rules.margin.brackets)
         if where not in first:
-            table = bracket_tables.table(terms.brackets, terms.class_, scale, tables, terms.stands_for)
+            table = bracket_tables.table(
+                terms.brackets, terms.class_, scale, tables, terms.stands_for, rules.margin.brackets, coin
+            )
             first[where] = (len(rows), len(table))
             rows += [
                 (
                     int(table.floor[k]),
                     int(table.mmr[k]),
                     int(table.cum[k]),
-                    RATE // max(1, int(table.leverage[k])),
+                    int(RATE // max(1.0, float(table.leverage[k]))),
                 )
                 for k in range(len(table))
             ]
@@ -336,6 +362,7 @@ def rewrite_rules(
     state.basis[: n * width] = ring.ravel()
     if [rules.halt for rules in rules_of] != [rules.halt for rules in before.values()]:
         _triggers(state, clock, venues, info)
+    write_collateral(state, venues, info, scales)
     for name, told in (
         ("maker_fee", [rules.fees.maker for rules in rules_of]),
         ("taker_fee", [rules.fees.taker for rules in rules_of]),

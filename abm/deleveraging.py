@@ -1,25 +1,27 @@
 """Auto-deleveraging: what neither book nor fund takes is closed against ranked winners.
 
-`ask_adl` writes requests, `check_vaults` adds what a vault can no longer carry, `deleverage` closes requests against
-winners in the order of the venue's score. A kernel that may run out of room returns where it stopped; the caller
-makes room and goes on.
+`ask_adl` writes requests, `check_funds` adds what pools can no longer carry, `deleverage` closes requests of venues with
+a queue against winners in the order of the score; other ways to share are in `sharing`. A kernel that may run out of
+room returns where it stopped; the caller makes room and goes on.
 """
 
 from __future__ import annotations
 
 from abm.accounts import (
+    PERP,
     change_position,
     ensure_holding,
     holding,
+    position,
     touch,
 )
-from abm.adl import AT_BANKRUPTCY, AT_MARK, PRO_RATA, rank
+from abm.adl import AT_BANKRUPTCY, AT_CAPPED, AT_INDEX, AT_MARK, IN_KERNEL, rank
 from abm.causes import (
     C_ADL,
     E_ADL,
     E_BANKRUPTCY,
 )
-from abm.insurance import VAULT
+from abm.insurance import SYMBOL_DRAWDOWN, UNLIMITED, highest, peak_of, profit_in
 from abm.jit import inlined, kernel
 from abm.liquidation import (
     bankruptcy_amount,
@@ -27,10 +29,10 @@ from abm.liquidation import (
 )
 from abm.margin import equity_and_maintenance
 from abm.ranking import drop_first
-from abm.resting import cancel_all
+from abm.resting import cancel_all, end_reduced
 from abm.state import NONE, views
-from abm.takeover import count_closed, cover, new_event, room
-from abm.units import at_price, mul_div, wide
+from abm.takeover import ask_position, count_closed, cover_from, new_event, room
+from abm.units import at_price, at_rate, mul_div, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -41,48 +43,115 @@ def ask_adl(address, row, parent):
     s = views(address)
     p = s.rows[row].positions
     while p != NONE:
-        x = s.positions[p]
-        if x.qty != 0:
-            m = s.meta[0]
-            r = s.requests[m.requests]
-            r.parent = parent
-            r.row = row
-            r.book = x.book
-            r.position = p
-            r.qty = x.qty if x.qty > 0 else -x.qty
-            m.requests += 1
-        p = x.next
+        if s.positions[p].qty != 0:
+            ask_position(address, row, p, parent)
+        p = s.positions[p].next
+
+
+# ---------------------------------------------------------------- pools
+
+
+@kernel("void(i8,i8)")
+def ask_excess(address, b):
+    """Request ADL of so much of a pool's inventory in a contract that its loss there is back at `start`, at the price at
+    which it was taken over; say whether take-over of the contract has stopped."""
+    s = views(address)
+    bk = s.books[b]
+    v = s.venues[bk.venue]
+    width = v.fund_bin
+    profit = profit_in(address, b)
+    lost = highest(address, b, width, profit) - profit
+    equity, _ = equity_and_maintenance(s, bk.fund)
+    k = 0
+    while s.pools[k].row != bk.fund:
+        k += 1
+    most = max(peak_of(s, s.meta[0].books + k), equity)
+    if bk.closed != 0 and lost < at_rate(most, v.fund_stop):
+        bk.closed = 0
+    elif bk.closed == 0 and equity > v.fund_threshold and lost >= at_rate(most, v.fund_start):
+        bk.closed = 1
+    excess = lost - at_rate(most, v.fund_start)
+    p = position(s, bk.fund, b)
+    if bk.closed == 0 or excess <= 0 or equity <= 0 or p == NONE or s.positions[p].qty == 0 or not room(s):
+        return
+    x = s.positions[p]
+    held = x.qty if x.qty > 0 else -x.qty
+    open_loss = x.entry - at_price(x.qty * bk.unit, bk.mark)
+    if open_loss <= 0:
+        return
+    i = new_event(address, E_BANKRUPTCY, NONE, bk.fund, b)
+    ask_position(address, bk.fund, p, s.events[i].id)
+    r = s.requests[s.meta[0].requests - 1]
+    if excess < open_loss:
+        r.qty = min(held, mul_div(held, excess, open_loss) + 1)
+    if v.adl_price == AT_BANKRUPTCY or v.adl_price == AT_CAPPED:
+        r.fixed = 1
+        r.amount = mul_div(x.entry, r.qty, held)
 
 
 @kernel("i8(i8)")
-def check_vaults(address):
-    """Request ADL of what a vault holds once its own equity at mark is below zero, and keep the funds' peaks."""
+def check_funds(address):
+    """Keep the pools' highest values and what they take over; request ADL of what a pool below zero holds, and of what
+    one has lost too much in; what a pool without inventory owes the venue pays."""
     s = views(address)
+    for k in range(s.meta[0].pools):
+        fund = wide(s.pools[k].row)
+        v = s.venues[s.pools[k].venue]
+        equity, _ = equity_and_maintenance(s, fund)
+        peak = highest(address, s.meta[0].books + k, v.fund_bin, equity)
+        lost = peak - equity
+        if s.pools[k].closed != 0 and lost < at_rate(peak, v.fund_stop):
+            s.pools[k].closed = 0
+        elif s.pools[k].closed == 0 and lost > 0 and lost >= at_rate(peak, v.fund_start):
+            s.pools[k].closed = 1
+        if equity < 0 and v.fund_rule != UNLIMITED and room(s):
+            if largest_position(s, fund) == NONE:
+                cover_from(address, fund, fund, NONE)
+            else:
+                i = new_event(address, E_BANKRUPTCY, NONE, fund, NONE)
+                ask_adl(address, fund, s.events[i].id)
     for venue in range(s.meta[0].venues):
-        v = s.venues[venue]
-        if v.fund < 0:
-            continue
-        equity, _ = equity_and_maintenance(s, v.fund)
-        if equity > v.fund_peak:
-            v.fund_peak = equity
-        if v.fund_rule == VAULT and equity < 0 and largest_position(s, v.fund) != NONE and room(s):
-            i = new_event(address, E_BANKRUPTCY, NONE, v.fund, NONE)
-            ask_adl(address, v.fund, s.events[i].id)
+        if s.venues[venue].fund_rule == SYMBOL_DRAWDOWN:
+            for b in range(s.meta[0].books):
+                if s.books[b].venue == venue and s.books[b].kind == PERP:
+                    ask_excess(address, b)
     return 0
 
 
-@inlined
-def adl_amount(s, venue, row, p, lots):
-    """Quote units, signed like the position, at which `lots` of it are closed."""
+# ---------------------------------------------------------------- one request
+
+
+@kernel("i8(i8,i8,i8)")
+def price_of(address, k, lots):
+    """Quote units, signed like the position, at which `lots` of request `k` are closed."""
+    s = views(address)
+    r = s.requests[k]
+    p = wide(r.position)
     x = s.positions[p]
+    bk = s.books[x.book]
     held = x.qty if x.qty > 0 else -x.qty
-    rule = s.venues[venue].adl_price
-    if rule == AT_BANKRUPTCY:
-        amount = bankruptcy_amount(s, row, p)
-    elif rule == AT_MARK:
-        amount = at_price(x.qty * s.books[x.book].unit, s.books[x.book].mark)
+    v = s.venues[bk.venue]
+    if r.fixed != 0:
+        amount, held = wide(r.amount), wide(r.qty)
+        worth = at_price((lots if x.qty > 0 else -lots) * bk.unit, bk.mark)
+        if lots != held:
+            amount = mul_div(amount, lots, held)
+        if v.adl_price == AT_CAPPED and abs(amount - worth) > at_rate(abs(worth), v.adl_gap):
+            amount = worth
+        return amount
+    value = at_price(x.qty * bk.unit, bk.mark)
+    if v.adl_price == AT_BANKRUPTCY:
+        amount = bankruptcy_amount(s, wide(r.row), p)
+    elif v.adl_price == AT_CAPPED:
+        amount = bankruptcy_amount(s, wide(r.row), p)
+        if abs(amount - value) > at_rate(abs(value), v.adl_gap):
+            amount = value
+    elif v.adl_price == AT_MARK:
+        amount = value
+    elif v.adl_price == AT_INDEX:
+        amount = at_price(x.qty * bk.unit, bk.index)
     else:
-        amount = at_price(x.qty * s.books[x.book].unit, s.books[x.book].previous_mark)
+        amount = at_price(x.qty * bk.unit, bk.previous_mark)
     if lots == held:
         return amount
     return mul_div(amount, lots, held)
@@ -90,7 +159,8 @@ def adl_amount(s, venue, row, p, lots):
 
 @kernel("void(i8,i8,i8,i8,i8,i8,i8)")
 def close_against(address, row, p, w, lots, amount, parent):
-    """Close `lots` of a failed position against one winner for `amount`; the winner's orders there are cancelled.
+    """Close `lots` of a failed position against one winner for `amount`; his orders there are cancelled where the
+    venue does so.
 
     A bankruptcy price far beyond the mark can cost the winner more than he has: what he then owes is covered at once.
     """
@@ -102,7 +172,8 @@ def close_against(address, row, p, w, lots, amount, parent):
     venue = wide(s.books[b].venue)
     settle = s.venues[venue].settle
     worth = amount if amount > 0 else -amount
-    cancel_all(address, winner, b)
+    if s.venues[venue].adl_cancels != 0:
+        cancel_all(address, winner, b)
     s.holdings[holding(s, row, settle)].amount += amount
     s.holdings[ensure_holding(s, winner, settle)].amount -= amount
     change_position(s, p, -sign * lots, worth)
@@ -116,32 +187,30 @@ def close_against(address, row, p, w, lots, amount, parent):
     e.price = mul_div(worth, 1024, lots * s.books[b].unit)
     e.amount = sign * (amount * sign - at_price(lots * s.books[b].unit, s.books[b].mark))
     s.venues[venue].adl += worth
-    if row != s.venues[venue].fund:
+    if s.rows[row].exempt == 0:
         count_closed(s, venue, sign > 0, worth)
+    if s.venues[venue].adl_cancels == 0:
+        end_reduced(s, winner, w)
     touch(s, row)
     touch(s, winner)
-    cover(address, winner, parent)
+    cover_from(address, winner, s.books[b].fund, parent)
 
 
 @inlined
-def profitable_lots(s, n):
-    """Lots held by the candidates in profit."""
-    total = 0
-    for i in range(n):
-        if s.scores[i] > 0.0:
-            q = s.positions[s.ranking[i]].qty
-            total += q if q > 0 else -q
-    return total
+def cost_of(s, w, amount, lots):
+    """What a winner loses against the mark, units, if `lots` of his position are closed for `amount`."""
+    x = s.positions[w]
+    bk = s.books[x.book]
+    worth = at_price(lots * bk.unit, bk.mark)
+    return amount - worth if x.qty < 0 else amount + worth
 
 
 @inlined
 def payable_lots(s, w, amount, lots):
     """Lots of a winner that may be closed at the price of `amount` for `lots` before his account is below zero."""
     x = s.positions[w]
-    bk = s.books[x.book]
     held = x.qty if x.qty > 0 else -x.qty
-    worth = at_price(lots * bk.unit, bk.mark)
-    loss = amount - worth if x.qty < 0 else amount + worth  # of the winner, for all `lots`, against the mark
+    loss = cost_of(s, w, amount, lots)
     if loss <= 0:
         return held
     equity, _ = equity_and_maintenance(s, x.row)
@@ -162,35 +231,14 @@ def serve(s, address, k, n):
     lots = r.qty if r.qty < held else held
     if lots == 0:
         return n
-    amount = adl_amount(s, venue, row, p, lots)
-    sum_profit = profitable_lots(s, n) if s.venues[venue].allocate == PRO_RATA else 0
-    if sum_profit >= lots and sum_profit > 0:
-        seen = 0
-        done = 0
-        paid = 0
-        for i in range(n):
-            if s.scores[i] <= 0.0:
-                continue
-            w = wide(s.ranking[i])
-            q = s.positions[w].qty if s.positions[w].qty > 0 else -s.positions[w].qty
-            seen += q
-            part = mul_div(lots, seen, sum_profit) - done
-            if part == 0:
-                continue
-            if s.meta[0].events + 4 >= len(s.events):
-                r.qty = lots - done
-                return -1
-            done += part
-            share = mul_div(amount, done, lots) - paid
-            paid += share
-            close_against(address, row, p, w, part, share, r.parent)
-        r.qty = 0
-        return n
+    amount = price_of(address, k, lots)
     done = 0
     paid = 0
     bounded = True  # first those who can pay; only when nobody is left are the others closed as well
     while done < lots and (n > 0 or bounded):
         if s.meta[0].events + 4 >= len(s.events):
+            if r.fixed != 0:
+                r.amount = amount - paid
             r.qty = lots - done
             return -1
         if n == 0:
@@ -218,29 +266,26 @@ def serve(s, address, k, n):
 
 @kernel("i8(i8)")
 def deleverage(address):
-    """Close all requests, ranking each contract and side once. Returns 1 if room ran out (call again), 0 when done."""
+    """Close the requests of venues with a queue, ranking each contract and side once. Returns 1 if room ran out (call
+    again), 0 when done."""
     s = views(address)
     count = s.meta[0].requests
     for k in range(count):
-        if s.requests[k].qty == 0:
-            continue
         b = wide(s.requests[k].book)
+        venue = wide(s.books[b].venue)
+        if s.requests[k].qty == 0 or s.venues[venue].allocate != IN_KERNEL:
+            continue
         held = s.positions[s.requests[k].position].qty
         sign = 1 if held > 0 else -1
-        venue = wide(s.books[b].venue)
-        once = s.venues[venue].allocate != PRO_RATA
         n = rank(address, b, -sign, s.venues[venue].score)
         for j in range(k, count):
             r = s.requests[j]
             if r.qty == 0 or r.book != b or (s.positions[r.position].qty > 0) != (sign > 0):
                 continue
-            if not once and j > k:
-                n = rank(address, b, -sign, s.venues[venue].score)
             n = serve(s, address, j, n)
             if n < 0:
                 return 1
             if s.meta[0].events + 4 >= len(s.events):
                 return 1
-            cover(address, wide(r.row), r.parent)
-    s.meta[0].requests = 0
+            cover_from(address, wide(r.row), s.books[b].fund, r.parent)
     return 0

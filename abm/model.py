@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from abm import (
     auction,
+    collateral_price,
+    conversion,
     deleveraging,
     funding,
     gateway,
@@ -26,6 +28,7 @@ from abm import (
     publication,
     resting,
     saving,
+    sharing,
     waterfall,
 )
 from abm.agent import Participant
@@ -81,6 +84,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         check: verify conservation after every phase of every step.
         brackets: bracket tables by symbol, as read by `abm.brackets.read`.
         interventions: what is changed while it runs.
+        functions: rules of the user's own that venues name, by name.
 
     Use: `accounts.open`, `deposit`, `place`, `add` participants, `setup`, then `step` or `run`.
     """
@@ -98,6 +102,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         check: bool = False,
         brackets: Mapping[str, Any] | None = None,
         interventions: Sequence[Intervention] = (),
+        functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__(rng=np.random.SeedSequence(seed))
         self.clock = clock
@@ -107,6 +112,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.check = check
         self.recorder = recorder
         self.programme = Programme(interventions)
+        self.functions = dict(functions or {})
         self.asset_names, self.coin_names, self.venue_names = list(assets), list(contracts), list(venues)
         self.asset_scales = np.array([10**a.decimals for a in assets.values()], np.float64)
         self.asset_values = np.array([a.value for a in assets.values()], np.float64)
@@ -161,11 +167,28 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 for what in ("fees", "fund", "capital")
             ]
             for row in rows:
-                self.accounts.deposit([row], rules.quote, np.array([0], np.int64))
+                for asset in (rules.quote, *rules.collateral.assets):
+                    self.accounts.deposit([row], asset, np.array([0], np.int64))
             for field, row in zip(("fees", "fund", "capital"), rows, strict=True):
                 self.state.venues[field][v] = row
             if rules.fund.rule != "none":
                 self.accounts.deposit([rows[1]], rules.quote, float(rules.fund.cash))
+            self.state.books["fund"][: len(self.books)][self.books.venue == v] = rows[1]
+            self._open_pool(rows[1], v)
+        for v, (name, rules) in enumerate(self.rules.items()):
+            for pool, terms in rules.fund.pools.items():
+                row = int(self.accounts.open(f"{name}/fund/{pool}", v, "exchange", exempt=True)[0])
+                cash = 0.0 if rules.fund.rule == "none" else float(terms.cash)
+                self.accounts.deposit([row], rules.quote, cash)
+                for coin in terms.coins:
+                    self.state.books["fund"][self.book_id(f"{name}:{coin}-PERP")] = row
+                self._open_pool(row, v)
+
+    def _open_pool(self, row: int, venue: int) -> None:
+        """Note that a row is a fund of a venue."""
+        k = self.state.count("pools")
+        self.state.pools["row"][k], self.state.pools["venue"][k] = row, venue
+        self.state.meta["pools"] = k + 1
 
     def book_id(self, name: str) -> int:
         """Id of a book by name ("alpha:BTC-PERP"). Raises ValueError if there is none."""
@@ -180,7 +203,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         s = self.state
         publication.publish(s.address, self._decay)
         rows = s.rows[: s.count("rows")]
-        funds = [int(f) for f in s.venues["fund"][: len(self.venue_names)]]
+        funds = [int(f) for f in s.pools["row"][: s.count("pools")]]
         for participant in self.participants:
             number = self.accounts.participant_id(participant.name)
             own = (
@@ -294,9 +317,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             auction.reopen(s.address)
 
     def price(self) -> None:
-        """6. Index and mark prices from one snapshot; funding if it is due."""
+        """6. Index, mark and collateral prices from one snapshot; funding if it is due."""
         s = self.state
         mark.price_all(s.address)
+        collateral_price.price_collateral(s.address)
         funding.sample_all(s.address)
         b = funding.next_due(s.address, 0)
         while b >= 0:
@@ -306,9 +330,13 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             b = funding.next_due(s.address, b + 1)
 
     def liquidate(self) -> None:
-        """7. Whoever is under maintenance margin meets the venue's waterfall, most under water first."""
+        """7. Debts are repaid from collateral; whoever is under maintenance margin meets the venue's waterfall, most
+        under water first."""
         s = self.state
         self.make_room()
+        at = 0
+        while (at := conversion.convert(s.address, at)) >= 0:
+            self.make_room()
         if waterfall.find(s.address):
             self.programme.spare(self, True)
             left = waterfall.line_up(s.address)
@@ -322,10 +350,12 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """8. What funds and vaults cannot carry is closed against the winners."""
         s = self.state
         self.make_room()
-        deleveraging.check_vaults(s.address)
+        deleveraging.check_funds(s.address)
         if s.count("requests"):
             while deleveraging.deleverage(s.address):
                 self.make_room()
+            rules = [venue.adl for venue in self.rules.values()]
+            sharing.share_out(s, rules, self.functions, self.make_room)
 
     def record(self) -> None:
         """9. The public record of the step; what the run keeps."""
@@ -464,7 +494,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         e["book"], e["asset"], e["side"], e["price"], e["qty"] = book, asset, 0, 0, 0
         e["venue"] = s.rows["venue"][row] if row >= 0 else venue
         e["mark"] = s.books["mark"][book] if book >= 0 else 0
-        e["value"], e["amount"] = value, amount
+        e["value"], e["amount"], e["stage"] = value, amount, 0
         m["events"] += 1
         m["next_event"] += 1
         return int(e["id"][0])

@@ -15,6 +15,8 @@ from abm.causes import (
     E_DEFICIT,
     E_TAKEOVER,
 )
+from abm.collateral import hand_over_collateral
+from abm.insurance import UNLIMITED, accepts_position
 from abm.jit import inlined, kernel
 from abm.liquidation import (
     bankruptcy_amount,
@@ -23,7 +25,7 @@ from abm.liquidation import (
 from abm.margin import equity_and_maintenance, settlement
 from abm.resting import cancel_all
 from abm.state import NONE, views
-from abm.units import at_price, mul_div
+from abm.units import at_price, mul_div, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -42,6 +44,7 @@ def new_event(address, kind, parent, row, b):
     e.time = m.now
     e.kind = kind
     e.cause = 0
+    e.stage = m.stage
     e.row = row
     e.other = NONE
     e.book = b
@@ -101,28 +104,55 @@ def hand_over(address, row, p, taker, amount, kind, parent):
     return i
 
 
+@kernel("void(i8,i8,i8,i8)")
+def ask_position(address, row, p, parent):
+    """Request ADL of one position in this step."""
+    s = views(address)
+    m = s.meta[0]
+    x = s.positions[p]
+    r = s.requests[m.requests]
+    r.parent = parent
+    r.row = row
+    r.book = x.book
+    r.position = p
+    r.qty = x.qty if x.qty > 0 else -x.qty
+    r.amount = 0
+    r.fixed = 0
+    m.requests += 1
+
+
 @kernel("void(i8,i8,i8)")
 def take_over(address, row, parent):
-    """The fund takes all positions and the whole settlement balance: the account ends at exactly zero."""
+    """Each position goes to the pool that insures its contract, for the amount that leaves the account with nothing;
+    of what a pool does not accept ADL is requested. If all went, the account ends at exactly zero."""
     s = views(address)
     venue = s.rows[row].venue
     v = s.venues[venue]
+    fund = wide(v.fund)
+    kept = False
     p = s.rows[row].positions
     while p != NONE:
         lots = s.positions[p].qty
-        if lots != 0:
+        if lots != 0 and v.parted != 0 and not accepts_position(address, venue, row, p):
+            ask_position(address, row, p, parent)
+            kept = True
+        elif lots != 0:
             bk = s.books[s.positions[p].book]
+            fund = wide(bk.fund)
             amount = bankruptcy_amount(s, row, p)
-            e = s.events[hand_over(address, row, p, v.fund, amount, E_TAKEOVER, parent)]
+            e = s.events[hand_over(address, row, p, fund, amount, E_TAKEOVER, parent)]
             e.cause = C_LIQUIDATION
             e.amount = at_price(lots * bk.unit, bk.mark) - amount
             count_closed(s, venue, lots > 0, e.value)
             v.takeover += e.value
         p = s.positions[p].next
-    h = holding(s, row, v.settle)
-    rest = s.holdings[h].amount
-    s.holdings[h].amount = 0
-    s.holdings[ensure_holding(s, v.fund, v.settle)].amount += rest
+    if not kept:
+        h = holding(s, row, v.settle)
+        rest = s.holdings[h].amount
+        s.holdings[h].amount = 0
+        s.holdings[ensure_holding(s, fund, v.settle)].amount += rest
+        if v.collaterals != 0:
+            hand_over_collateral(address, row, fund)
     touch(s, row)
 
 
@@ -144,21 +174,29 @@ def absorb(address, row, parent):
     touch(s, row)
 
 
-@kernel("void(i8,i8,i8)")
-def cover(address, row, parent):
-    """Bring a flat account below zero back to exactly zero: the fund pays as far as its equity goes, then the venue,
-    first from the fees that it has earned, then from its capital, which may go below zero."""
+@kernel("void(i8,i8,i8,i8)")
+def cover_from(address, row, fund, parent):
+    """Bring a flat account below zero back to exactly zero: a pool pays as far as its equity goes, then the venue, first
+    from the fees that it has earned, then from its capital, which may go below zero. A pool's own debt is the venue's."""
     s = views(address)
     if largest_position(s, row) != NONE:
         return
     v = s.venues[s.rows[row].venue]
     deficit = -settlement(s, row)
-    if deficit <= 0 or row == v.fund:
+    own = s.rows[row].exempt != 0
+    if deficit <= 0 or row == v.capital or (own and v.fund_rule == UNLIMITED):
         return
-    equity, _ = equity_and_maintenance(s, v.fund)
-    paid = deficit if deficit < equity else (equity if equity > 0 else 0)
+    if v.collaterals != 0 and not own:
+        left, _ = equity_and_maintenance(s, row)
+        if left >= 0:
+            return  # its collateral carries the debt, and conversion will repay it
+        hand_over_collateral(address, row, fund)
+    paid = 0
+    if not own:
+        equity, _ = equity_and_maintenance(s, fund)
+        paid = deficit if deficit < equity else (equity if equity > 0 else 0)
+        s.holdings[ensure_holding(s, fund, v.settle)].amount -= paid
     s.holdings[holding(s, row, v.settle)].amount += deficit
-    s.holdings[ensure_holding(s, v.fund, v.settle)].amount -= paid
     earned = s.holdings[ensure_holding(s, v.fees, v.settle)].amount
     fees = min(max(earned, 0), deficit - paid)
     s.holdings[holding(s, v.fees, v.settle)].amount -= fees
@@ -167,5 +205,12 @@ def cover(address, row, parent):
     e.cause = C_LIQUIDATION
     e.value = deficit
     e.amount = deficit - paid
-    e.other = v.fund
+    e.other = v.capital if own else fund
     touch(s, row)
+
+
+@kernel("void(i8,i8,i8)")
+def cover(address, row, parent):
+    """`cover_from` the venue's own fund."""
+    s = views(address)
+    cover_from(address, row, s.venues[s.rows[row].venue].fund, parent)

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, field_validator
 
 from abm.adl import AdlRule
 from abm.calendar import NewsDelay
+from abm.collateral import CollateralRule
 from abm.funding import FundingRule
 from abm.halts import HaltRule
 from abm.index import IndexRule
@@ -109,7 +110,8 @@ class Contract(Frozen):
     )
     open_interest: float = parameter(
         0.0,
-        "Open interest of all venues at the start, one side; each venue has its share of it",
+        "Open interest of all venues at the start, one side; each venue has its share of it. Of a coin without a"
+        " perpetual: what desks make its market for",
         unit="USD",
         ge=0,
         le=1e13,
@@ -159,6 +161,7 @@ class VenueRules(Frozen):
     mark: MarkRule = parameter(MarkRule(), "Mark price")
     index: IndexRule = parameter(IndexRule(), "Index price")
     margin: MarginRule = parameter(MarginRule(), "Margin")
+    collateral: CollateralRule = parameter(CollateralRule(), "Collateral beside the settlement asset")
     liquidation: LiquidationRule = parameter(LiquidationRule(), "Liquidation")
     fund: FundRule = parameter(FundRule(), "Insurance fund or vault")
     adl: AdlRule = parameter(AdlRule(), "Auto-deleveraging")

@@ -46,9 +46,10 @@ class Exchange(Participant):
     runs_venues: ClassVar[bool] = True
 
     def setup(self, me: Me, market: Market) -> None:
-        """Every pair of a fund's row and a perpetual of its venue."""
+        """Every pair of a pool's row and a perpetual that it insures."""
         perps = np.asarray(market.perps, np.int64)
-        row, which = np.nonzero(me.venue[:, None] == market.books.venue[perps][None, :])
+        insured_by = self.model.state.books["fund"][perps]
+        row, which = np.nonzero(me.rows[:, None] == insured_by[None, :])
         book = perps[which]
         self.memory.update(
             row=row.astype(np.int64), book=book, owed=np.zeros(len(row)),
@@ -94,7 +95,7 @@ class Exchange(Participant):
         if me.time < memory["looked"][0] + p.look:
             return
         memory["looked"][0] = me.time
-        for i, venue in enumerate(me.venue.tolist()):
+        for i, venue in enumerate(me.venue[: len(self.venue_names)].tolist()):
             since = memory["suspended"][i]
             if np.isfinite(since):
                 if me.time >= since + p.reopen:

@@ -53,6 +53,10 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
         brackets=bracket_tables(),
         interventions=plan(scenario) if scenario.interventions else (),
     )
+    from experiments import extensions
+
+    changed = [rules for change in model.programme.all for rules in change.rules.values()]
+    model.functions = extensions.rules([*scenario.venues.values(), *changed])
     participants = enlist(scenario, model)
     try:
         open_accounts(scenario, model, participants, seed)

@@ -39,7 +39,21 @@ def bracket_tables() -> dict[str, list[dict[str, str]]]:
 def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
     """All faults between the tables of a scenario whose tables are each in order."""
     found: list[str] = []
-    for one in (_names, _clock, _units, _shares, _index, _brackets, _network, _population, _record, _targets):
+    for one in (
+        _names,
+        _clock,
+        _units,
+        _shares,
+        _index,
+        _brackets,
+        _collateral,
+        _pools,
+        _rules,
+        _network,
+        _population,
+        _record,
+        _targets,
+    ):
         found += one(scenario, known)
     return found
 
@@ -118,8 +132,13 @@ def _units(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
         quote = scenario.assets.get(venue.quote)
         if quote is None:
             continue
-        if venue.fund.cash * 10**quote.decimals > INT64 // 4:
-            yield f"venues.{name}.fund.cash: given {venue.fund.cash:g}, more than 64 bits of units can hold"
+        funds = {
+            "": venue.fund.cash,
+            **{f".pools.{key}": pool.cash for key, pool in venue.fund.pools.items()},
+        }
+        for where, cash in funds.items():
+            if cash * 10**quote.decimals > INT64 // 4:
+                yield f"venues.{name}.fund{where}.cash: given {cash:g}, more than 64 bits of units can hold"
         for coin in dict.fromkeys((*venue.perps, *venue.spots)):
             contract = scenario.contracts.get(coin)
             if contract is None:
@@ -180,12 +199,65 @@ def _index(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
                 yield f"{where}: no spot venue {by} lists {coin}, expected at least one for its index"
 
 
+def _pools(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Coins of pools: perpetuals of the venue, each in one pool at most."""
+    for name, venue in scenario.venues.items():
+        insured: dict[str, str] = {}
+        for key, pool in venue.fund.pools.items():
+            where = f"venues.{name}.fund.pools.{key}.coins"
+            for coin in pool.coins:
+                if coin not in venue.perps:
+                    yield f"{where}: given {show(coin)}, no perpetual of the venue, {meant(coin, venue.perps)}"
+                elif insured.setdefault(coin, key) != key:
+                    yield f"{where}: given {show(coin)}, which is in {insured[coin]} too, expected one pool"
+
+
+def _rules(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Rules of the user's own: functions of files named with --with."""
+    from experiments import extensions
+
+    for name, venue in scenario.venues.items():
+        for key in ("score", "allocate"):
+            given = getattr(venue.adl, key)
+            if given in venue.adl.own:
+                try:
+                    extensions.function(given)
+                except LookupError as error:
+                    yield f"venues.{name}.adl.{key}: given {show(given)}, {error.args[0]}"
+
+
 def _brackets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
     for coin, contract in scenario.contracts.items():
         if contract.brackets != "generic" and contract.brackets not in bracket_tables():
             names = ["generic", *bracket_tables()]
             given = contract.brackets
             yield f"contracts.{coin}.brackets: given {show(given)}, {meant(given, names)}"
+
+
+def _collateral(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    for name, venue in scenario.venues.items():
+        rule = venue.collateral
+        if len(rule.assets) > rule.MOST:
+            yield f"venues.{name}.collateral.assets: given {len(rule.assets)}, expected at most {rule.MOST}"
+        listed = {
+            coin for other in scenario.venues.values() if other.quote == venue.quote for coin in other.spots
+        }
+        for asset, terms in rule.assets.items():
+            where = f"venues.{name}.collateral.assets.{asset}"
+            for field, given in (("", asset), (".redemption_in", terms.redemption_in)):
+                if given and given not in known["assets"]:
+                    yield _unknown(f"{where}{field}", given, known["assets"], "assets")
+            if asset == venue.quote:
+                yield f"{where}: given the settlement asset, expected another one"
+            sold = rule.conversion.through == "book"
+            if asset not in venue.spots and (sold or rule.price == "own_book"):
+                yield f"{where}: {name} has no spot book of it, expected {asset} in venues.{name}.spots"
+            elif asset not in listed and not (rule.price == "redemption" and terms.redemption > 0):
+                yield f"{where}: no spot book of it settles in {venue.quote}, expected one to price it by"
+            if terms.tiers != tuple(sorted(terms.tiers)) or any(
+                share > 1 or share < 0 for _, share in terms.tiers
+            ):
+                yield f"{where}.tiers: given {show(terms.tiers)}, expected rising amounts and shares from 0 to 1"
 
 
 def _network(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

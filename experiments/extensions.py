@@ -1,8 +1,12 @@
-"""Species of a user's own: Python files named with ``--with FILE``, and no others.
+"""Species and rules of a user's own: Python files named with ``--with FILE``, and no others.
 
 A scenario names such a species by file and class: with ``--with panic.py``, ``species = "panic:Panic"`` is the
 class Panic of panic.py. The scenario alone never runs code: where nobody named the file, the name is a fault.
 The file's bytes are part of the run's content hash.
+
+Rules are named in the same way: ``adl.allocate = "mine:fair"`` is the function fair(lots, candidates) of mine.py, which
+says how many lots of each candidate are closed (`abm.allocation`), ``adl.score = "mine:rank"`` the function
+rank(candidates) that gives them a number, higher first.
 """
 
 from __future__ import annotations
@@ -10,11 +14,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import agents
 from abm.agent import Participant
+from abm.venue import VenueRules
 from experiments.faults import meant, show
 
 SEPARATOR = ":"
@@ -78,3 +84,21 @@ def species(name: str) -> type[Participant]:
     if not (isinstance(found, type) and issubclass(found, Participant)):
         raise LookupError(f"{file}.py has no class {show(kind)} that is an abm.agent.Participant")
     return found
+
+
+def function(name: str) -> Callable[..., Any]:
+    """A rule by its name "file:function" in a scenario. Raises LookupError with what is wrong."""
+    file, _, kind = name.partition(SEPARATOR)
+    module = sys.modules.get(_PREFIX + file)
+    if module is None:
+        raise LookupError(f"no file {file}.py was named with --with")
+    found = getattr(module, kind, None)
+    if isinstance(found, type) or not callable(found):
+        raise LookupError(f"{file}.py has no function {show(kind)}")
+    called: Callable[..., Any] = found
+    return called
+
+
+def rules(venues: Iterable[VenueRules]) -> dict[str, Callable[..., Any]]:
+    """All rules of the user's own that these venues name, by name."""
+    return {name: function(name) for venue in venues for name in venue.adl.own}
