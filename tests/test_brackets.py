@@ -164,7 +164,7 @@ def test_a_contract_is_known_by_its_symbol_wherever_it_is_traded() -> None:
     assert table("BTCUSDT", "major", DOLLAR, bracket_tables(), coin="MYBTC").max_leverage(0) == 150
 
 
-def test_a_coin_that_a_venues_table_lacks_has_the_generic_one_of_its_class() -> None:
+def test_a_coin_that_a_venues_table_lacks_has_what_its_contract_names() -> None:
     for venue in ("bybit", "hyperliquid", "binance"):
         got = table("generic", "large", DOLLAR, bracket_tables(), venue=venue, coin="UNKNOWN")
         assert got.floor.tolist() == generic("large", DOLLAR).floor.tolist()
