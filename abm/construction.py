@@ -140,7 +140,7 @@ def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     liquidation, gateway = rules.liquidation, rules.gateway
     record["style"], record["partial"] = STYLES.index(liquidation.style), int(liquidation.partial)
     record["score"], record["allocate"] = rules.adl.score_code, rules.adl.served
-    record["one"] = scale
+    record["least_wallet"] = max(1, round(rules.adl.least_wallet * scale))
     record["adl_gap"], record["adl_cancels"] = rate(rules.adl.gap), int(rules.adl.cancels_orders)
     record["adl_price"], record["stp"] = (
         PRICES.index(rules.adl.price),

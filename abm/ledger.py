@@ -68,7 +68,8 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
 
 @kernel("void(i8,f8[::1],f8[:,::1])")
 def purses(address, unit, out):  # type: ignore[no-untyped-def]
-    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; and its capital's equity.
+    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; and the equity of
+    its capital.
 
     Args:
         unit: float64[venues], what each is divided by. out: float64[4, venues].

@@ -77,7 +77,7 @@ VENUE = _record(
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
-    one="i8", adl_gap="i8", adl_cancels="i4",
+    least_wallet="i8", adl_gap="i8", adl_cancels="i4",
     fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
 )  # fmt: skip
 

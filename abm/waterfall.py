@@ -162,7 +162,7 @@ def send(address, row, p, limit, lots, parent):
         if fee > 0:
             settle = s.venues[venue].settle
             s.holdings[holding(s, row, settle)].amount -= fee
-            s.holdings[ensure_holding(s, s.venues[venue].fund, settle)].amount += fee
+            s.holdings[ensure_holding(s, s.books[b].fund, settle)].amount += fee
             e.amount = fee
     return i, filled
 
