@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abm.accounts import SPOT, holding, position, spot_lock
 from abm.book import best_price
+from abm.halts import REFUSE
 from abm.jit import inlined, kernel
 from abm.margin import free_margin, initial_of, spendable, worst_exposure
 from abm.messages import (
@@ -22,6 +23,8 @@ from abm.messages import (
     NO_MARGIN,
     OUTSIDE_BAND,
     REDUCE_ONLY,
+    TOO_LARGE,
+    UNPRICED,
     WRONG_CONTRACT,
     WRONG_VENUE,
 )
@@ -37,6 +40,27 @@ def reject(s, venue, code):
     s.rejects[venue * 32 + code] += 1
     s.venues[venue].rejected += 1
     return code
+
+
+@inlined
+def too_many(s, row, cancels):
+    """Whether an owner has sent a venue as many messages in this window as it takes; if not the message is counted.
+
+    Cancels are let in beyond the limit of orders. The venue's own accounts have none.
+    """
+    venue = s.rows[row].venue
+    v = s.venues[venue]
+    if v.rate_limit == 0 or s.rows[row].exempt != 0:
+        return False
+    tally = s.tallies[s.rows[row].owner * s.meta[0].venues + venue]
+    window = s.meta[0].now // v.rate_window
+    if tally.window != window:
+        tally.window = window
+        tally.sent = 0
+    if tally.sent >= (v.cancel_limit if cancels else v.rate_limit):
+        return True
+    tally.sent += 1
+    return False
 
 
 @inlined
@@ -60,11 +84,11 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
         return WRONG_VENUE
     if rw.only >= 0 and rw.only != b and (flags & ENGINE) == 0:
         return WRONG_CONTRACT
-    if bk.halted != 0 and (flags & ENGINE) == 0:
-        return HALTED
+    if bk.halted != 0 and (bk.halted == REFUSE or (flags & (IOC | FOK)) != 0):
+        return HALTED  # also the venue's own: they are sent again when the pause is over
     if price < 1 or price >= MAX_PRICE:
         return BAD_PRICE
-    if qty < 1 or qty > MAX_LOTS or (bk.largest > 0 and qty > bk.largest and (flags & ENGINE) == 0):
+    if qty < 1 or qty > MAX_LOTS:
         return BAD_SIZE
     if (flags & ENGINE) == 0:
         ticks = (bk.mark >> 10) + 1
@@ -77,7 +101,11 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
             return BAD_SIZE
     if expiry != 0 and expiry <= s.meta[0].now:
         return EXPIRED
-    if bk.band > 0 and bk.mark > 0 and (flags & ENGINE) == 0:
+    if bk.largest_market > 0 and (flags & ENGINE) == 0:
+        most = bk.largest_market if (flags & UNPRICED) != 0 else bk.largest_limit
+        if at_price(qty * bk.unit, bk.mark) > most:
+            return TOO_LARGE
+    if bk.band > 0 and bk.mark > 0 and (flags & (ENGINE | UNPRICED)) == 0:
         edge = bk.mark + side * at_rate(bk.mark, bk.band)
         if side * (price << 10) > side * edge:
             return OUTSIDE_BAND

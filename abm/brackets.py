@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ RATE = 100_000_000  # one, in rate units
 OPEN_END = (
     1 << 63
 ) - 1  # cap of the last bracket inside the engine: a mark can lift a position past the table
+
+DATA = Path(__file__).parent / "data"
+TABLES = ("contract", "binance", "bybit", "hyperliquid", "generic")  # what a venue may choose
 
 # Assumption: contracts of one size class share one table (max leverage, cap in dollars, mmr).
 # "major" is near BTC's and ETH's, "large" is SOL's, "small" is IOTX's (on 2025-09-29 also XPL's).
@@ -80,7 +84,7 @@ class Brackets:
         floor, cap: notional range in quote units; ``cap[k] == floor[k+1]``, the last cap is ``OPEN_END``.
         mmr: maintenance margin rate in 1e-8.
         cum: maintenance amount subtracted, quote units.
-        leverage: largest leverage a user may choose.
+        leverage: largest leverage a user may choose (float64: Bybit has 9.5).
         limit: largest notional for which a new position is accepted (the published cap of the last one).
     """
 
@@ -88,7 +92,7 @@ class Brackets:
     cap: NDArray[np.int64]
     mmr: NDArray[np.int64]
     cum: NDArray[np.int64]
-    leverage: NDArray[np.int64]
+    leverage: NDArray[np.float64]
     limit: int
 
     def __len__(self) -> int:
@@ -109,9 +113,9 @@ class Brackets:
         amount = -(-(int(notional) * int(self.mmr[k])) // RATE) - int(self.cum[k])
         return max(amount, 0)
 
-    def max_leverage(self, notional: int) -> int:
+    def max_leverage(self, notional: int) -> float:
         """Largest leverage a user may choose at this notional."""
-        return int(self.leverage[self.bracket(notional)])
+        return float(self.leverage[self.bracket(notional)])
 
     def widened(self, factor: float) -> Brackets:
         """The same rates with all bounds and maintenance amounts ``factor`` (>= 1) times as large."""
@@ -147,7 +151,7 @@ def from_rows(rows: Iterable[Mapping[str, Any]], unit: int, name: str = "bracket
     floor = [round(float(row["notional_floor"]) * unit) for row in rows]
     cap = [round(float(row["notional_cap"]) * unit) for row in rows]
     mmr = [round(float(row["mmr"]) * RATE) for row in rows]
-    leverage = [int(float(row["max_leverage"])) for row in rows]
+    leverage = [float(row["max_leverage"]) for row in rows]
     cum = [0]
     for k in range(len(rows)):
         if floor[k] != (cap[k - 1] if k else 0):
@@ -165,7 +169,7 @@ def from_rows(rows: Iterable[Mapping[str, Any]], unit: int, name: str = "bracket
         cap=np.array([*cap[:-1], OPEN_END], dtype=np.int64),
         mmr=np.array(mmr, dtype=np.int64),
         cum=np.array(cum, dtype=np.int64),
-        leverage=np.array(leverage, dtype=np.int64),
+        leverage=np.array(leverage, dtype=np.float64),
         limit=cap[-1],
     )
 
@@ -181,6 +185,43 @@ def read(path: str | Path) -> dict[str, list[dict[str, str]]]:
         for row in csv.DictReader(file):
             tables.setdefault(row["symbol"], []).append(row)
     return tables
+
+
+@cache
+def of_venue(venue: str) -> dict[str, list[dict[str, str]]]:
+    """Rows by symbol of a venue whose file is in ``abm/data`` (origin of each: ``SOURCES.md`` there)."""
+    return read(DATA / f"{venue}_tiers.csv")
+
+
+def choose(
+    chosen: str,
+    named: str,
+    coin: str,
+    tables: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+) -> tuple[str, Iterable[Mapping[str, Any]] | None]:
+    """The table of a coin at a venue: its name, and its rows (None: the generic one of the size class).
+
+    Args:
+        chosen: what the venue says, one of ``TABLES``; "contract" = the table that the contract names.
+        named: the contract's own ``brackets``, a symbol of ``tables`` or "generic".
+        coin: the contract's name, by which it is looked up where the contract names no symbol. A coin that the venue's
+            file lacks has the generic table of its class: an assumption.
+        tables: Binance's rows by symbol, see ``read``.
+
+    Raises:
+        KeyError: "contract" names a symbol that is not in ``tables``.
+    """
+    known = dict(tables or {})
+    if chosen == "contract":
+        return named, None if named == "generic" else known[named]
+    if chosen == "generic":
+        return "generic", None
+    base = coin if named == "generic" else named.removesuffix("USDT")
+    rows = known if chosen == "binance" else of_venue(chosen)
+    for symbol in (f"{base}USDT", base):
+        if symbol in rows:
+            return (symbol if chosen == "binance" else f"{chosen}/{symbol}"), rows[symbol]
+    return "generic", None
 
 
 def generic(size_class: str, unit: int) -> Brackets:
@@ -199,17 +240,17 @@ def table(
     unit: int,
     tables: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
     stands_for: float = 1.0,
+    venue: str = "contract",
+    coin: str = "",
 ) -> Brackets:
-    """The table a contract asks for: ``"generic"`` by size class, else a symbol of ``tables`` (see ``read``).
+    """The table that a contract or its venue asks for (see ``choose``).
 
     A contract that stands for several real ones (``stands_for``) has bounds that many times wider: a maker or
     a fund with one position in each of them would otherwise be margined as if all of it were in one.
 
     Raises:
-        KeyError: the symbol is not in ``tables``.
+        KeyError: the contract names a symbol that is not in ``tables``.
     """
-    if name == "generic":
-        one = generic(size_class, unit)
-    else:
-        one = from_rows((tables or {})[name], unit, name)
+    symbol, rows = choose(venue, name, coin, tables)
+    one = generic(size_class, unit) if rows is None else from_rows(rows, unit, symbol)
     return one if stands_for == 1.0 else one.widened(stands_for)

@@ -17,9 +17,13 @@ EVENT_KINDS = (
     "news",
     "limit_hit",
     "absorption",
+    "conversion",
+    "halted",
+    "resumed",
 )
 E_LIQUIDATION, E_TAKEOVER, E_ADL, E_DEFICIT, E_BANKRUPTCY, E_FUNDING = 1, 2, 3, 4, 5, 6
 E_ABSORPTION = EVENT_KINDS.index("absorption")
+E_CONVERSION = EVENT_KINDS.index("conversion")
 
 CAUSES = (
     "decision",
@@ -31,5 +35,7 @@ CAUSES = (
     "news",
     "arbitrage",
     "quote",
+    "conversion",
 )
 C_LIQUIDATION, C_ADL = 1, 2
+C_CONVERSION = CAUSES.index("conversion")

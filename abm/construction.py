@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 
 from abm import brackets as bracket_tables
+from abm.acceptance import write_collateral
 from abm.adl import PRICES
 from abm.calendar import milliseconds
+from abm.funding import FUNDING_RULES, IMPACT_MARGIN, IMPACT_VALUE, SAMPLES, FundingRule
+from abm.halts import COLLECT, GRAIN, MOST_TRIGGERS, REFERENCES, REFUSE, HaltRule
+from abm.index import INDEX_RULES
 from abm.insurance import BINS, FUND_RULES, NEVER, STRIDE
-from abm.liquidation import STYLES
+from abm.liquidation import packed
+from abm.mark import MARK_RULES, OWN_BOOK_WINDOW
 from abm.market import BookInfo, describe
-from abm.oracle import MARK_RULES
+from abm.messages import FOK, IOC
+from abm.orders import cancel_limit, largest_market
 from abm.random import key_of
 from abm.state import BUCKETS, NONE, WHEEL, State
 from abm.units import RATE
@@ -104,6 +110,7 @@ def new_state(
         buckets=2 * n * BUCKETS, wheel=WHEEL, requests=1 << 14, inbox=1 << 12, sorted=1 << 12, ranking=1 << 12,
         scores=1 << 12, rejects=32 * len(nodes), events=1 << 17, fills=1, public=RING * n,
         positions=1 << 12, holdings=1 << 12, rows=1 << 10, touched=1 << 10, queue=1 << 10, refs=1 << 10,
+        triggers=MOST_TRIGGERS * n,
     )  # fmt: skip
     m = state.meta[0:1]
     m["seed"] = key_of(f"seed/{seed}")
@@ -127,6 +134,8 @@ def new_state(
             raise ValueError(f"venues.{name}.quote: {rules.quote!r} is not an asset")
     _books(state, clock, assets, contracts, venues, info, tables)
     _sources(state, venues, info)
+    _triggers(state, clock, venues, info)
+    write_collateral(state, venues, info, [10**a.decimals for a in assets.values()])
     pools = sum(1 + len(rules.fund.pools) for rules in venues.values())
     state.grow("pools", pools)
     state.grow("peaks", (n + pools) * STRIDE)
@@ -138,7 +147,15 @@ def new_state(
 def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     """Write one venue's rules into its record."""
     liquidation, gateway = rules.liquidation, rules.gateway
-    record["style"], record["partial"] = STYLES.index(liquidation.style), int(liquidation.partial)
+    record["stages"], record["order"] = packed(liquidation.stages), IOC if liquidation.order == "ioc" else FOK
+    record["tiers"], record["whole_up_to"] = liquidation.tiers, liquidation.whole_up_to
+    record["surplus"] = liquidation.surplus == "fund"
+    record["round_value"], record["rounds"] = (
+        round(liquidation.round_value * scale),
+        round(liquidation.rounds),
+    )
+    record["portion"], record["spread"] = rate(liquidation.portion), rate(liquidation.spread)
+    record["portion_least"] = round(liquidation.portion_least * scale)
     record["score"], record["allocate"] = rules.adl.score_code, rules.adl.served
     record["least_wallet"] = max(1, round(rules.adl.least_wallet * scale))
     record["adl_gap"], record["adl_cancels"] = rate(rules.adl.gap), int(rules.adl.cancels_orders)
@@ -154,10 +171,15 @@ def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     record["parted"] = int(bool(rules.fund.pools) or rules.fund.rule == "symbol_drawdown")
     record["liquidation_fee"], record["slice"] = rate(liquidation.fee), rate(liquidation.slice)
     record["slice_above"] = round(liquidation.slice_above * scale)
-    record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), rate(liquidation.backstop)
+    record["cooldown"], record["backstop"] = round(liquidation.cooldown * 1000), 0
+    if "backstop" in liquidation.stages:
+        record["backstop"] = rate(liquidation.backstop)
     record["latency"] = gateway.latency_ms * 1000
     record["service"] = max(1, round(1e6 / gateway.rate))
     record["queue_cap"] = gateway.capacity
+    orders = rules.orders
+    record["rate_limit"], record["rate_window"] = orders.rate_limit, max(1, round(orders.rate_window * 1000))
+    record["cancel_limit"] = cancel_limit(orders.rate_limit, orders.cancel_factor, orders.cancel_extra)
 
 
 def _books(
@@ -173,23 +195,25 @@ def _books(
     midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
     phase = milliseconds(midnight, clock.start)
     rules_of = list(venues.values())
-    first: dict[tuple[int, int], tuple[int, int]] = {}
+    first: dict[tuple[int, int, str], tuple[int, int]] = {}
     rows: list[tuple[int, int, int, int]] = []
     keys = 0
     for b in range(len(info)):
         coin = info.coin_names[info.coin[b]]
         terms, rules = contracts[coin], rules_of[info.venue[b]]
         scale = int(info.scale[b])
-        where = (int(info.coin[b]), scale)
+        where = (int(info.coin[b]), scale, rules.margin.brackets)
         if where not in first:
-            table = bracket_tables.table(terms.brackets, terms.class_, scale, tables, terms.stands_for)
+            table = bracket_tables.table(
+                terms.brackets, terms.class_, scale, tables, terms.stands_for, rules.margin.brackets, coin
+            )
             first[where] = (len(rows), len(table))
             rows += [
                 (
                     int(table.floor[k]),
                     int(table.mmr[k]),
                     int(table.cum[k]),
-                    RATE // max(1, int(table.leverage[k])),
+                    int(RATE // max(1.0, float(table.leverage[k]))),
                 )
                 for k in range(len(table))
             ]
@@ -201,7 +225,7 @@ def _books(
         record["bracket"], record["brackets"] = first[where]
         record["par"] = round(1.0 / terms.tick) if coin in assets and assets[coin].decimals == 6 else 0
         record["phase_ms"] = phase
-        _book_rules(record, rules, clock)
+        _book_rules(record, rules, clock, scale, 1e8 / rows[first[where][0]][3])
         price = info.opening_price[b] / info.tick[b]
         record["mark"] = record["index"] = record["previous_mark"] = round(price * 1024)
         record["anchor0"] = record["anchor1"] = record["mark"]
@@ -213,10 +237,19 @@ def _books(
         state.brackets[k] = row
 
 
-def _book_rules(record: Any, rules: VenueRules, clock: Clock) -> None:
-    """Write what a venue's rules say about one of its books into the book's record."""
+def _book_rules(record: Any, rules: VenueRules, clock: Clock, scale: int, leverage: float) -> None:
+    """Write what a venue's rules say about one of its books into the book's record.
+
+    Args:
+        scale: units in one of the quote asset. leverage: the contract's highest.
+    """
     record["maker_fee"], record["taker_fee"] = rate(rules.fees.maker), rate(rules.fees.taker)
-    record["band"] = record["reach"] = rate(rules.orders.band)
+    orders = rules.orders
+    record["band"] = rate(orders.band)
+    record["reach"] = rate(orders.band if orders.market_bound is None else orders.market_bound)
+    largest = largest_market(leverage) if orders.max_by_leverage else orders.max_market
+    record["largest_market"] = round(largest * scale)
+    record["largest_limit"] = min(round(largest * orders.limit_factor * scale), 1 << 62)
     every = max(rules.mark.every, clock.step)
     record["mark_rule"], record["window"] = MARK_RULES.index(rules.mark.rule), _window(rules, clock)
     record["mark_every"] = round(every * 1000)
@@ -224,6 +257,68 @@ def _book_rules(record: Any, rules: VenueRules, clock: Clock) -> None:
     record["interval_ms"] = round(rules.funding.interval * 3_600_000)
     record["funding_cap"], record["interest"] = rate(rules.funding.cap), rate(rules.funding.interest)
     record["clamp"] = rate(rules.funding.clamp)
+    record["own_rate"] = rate(1.0 - math.exp(-every / OWN_BOOK_WINDOW))
+    record["index_rule"], record["outlier"] = INDEX_RULES.index(rules.index.rule), rate(rules.index.outlier)
+    record["stale"] = round(rules.index.stale * 1000)
+    _funding_rules(record, rules.funding, every, scale)
+    _halt_rules(record, rules.halt)
+
+
+def _funding_rules(record: Any, rule: FundingRule, every: float, scale: int) -> None:
+    """What funding rules add to the clamp; a premium of another kind begins anew."""
+    code = FUNDING_RULES.index(rule.rule)
+    linear = rule.average == "linear"
+    if record["funding_rule"][0] != code or record["premium_linear"][0] != linear:
+        record["premium_sum"] = record["premium_n"] = record["premium_k"] = 0
+    record["funding_rule"], record["premium_linear"] = code, linear
+    record["premium_every"] = round(max(every, rule.sample or SAMPLES.get(rule.rule, 60.0)) * 1000)
+    record["impact_margin"] = rule.impact == 0 and rule.rule in IMPACT_MARGIN
+    value = rule.impact or IMPACT_MARGIN.get(rule.rule, 0.0) or IMPACT_VALUE.get(rule.rule, 0.0)
+    record["impact"] = round(value * scale)
+    record["margin_cap"] = rate(rule.margin_cap) if rule.rule in ("bybit", "bitmex") else 0
+    record["switches"] = rule.switch
+    if rule.switch and record["hourly"][0]:
+        record["interval_ms"] = 3_600_000
+    elif not rule.switch:
+        record["hourly"] = 0
+
+
+def _halt_rules(record: Any, rule: HaltRule) -> None:
+    """What a halt rule says but for its triggers, which have a table of their own (`_triggers`)."""
+    record["triggers"] = len(rule.triggers)
+    record["halt_reference"] = REFERENCES.index(rule.reference)
+    record["halt_during"] = COLLECT if rule.during == "collect" else REFUSE
+    record["limit_state"] = round(rule.limit_state * 1000)
+    if not rule.triggers:
+        record["floor"] = record["ceiling"] = record["limited"] = 0
+
+
+def _bars(rule: HaltRule, clock: Clock) -> tuple[int, int]:
+    """(Length of a bar in ms, bars) that a rule's references need."""
+    if not rule.triggers:
+        return 1, 0
+    horizons = [horizon for horizon, _, _ in rule.triggers]
+    slot = max(clock.step_ms, round(min(horizons) * 1000) // GRAIN)
+    return slot, round(max(horizons) * 1000) // slot + 2
+
+
+def _triggers(state: State, clock: Clock, venues: Mapping[str, VenueRules], info: BookInfo) -> None:
+    """Triggers and rings of bars of all books; what the bars have seen begins anew."""
+    rules_of = list(venues.values())
+    at = 0
+    for b in range(len(info)):
+        rule = rules_of[info.venue[b]].halt
+        record = state.books[b : b + 1]
+        record["slot_ms"], record["bars"] = _bars(rule, clock)
+        record["bar"], record["bar_at"], record["bars_n"] = at, 0, 0
+        record["trade_sum_seen"], record["trade_count_seen"] = record["trade_sum"], record["trade_count"]
+        record["floor"] = record["ceiling"] = record["limited"] = 0
+        at += int(record["bars"][0])
+        for k, (horizon, bound, pause) in enumerate(rule.triggers):
+            state.triggers[MOST_TRIGGERS * b + k] = (
+                round(horizon * 1000), rate(bound), round(pause * 1000), 0, 1 << 31
+            )  # fmt: skip
+    state.grow("bars", at)
 
 
 def _window(rules: VenueRules, clock: Clock) -> int:
@@ -232,14 +327,19 @@ def _window(rules: VenueRules, clock: Clock) -> int:
 
 
 def rewrite_rules(
-    state: State, clock: Clock, venues: Mapping[str, VenueRules], info: BookInfo, scales: Any
+    state: State,
+    clock: Clock,
+    venues: Mapping[str, VenueRules],
+    info: BookInfo,
+    scales: Any,
+    before: Mapping[str, VenueRules],
 ) -> None:
     """Other rules for the venues of a running market; positions, orders and what marks have averaged stay.
 
     A mark with another window goes on with the latest samples that fit into it.
 
     Args:
-        scales: units in one of each asset.
+        scales: units in one of each asset. before: the rules until now.
     """
     rules_of = list(venues.values())
     n = len(info)
@@ -253,12 +353,16 @@ def rewrite_rules(
     for b in range(n):
         record = state.books[b : b + 1]
         at, had, window = (int(record[field][0]) for field in ("basis_at", "basis_n", "window"))
-        _book_rules(record, rules_of[info.venue[b]], clock)
+        highest = 1e8 / int(state.brackets["imr"][record["bracket"][0]])
+        _book_rules(record, rules_of[info.venue[b]], clock, int(info.scale[b]), highest)
         kept = [int(old[b, (at - k) % window]) for k in range(min(had, int(record["window"][0])), 0, -1)]
         ring[b, : len(kept)] = kept
         record["basis_n"], record["basis_sum"] = len(kept), sum(kept)
         record["basis_at"] = len(kept) % int(record["window"][0])
     state.basis[: n * width] = ring.ravel()
+    if [rules.halt for rules in rules_of] != [rules.halt for rules in before.values()]:
+        _triggers(state, clock, venues, info)
+    write_collateral(state, venues, info, scales)
     for name, told in (
         ("maker_fee", [rules.fees.maker for rules in rules_of]),
         ("taker_fee", [rules.fees.taker for rules in rules_of]),
@@ -291,7 +395,10 @@ def _sources(state: State, venues: Mapping[str, VenueRules], info: BookInfo) -> 
         for other in range(len(info)):
             same = info.kind[other] == 0 and info.coin[other] == info.coin[b]
             if info.kind[b] == 0 and same and info.venue[other] != info.venue[b]:
-                rows.append((other, NONE, 1))
+                weights = rules.mark.peers
+                weight = weights.get(names[info.venue[other]], 0.0) if weights else 1.0
+                if weight > 0:
+                    rows.append((other, NONE, max(1, round(weight * 1_000_000))))
         state.books["peers"][b] = len(rows) - state.books["peer"][b]
     state.grow("sources", max(1, len(rows)))
     for k, row in enumerate(rows):

@@ -25,7 +25,8 @@ from abm.insurance import FundRule
 from abm.market import BookInfo, Market
 from abm.me import Me
 from abm.model import CascadeModel
-from abm.venue import Asset, Clock, Contract, News, OrderRules, VenueRules
+from abm.orders import OrderRules
+from abm.venue import Asset, Clock, Contract, News, VenueRules
 
 NAME = "candidate"
 STEPS = 240

@@ -80,7 +80,7 @@ class Programme:
 def change_rules(model: CascadeModel, one: Intervention) -> None:
     """Put rules, parameters, news and network events in the place of those that were."""
     if dict(one.rules) != model.rules:
-        rewrite_rules(model.state, model.clock, one.rules, model.books, model.asset_scales)
+        rewrite_rules(model.state, model.clock, one.rules, model.books, model.asset_scales, model.rules)
         model.rules = dict(one.rules)
     for participant in model.participants:
         participant.parameters = one.parameters[participant.name]

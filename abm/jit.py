@@ -12,6 +12,7 @@ changed in another module.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import re
 from collections.abc import Callable
@@ -143,6 +144,9 @@ def warm() -> int:
     return len(KERNELS)
 
 
+LARGE = 1 << 20  # bytes
+
+
 class _Record(np.record):  # type: ignore[misc]
     """A record whose fields come before what numpy calls its own (`base`, `flags`), as in compiled kernels."""
 
@@ -155,6 +159,13 @@ class _Record(np.record):  # type: ignore[misc]
 
 
 def zeros(count: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """A zeroed array of records whose pages cost nothing until they are written."""
-    array: np.ndarray[Any, Any] = np.zeros(max(count, 1), dtype)
+    """A zeroed array of records whose pages cost nothing until they are written, and nothing any more when it is gone.
+
+    Large ones are asked of the system: the C library would serve them from memory that it kept, and write all zeros.
+    """
+    count = max(count, 1)
+    size = count * dtype.itemsize
+    array: np.ndarray[Any, Any] = (
+        np.frombuffer(mmap.mmap(-1, size), dtype) if size >= LARGE else np.zeros(count, dtype)
+    )
     return array.view(np.dtype((_Record, dtype))) if INTERPRETED and dtype.names else array

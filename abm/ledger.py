@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abm.accounts import change_position, ensure_holding, ensure_position, holding, touch
 from abm.book import best_price
+from abm.collateral import collateral_at
 from abm.jit import kernel
 from abm.margin import spendable
 from abm.names import Names
@@ -21,6 +22,7 @@ from abm.state import NONE, State, views
 from abm.units import RATE
 
 Ints = NDArray[np.int64]
+SPARE = 1 << 14  # records, more than a step asks room for
 
 
 @kernel("void(i8,i4[::1],i4[::1],i8[::1])")
@@ -37,7 +39,7 @@ def debit(address, rows, assets, amounts):  # type: ignore[no-untyped-def]
     """Take amounts out of rows, each at most what may be withdrawn; `amounts` becomes what was taken.
 
     Withdrawable in the settlement asset: free margin, and no more than the wallet balance (unrealised profit stays);
-    in other assets: what no order locks.
+    in other assets: what no order locks, and of collateral what the initial margin can spare.
     """
     s = views(address)
     for i in range(len(rows)):
@@ -68,8 +70,8 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
 
 @kernel("void(i8,f8[::1],f8[:,::1])")
 def purses(address, unit, out):  # type: ignore[no-untyped-def]
-    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; and the equity of
-    its capital.
+    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; of its capital
+    the equity. Collateral that was taken over is inventory, for what it counts.
 
     Args:
         unit: float64[venues], what each is divided by. out: float64[4, venues].
@@ -92,6 +94,8 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
                 )
                 entry += np.float64(s.positions[p].entry)
                 p = s.positions[p].next
+            if s.venues[v].collaterals != 0:
+                inventory += np.float64(collateral_at(address, row, 0))
             if k >= 0:
                 out[0, v] += (cash + entry) / unit[v]
                 out[1, v] += inventory / unit[v]
@@ -102,14 +106,19 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
 
 @kernel("i8(i8)")
 def crossed_books(address):  # type: ignore[no-untyped-def]
-    """How many books have a bid at or above the best offer."""
+    """How many books that trade have a bid at or above the best offer; a call auction collects such bids."""
     s = views(address)
     count = 0
     for b in range(s.meta[0].books):
         bid, ask = best_price(s, b, 1), best_price(s, b, -1)
-        if bid != 0 and ask != 0 and bid >= ask:
+        if bid != 0 and ask != 0 and bid >= ask and s.books[b].halted == 0:
             count += 1
     return count
+
+
+def _initial_rate(leverage: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Initial margin as a rate of 1e-8."""
+    return np.rint(RATE / np.maximum(leverage, 1.0)).astype(np.int32)
 
 
 class Accounts:
@@ -168,25 +177,25 @@ class Accounts:
             venues = np.array([self.node_names.index(str(v)) for v in venues])
         n = max(len(venues), np.atleast_1d(np.asarray(owner)).size)
         venues = np.broadcast_to(venues, n).astype(np.int32)
-        named = np.asarray(owner)
-        owners = np.broadcast_to(self.owner_names.numbers(np.atleast_1d(named)), n)
+        owners = np.broadcast_to(self.owner_names.numbers(np.atleast_1d(np.asarray(owner))), n)
         if key is None:
-            key = [
-                key_of(f"{self.owner_names[o]}@{self.node_names[v]}")
-                for o, v in zip(owners, venues, strict=True)
-            ]
-        chosen = np.full(n, np.nan) if leverage is None else np.broadcast_to(np.asarray(leverage, float), n)
-        chosen = np.where(np.isfinite(chosen), chosen, self._leverage[venues])
+            named = zip(owners, venues, strict=True)
+            keys = (key_of.__wrapped__(f"{self.owner_names[o]}@{self.node_names[v]}") for o, v in named)
+            key = np.fromiter(keys, np.int64, n)
         s = self.state
         first = s.count("rows")
-        for table in ("rows", "touched", "changed", "queue"):
+        for table in ("rows", "touched", "changed", "queue", "leaning", "debtors"):
             s.grow(table, first + n + 1)
         rows = np.arange(first, first + n, dtype=np.int32)
         record = s.rows[first : first + n]
         record["owner"], record["venue"] = owners, venues
         record["key"] = np.broadcast_to(np.asarray(key, np.int64), n)
         record["participant"] = self.participant_id(participant)
-        record["imr"] = np.rint(RATE / np.maximum(chosen, 1.0)).astype(np.int64)
+        record["imr"] = _initial_rate(self._leverage)[venues]
+        if leverage is not None:
+            chosen = np.broadcast_to(np.asarray(leverage, float), n)
+            given = np.isfinite(chosen)
+            record["imr"][given] = _initial_rate(chosen[given])
         record["positions"] = record["holdings"] = record["orders"] = NONE
         record["only"] = np.where(np.broadcast_to(isolated, n), -2, NONE)
         record["exempt"] = exempt
@@ -197,13 +206,13 @@ class Accounts:
     def _room(self) -> None:
         """Scratch tables as large as anything that may be ranked."""
         s = self.state
-        most = max(s.count("rows"), len(s.positions)) + 64
         for table in ("ranking", "scores", "sorted"):
-            s.grow(table, most)
+            s.grow(table, len(s.positions) + s.count("rows") + 64)
 
     def _make_room(self, rows: int) -> None:
-        self.state.grow("holdings", self.state.count("holdings") + rows + 16)
-        self.state.grow("positions", self.state.count("positions") + rows + 16)
+        """Tables for so many more, and for what the first steps open: to double them there would cost as much again."""
+        self.state.grow("holdings", self.state.count("holdings") + rows + SPARE)
+        self.state.grow("positions", self.state.count("positions") + rows + SPARE)
         self._room()
 
     def deposit(self, rows: Any, asset: str | int, amounts: Any) -> None:
@@ -234,13 +243,14 @@ class Accounts:
             )
         tick_value = float(bk["unit"])
         prices = np.broadcast_to(np.asarray(entry_price, float), rows.shape)
-        ticks = prices / self._ticks[book]
-        values = np.array(np.rint(np.abs(lots) * ticks * tick_value), np.int64)
+        exact = np.abs(lots) * (prices / self._ticks[book])
+        exact *= tick_value
+        values = np.rint(exact, out=exact).astype(np.int64)
         self._make_room(len(rows))
         open_positions(s.address, book, rows, lots, values)
         only = s.rows["only"][rows]
         s.rows["only"][rows] = np.where(only == -2, book, only)
-        self.minted[int(bk["quote"])] -= int((np.sign(lots) * values).sum())
+        self.minted[int(bk["quote"])] -= int(np.sign(lots) @ values)
 
     def set_ticks(self, ticks: Any) -> None:
         """Tick of every book in the quote asset (the model does)."""

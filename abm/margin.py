@@ -13,12 +13,13 @@ looked at again, and a step looks at the buckets that marks have passed and at r
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.accounts import holding
+from abm.collateral import accepted, collateral_at, lean, note_debt, releasable_at
 from abm.jit import inlined, kernel
 from abm.parameters import Frozen, parameter
 from abm.state import BUCKETS, NONE, views
@@ -28,9 +29,9 @@ from abm.units import RATE, at_price, at_rate, at_rate_up, mul_div
 
 
 class MarginRule(Frozen):
-    """Initial margin; maintenance margin is the contract's bracket table."""
+    """Initial margin, and the table of maintenance margin by position size."""
 
-    OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
+    OPENING: ClassVar[tuple[str, ...]] = ("leverage", "brackets")
 
     leverage: float = parameter(
         20.0,
@@ -38,6 +39,11 @@ class MarginRule(Frozen):
         unit="1",
         ge=1,
         le=200,
+    )
+    brackets: Literal["contract", "binance", "bybit", "hyperliquid", "generic"] = parameter(
+        "contract",
+        "Table of maintenance margin by position size: what each contract names, a venue's own (abm/data), or"
+        " generic by size class; a coin that a venue's table lacks has the generic one",
     )
 
 
@@ -77,7 +83,7 @@ def settlement(s, row):
 
 @kernel("UniTuple(i8,2)(i8,i8)")
 def equity_and_maintenance_at(address, row):
-    """(equity, maintenance margin) at the marks of now, in settlement units."""
+    """(equity with collateral, maintenance margin) at the marks of now, in settlement units."""
     s = views(address)
     equity = settlement(s, row)
     maintenance = 0
@@ -90,6 +96,8 @@ def equity_and_maintenance_at(address, row):
             equity += value
             maintenance += maintenance_of(s, x.book, value if value > 0 else -value)
         p = x.next
+    if s.venues[s.rows[row].venue].collaterals != 0:
+        equity += collateral_at(address, row, 0)
     return equity, maintenance
 
 
@@ -147,6 +155,8 @@ def free_margin_at(address, row):
         if exposure > 0:
             free -= initial_of(s, x.book, at_price(exposure * bk.unit, bk.mark), imr)
         p = x.next
+    if s.venues[s.rows[row].venue].collaterals != 0:
+        free += collateral_at(address, row, 0)
     return free
 
 
@@ -159,7 +169,7 @@ def free_margin(s, row):
 @kernel("i8(i8,i8,i8)")
 def spendable_at(address, row, asset):
     """What a row may give away of an asset: what no order locks; of the settlement asset no unrealised profit and no
-    more than the free margin."""
+    more than the free margin; of collateral what counts for no more than the free margin."""
     s = views(address)
     h = holding(s, row, asset)
     if h == NONE:
@@ -173,6 +183,12 @@ def spendable_at(address, row, asset):
         free = free_margin(s, row)
         if free < most:
             most = free
+    elif s.venues[s.rows[row].venue].collaterals != 0 and s.rows[row].only == NONE:
+        c = accepted(s, s.rows[row].venue, asset)
+        if c != NONE and (s.rows[row].positions != NONE or settlement(s, row) < 0):
+            left = releasable_at(address, c, s.holdings[h].amount, free_margin(s, row))
+            if left < most:
+                most = left
     return most
 
 
@@ -226,7 +242,9 @@ def put_in_bucket(s, p, k):
 
 @kernel("void(i8,i8)")
 def watch_at(address, row):
-    """Look at one row: queue it if it is under maintenance, else enter it into the index at its distance."""
+    """Look at one row: queue it if it is under maintenance, else enter it into the index at its distance.
+
+    A row that stands only while its collateral is above the anchored price leans and is not in the index."""
     s = views(address)
     if s.rows[row].exempt != 0:
         return
@@ -252,6 +270,16 @@ def watch_at(address, row):
                 slope += at_rate_up(-value, s.brackets[bracket_of(s, x.book, -2 * value)].mmr)
         p = x.next
     s.meta[0].checked += 1
+    if s.venues[s.rows[row].venue].collaterals != 0:
+        backed = collateral_at(address, row, 0)
+        if backed > 0:
+            note_debt(s, row)
+            stands = excess + backed >= 0
+            # what the anchored price makes of it holds until that price is passed
+            excess += collateral_at(address, row, 1) if stands else backed
+            if stands and excess < 0:
+                lean(s, row)
+                return
     if held == 0 and excess >= 0:
         return
     if excess < 0:

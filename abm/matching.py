@@ -7,7 +7,7 @@ no room is refused with `NO_ROOM`. Prices are ticks, sizes lots, times milliseco
 from __future__ import annotations
 
 from abm.accounts import PERP, SPOT, ensure_holding, ensure_position, position, settle_perp, settle_spot
-from abm.admission import affordable, check_money, check_terms, limit_of_market, reject
+from abm.admission import affordable, check_money, check_terms, limit_of_market, reject, too_many
 from abm.book import (
     available,
     best_level,
@@ -21,6 +21,7 @@ from abm.book import (
     side_base,
     slot_of,
 )
+from abm.halts import COLLECT, trip
 from abm.jit import inlined, kernel
 from abm.margin import spendable
 from abm.messages import (
@@ -46,8 +47,10 @@ from abm.messages import (
     STP_OFF,
     STP_RESTING,
     STP_TAKING,
+    TOO_MANY_MESSAGES,
     TOO_MANY_ORDERS,
     UNKNOWN_ORDER,
+    UNPRICED,
     WOULD_TRADE,
 )
 from abm.resting import cancel, cancel_all, end_reduced, release, remove, reserve, rest
@@ -65,6 +68,9 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
     bk.volume += qty
     bk.value += value
     bk.trades += 1
+    bk.trade_sum += price
+    bk.trade_count += 1
+    bk.traded_at = s.meta[0].now
     if side > 0:
         bk.taker_buy += value
     if bk.low == 0 or price < bk.low:
@@ -99,6 +105,9 @@ def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
     while left > 0 and depth_of(s, b, -side) > 0:
         touch_price = best_price(s, b, -side)
         if side * touch_price > side * price:
+            break
+        if bk.ceiling != 0 and (touch_price > bk.ceiling or touch_price < bk.floor):
+            trip(s.meta[0].address, b, touch_price)
             break
         slot = s.levels[best_level(s, b, -side)].head
         o = s.orders[slot]
@@ -172,6 +181,10 @@ def fillable(address, row, b, side, price, qty, stp):
     longer has, and the owner's own orders do not count, and a spot buyer must be able to pay."""
     s = views(address)
     bk = s.books[b]
+    if bk.ceiling != 0:
+        edge = bk.ceiling if side > 0 else bk.floor  # nothing trades beyond it
+        if side * price > side * edge:
+            price = edge
     if available(s, b, side, price, qty) < qty:
         return False
     exempt = s.rows[row].exempt != 0
@@ -222,7 +235,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     vn = bk.venue
     if price == 0:
         price = limit_of_market(s, b, side)
-        flags |= IOC
+        flags |= IOC | UNPRICED
     code = check_terms(s, row, b, side, price, qty, flags, expiry)
     if code != ACCEPTED:
         return reject(s, vn, code)
@@ -243,6 +256,8 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     crosses = opposite != 0 and side * opposite <= side * price
     if crosses and (flags & POST_ONLY) != 0:
         return reject(s, vn, WOULD_TRADE)
+    if bk.halted != 0:
+        crosses = False  # collected for the auction
     if (flags & FOK) != 0 and not fillable(address, row, b, side, price, qty, stp):
         return reject(s, vn, NOT_WHOLE)
     waits = (flags & (IOC | FOK)) == 0
@@ -269,6 +284,10 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
             end_reduced(s, row, p)
         if left < 0:
             return reject(s, vn, SELF_TRADE)
+        if bk.ceiling != 0 and bk.halted != COLLECT and waits:
+            opposite = best_price(s, b, -side)
+            if opposite != 0 and side * opposite <= side * price:
+                waits = False  # what may not trade at the other side's price may not rest beyond it
     if left > 0 and waits:
         if (flags & REDUCE_ONLY) != 0:
             held = -side * s.positions[p].qty
@@ -384,6 +403,9 @@ def process(address, first, end_us):
         venue = s.rows[row].venue
         if s.rows[row].gone != 0:
             reject(s, venue, REMOVED)
+            continue
+        if too_many(s, row, op in (CANCEL, CANCEL_ALL) or (op == QUOTE and m.qty == 0)):
+            reject(s, venue, TOO_MANY_MESSAGES)
             continue
         if op in (LIMIT, MARKET):
             price = m.price if op == LIMIT else 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 # what a message asks for
 LIMIT, MARKET, CANCEL, CANCEL_ALL, AMEND, QUOTE = range(6)
 
-# order flags
-IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE = 1, 2, 4, 8, 16
+# order flags; the last is the venue's own note that an order came without a price
+IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, UNPRICED = 1, 2, 4, 8, 16, 32
 
 # self-trade prevention
 STP_RESTING, STP_TAKING, STP_BOTH, STP_OFF = range(4)
@@ -32,6 +32,8 @@ CODES = (
     "wrong contract for an isolated account",
     "expired",
     "account removed",
+    "too many messages",
+    "above the largest order",
 )
 (
     ACCEPTED,
@@ -53,6 +55,8 @@ CODES = (
     WRONG_CONTRACT,
     EXPIRED,
     REMOVED,
+    TOO_MANY_MESSAGES,
+    TOO_LARGE,
 ) = range(len(CODES))
 
 MAX_PRICE = 1 << 31

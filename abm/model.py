@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import (
+    auction,
+    collateral_price,
+    conversion,
     deleveraging,
     funding,
     gateway,
+    halts,
     ledger,
+    mark,
     matching,
-    oracle,
     pools,
     publication,
     resting,
@@ -29,7 +33,7 @@ from abm import (
     waterfall,
 )
 from abm.agent import Participant
-from abm.calendar import Deliveries, funding_due, learning_delays, milliseconds
+from abm.calendar import Deliveries, learning_delays, milliseconds
 from abm.causes import CAUSES, EVENT_KINDS
 from abm.channels import EdgeSelector, NetworkParameters
 from abm.construction import RING, books_of, new_state
@@ -164,7 +168,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 for what in ("fees", "fund", "capital")
             ]
             for row in rows:
-                self.accounts.deposit([row], rules.quote, np.array([0], np.int64))
+                for asset in (rules.quote, *rules.collateral.assets):
+                    self.accounts.deposit([row], asset, np.array([0], np.int64))
             for field, row in zip(("fees", "fund", "capital"), rows, strict=True):
                 self.state.venues[field][v] = row
             if rules.fund.rule != "none":
@@ -298,30 +303,41 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         gateway.accept(self.state, start)
 
     def match(self) -> None:
-        """5. Accepted messages are checked, matched and settled one by one."""
+        """5. Accepted messages are checked, matched and settled one by one; trading pauses that are over end."""
         s = self.state
+        if s.venues["rate_limit"].any():
+            s.grow("tallies", len(self.accounts.owner_names) * len(self.venue_names))
         at = 0
         while True:
             at = matching.process(s.address, at, self.now * 1000)
             if at < 0:
-                return
+                break
             self.make_room()
+        if s.books["halted"].any():
+            self.make_room()
+            auction.reopen(s.address)
 
     def price(self) -> None:
-        """6. Index and mark prices from one snapshot; funding if it is due."""
+        """6. Index, mark and collateral prices from one snapshot; funding if it is due."""
         s = self.state
-        oracle.price_all(s.address)
-        for v, rules in enumerate(self.rules.values()):
-            if funding_due(self.clock.start, self.now, self.clock.step_ms, rules.funding.interval):
-                for b in np.flatnonzero((self.books.venue == v) & (self.books.kind == 0)):
-                    funding.set_rate(s.address, int(b))
-                    paid = funding.pay(s.address, int(b))
-                    self._note("funding", venue=v, book=int(b), value=int(paid))
+        mark.price_all(s.address)
+        collateral_price.price_collateral(s.address)
+        funding.sample_all(s.address)
+        b = funding.next_due(s.address, 0)
+        while b >= 0:
+            funding.set_rate(s.address, b)
+            paid = funding.pay(s.address, b)
+            self._note("funding", venue=int(self.books.venue[b]), book=b, value=int(paid))
+            b = funding.next_due(s.address, b + 1)
 
     def liquidate(self) -> None:
-        """7. Whoever is under maintenance margin meets the venue's waterfall, most under water first."""
+        """7. Debts are repaid from collateral; whoever is under maintenance margin meets the venue's waterfall, most
+        under water first."""
         s = self.state
         self.make_room()
+        at = 0
+        while (at := conversion.convert(s.address, at)) >= 0:
+            self.make_room()
         if waterfall.find(s.address):
             self.programme.spare(self, True)
             left = waterfall.line_up(s.address)
@@ -346,6 +362,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """9. The public record of the step; what the run keeps."""
         s = self.state
         s.meta["step"] = self.step_number
+        halts.watch_all(s.address)
+        while (told := halts.news(s.address)) >= 0:
+            book = told // 2
+            self._note(("halted", "resumed")[told % 2], venue=int(self.books.venue[book]), book=book)
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
         venues = s.venues[: len(self.venue_names)]
@@ -475,7 +495,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         e["book"], e["asset"], e["side"], e["price"], e["qty"] = book, asset, 0, 0, 0
         e["venue"] = s.rows["venue"][row] if row >= 0 else venue
         e["mark"] = s.books["mark"][book] if book >= 0 else 0
-        e["value"], e["amount"] = value, amount
+        e["value"], e["amount"], e["stage"] = value, amount, 0
         m["events"] += 1
         m["next_event"] += 1
         return int(e["id"][0])

@@ -1,6 +1,6 @@
 """Names of owners by their numbers, and numbers by their names, for millions of them.
 
-A name costs its letters and twenty bytes; a list of Python's texts with a dictionary would cost ten times as much.
+A name costs its letters and twelve bytes; a list of Python's texts with a dictionary would cost ten times as much.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from abm.random import key_of
 
 Ints = NDArray[np.int64]
+PART = 1 << 16  # names at a time: numpy keeps four bytes for each of their letters
 
 
 class Names(Sequence[str]):
@@ -27,8 +28,7 @@ class Names(Sequence[str]):
         self._text: list[NDArray[np.bytes_]] = []  # a batch of names as bytes
         self._first: list[int] = []  # number of the first of each batch
         self.key: Ints = np.zeros(0, np.int64)
-        self._sorted: Ints = self.key  # keys in order, and whose they are
-        self._whose = np.zeros(0, np.int32)
+        self._order = np.zeros(0, np.int32)  # numbers in the order of their keys
 
     def __len__(self) -> int:
         return len(self.key)
@@ -51,13 +51,18 @@ class Names(Sequence[str]):
         return isinstance(name, str) and bool(self._find(np.array([key_of(name)], np.int64))[0] >= 0)
 
     def _find(self, keys: Ints) -> NDArray[np.int32]:
-        if len(self._sorted) == 0:
+        if len(self.key) == 0:
             return np.full(len(keys), -1, np.int32)
-        place = np.minimum(np.searchsorted(self._sorted, keys), len(self._sorted) - 1)
-        return np.where(self._sorted[place] == keys, self._whose[place], -1).astype(np.int32)
+        place = np.minimum(np.searchsorted(self.key, keys, sorter=self._order), len(self.key) - 1)
+        number = self._order[place]
+        return np.where(self.key[number] == keys, number, -1).astype(np.int32)
 
     def numbers(self, names: NDArray[Any]) -> NDArray[np.int32]:
         """int32[n]: numbers of names; those that are not known yet are taken up in their order."""
+        parts = [self._take_up(names[i : i + PART]) for i in range(0, len(names), PART)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    def _take_up(self, names: NDArray[Any]) -> NDArray[np.int32]:
         keys = np.fromiter(map(key_of.__wrapped__, map(str, names)), np.int64, len(names))
         found = self._find(keys)
         if (found < 0).any():
@@ -65,8 +70,9 @@ class Names(Sequence[str]):
             new = np.sort(first[found[first] < 0])
             self._first.append(len(self))
             self._text.append(np.char.encode(names[new].astype(np.str_), "utf-8"))
+            order = np.argsort(keys[new], kind="stable")
+            place = np.searchsorted(self.key, keys[new][order], sorter=self._order)
+            self._order = np.insert(self._order, place, len(self) + order.astype(np.int32))
             self.key = np.concatenate([self.key, keys[new]])
-            order = np.argsort(self.key, kind="stable")
-            self._sorted, self._whose = self.key[order], order.astype(np.int32)
             found = self._find(keys)
         return found

@@ -57,6 +57,9 @@ def publish(address, decay):
         r = s.public[place + b]
         bid = best_price(s, b, 1)
         ask = best_price(s, b, -1)
+        if bid != 0 and ask != 0 and bid >= ask:
+            bid = 0  # crossed by what a call auction has collected: there are no quotes
+            ask = 0
         r.bid = bid
         r.ask = ask
         r.bid_size = s.levels[best_level(s, b, 1)].qty if bid != 0 else 0

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import ledger
-from abm.causes import CAUSES, EVENT_KINDS
+from abm.causes import CAUSES, E_LIQUIDATION, E_TAKEOVER, EVENT_KINDS
 from abm.columns import COLUMNS
+from abm.feed import published
+from abm.liquidation import STAGES
 from abm.recording import Recording, Values
 from abm.statements import statements
 
@@ -233,6 +235,7 @@ class Recorder:
                 "book": list(info.name),
                 "kind": EVENT_KINDS,
                 "cause": CAUSES,
+                "stage": STAGES,
                 "participant": list(model.accounts.participants),
                 "owner_name": list(model.accounts.owner_names),
             },
@@ -268,7 +271,12 @@ class Recorder:
             "value": e["value"] / scale,
             "amount": e["amount"] / scale,
             "cause": e["cause"].astype(np.int16),
-        }
+            "stage": e["stage"].astype(np.int16),
+            "published": published(
+                [rules.liquidation.publishes for rules in model.rules.values()],
+                venue, e["book"], e["time"], e["value"], np.isin(e["kind"], (E_LIQUIDATION, E_TAKEOVER)),
+            ),
+        }  # fmt: skip
 
     def _fill_table(self) -> dict[str, Values]:
         model, info = self.model, self.model.books

@@ -26,7 +26,8 @@ META = _record(
     rows="i4", positions="i4", holdings="i4", books="i4", venues="i4", assets="i4",
     orders="i4", free_order="i4", levels="i4", free_level="i4", live_orders="i4", ring="i4",
     touched="i4", queued="i4", requests="i4", inbox="i4", fills="i4", keep_fills="i4", named="i4",
-    events="i8", next_event="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+    events="i8", next_event="i8", stage="i8", checked="i8", messages="i8", filled="i8", traded="i8",
+    collaterals="i4", leaning="i4", debtors="i4",
     pools="i4",
 )  # fmt: skip
 
@@ -45,6 +46,15 @@ BOOK = _record(
     phase_ms="i8",
     halted="i4", resting="i4",
     fund="i4", closed="i4",  # the row that insures it; whether it takes nothing over of this contract
+    index_rule="i4", outlier="i8", stale="i8", moved_at="i8", traded_at="i8", seen_bid="i8", seen_ask="i8",
+    ema_weight="i8", ema_at="i8", own_ema="i8", own_weight="i8", own_rate="i8",
+    funding_rule="i4", premium_linear="i4", premium_every="i8", premium_k="i8", impact="i8", impact_margin="i4",
+    margin_cap="i8", switches="i4", hourly="i4",
+    largest_market="i8", largest_limit="i8",
+    triggers="i4", halt_reference="i4", halt_during="i4", halt_mask="i4", halt_news="i4", limited="i4",
+    halted_until="i8", limit_state="i8", limit_since="i8", limit_price="i8", floor="i8", ceiling="i8",
+    slot_ms="i8", bar="i4", bars="i4", bar_at="i4", bars_n="i4",
+    trade_sum="i8", trade_count="i8", trade_sum_seen="i8", trade_count_seen="i8",
 )  # fmt: skip
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
@@ -56,10 +66,11 @@ ORDER = _record(
 )  # fmt: skip
 
 ROW = _record(
-    key="i8", cooldown="i8", imr="i8",
+    key="i8", cooldown="i8", imr="i4",
     owner="i4", venue="i4", participant="i4", only="i4",
     positions="i4", holdings="i4", orders="i4", open="i4",
-    exempt="u1", touched="u1", queued="u1", spared="u1", waiting="i4", gone="u1",
+    waiting="i4", exempt="u1", touched="u1", queued="u1", spared="u1", gone="u1",
+    leaning="u1", owes="u1",
 )  # fmt: skip
 
 POSITION = _record(
@@ -71,17 +82,28 @@ POSITION = _record(
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
 
 VENUE = _record(
-    settle="i4", fees="i4", fund="i4", capital="i4", style="i4", partial="i4", score="i4", allocate="i4",
+    settle="i4", fees="i4", fund="i4", capital="i4", order="i4", surplus="i4", score="i4", allocate="i4",
     adl_price="i4",
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
+    stages="i8", tiers="i8", whole_up_to="i8", round_value="i8", rounds="i8", portion="i8", portion_least="i8",
+    spread="i8",
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
+    collateral="i4", collaterals="i4",  # the first of its records, and how many assets it accepts
+    convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", convert_first="i4", internal="i4",
     least_wallet="i8", adl_gap="i8", adl_cancels="i4",
     fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
+    rate_limit="i8", rate_window="i8", cancel_limit="i8",
 )  # fmt: skip
 
 BRACKET = _record(floor="i8", mmr="i8", cum="i8", imr="i8")
+COLLATERAL = _record(
+    price="i8", anchor="i8", floor="i8", redemption="i8",  # settlement units of one whole, fixed point
+    whole="i8", paid_whole="i8",  # units in one of the asset, and of the asset that its issuer pays in
+    venue="i4", asset="i4", book="i4", source="i4", paid_in="i4", rule="i4", tier="i4", tiers="i4",
+)  # fmt: skip
+HAIRCUT = _record(amount="i8", share="i8")
 SOURCE = _record(book="i4", convert="i4", weight="i8")
 
 MESSAGE = _record(
@@ -91,7 +113,7 @@ MESSAGE = _record(
 
 EVENT = _record(
     id="i8", parent="i8", time="i8", price="i8", mark="i8", qty="i8", value="i8", amount="i8",
-    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1",
+    row="i4", other="i4", book="i4", venue="i4", asset="i4", kind="u1", side="i1", cause="u1", stage="u1",
 )  # fmt: skip
 
 FILL = _record(
@@ -104,6 +126,9 @@ REQUEST = _record(
 )  # fmt: skip
 
 POOL = _record(row="i4", venue="i4", closed="i4")
+TRIGGER = _record(horizon="i8", bound="i8", pause="i8", floor="i8", ceiling="i8")
+BAR = _record(slot="i8", total="i8", count="i8", low="i8", high="i8", last="i8")
+TALLY = _record(window="i8", sent="i8")
 
 PUBLIC = _record(
     bid="i8", ask="i8", bid_size="i8", ask_size="i8", last="i8", mark="i8", index="i8",
@@ -145,8 +170,15 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
     ("events", EVENT),
     ("fills", FILL),
     ("public", PUBLIC),  # ring of public records [step, book]
+    ("collateral", COLLATERAL),  # accepted assets by venue, those that count for most first
+    ("haircuts", HAIRCUT),  # tiers of an accepted asset: amount up to which, share that counts
+    ("leaning", I4),  # rows that stand only while their collateral is above its anchored price
+    ("debtors", I4),  # rows with collateral and a realised debt
     ("pools", POOL),  # funds, those of the venues first
     ("peaks", I8),  # sliding maxima of `insurance.highest`: of each book, then of each pool
+    ("triggers", TRIGGER),  # of trading halts, `MOST_TRIGGERS` a book
+    ("bars", BAR),  # ring of a book's trades by slot of time, what the references of halts are made from
+    ("tallies", TALLY),  # messages of an owner at a venue in the window of now: [owner, venue]
 ]
 
 NAMES = [name for name, _ in SCHEMA]
@@ -158,6 +190,7 @@ LEVEL_MASK = (1 << LEVEL_BITS) - 1
 SLOT_BITS = 24
 SLOT_MASK = (1 << SLOT_BITS) - 1
 BUCKETS = 4096
+PAGES = 1 << 16  # bytes
 WHEEL = 1024
 NONE = -1
 
@@ -224,8 +257,15 @@ class State:
     events: np.ndarray[Any, Any]
     fills: np.ndarray[Any, Any]
     public: np.ndarray[Any, Any]
+    collateral: np.ndarray[Any, Any]
+    haircuts: np.ndarray[Any, Any]
+    leaning: np.ndarray[Any, Any]
+    debtors: np.ndarray[Any, Any]
     pools: np.ndarray[Any, Any]
     peaks: np.ndarray[Any, Any]
+    triggers: np.ndarray[Any, Any]
+    bars: np.ndarray[Any, Any]
+    tallies: np.ndarray[Any, Any]
 
     def __init__(self, **sizes: int) -> None:
         self._table = np.zeros(2 * len(NAMES), np.int64)
@@ -250,7 +290,11 @@ class State:
         if needed <= len(old):
             return
         new = zeros(max(needed, 2 * len(old)), _DTYPES[name])
-        new[: len(old)] = old
+        given, taken = old.view(np.uint8), new.view(np.uint8)
+        for i in range(0, len(given), PAGES):  # what was never written costs no memory here either
+            part = given[i : i + PAGES]
+            if part.any():
+                taken[i : i + PAGES][: len(part)] = part
         setattr(self, name, new)
         self._rebuild()
 
@@ -260,7 +304,7 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all tables, for a snapshot: values only, no place in memory."""
-        copies = {name: np.zeros_like(getattr(self, name)) for name in NAMES}
+        copies = {name: np.zeros(len(getattr(self, name)), _DTYPES[name]) for name in NAMES}
         for name, copy in copies.items():
             copy[:] = getattr(self, name)  # field by field: what lies between fields stays zero
         copies["meta"]["address"] = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.collateral import values
 from abm.margin import value_at_liquidation
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def statements(model: CascadeModel) -> tuple[dict[str, Any], dict[str, Any]]:
         mmr[mine] = np.abs(worth[mine]) * (table["mmr"][k] / 1e8) - table["cum"][k]
     np.add.at(maintenance, p["row"], mmr)
     equity = cash + value
+    if s.meta["collaterals"][0]:
+        equity = equity + values(s)
     coins = np.zeros(n)
     other = held[~settles]
     np.add.at(

@@ -15,6 +15,7 @@ from abm.causes import (
     E_DEFICIT,
     E_TAKEOVER,
 )
+from abm.collateral import hand_over_collateral
 from abm.insurance import UNLIMITED, accepts_position
 from abm.jit import inlined, kernel
 from abm.liquidation import (
@@ -43,6 +44,7 @@ def new_event(address, kind, parent, row, b):
     e.time = m.now
     e.kind = kind
     e.cause = 0
+    e.stage = m.stage
     e.row = row
     e.other = NONE
     e.book = b
@@ -149,6 +151,8 @@ def take_over(address, row, parent):
         rest = s.holdings[h].amount
         s.holdings[h].amount = 0
         s.holdings[ensure_holding(s, fund, v.settle)].amount += rest
+        if v.collaterals != 0:
+            hand_over_collateral(address, row, fund)
     touch(s, row)
 
 
@@ -183,6 +187,11 @@ def cover_from(address, row, fund, parent):
     own = s.rows[row].exempt != 0
     if deficit <= 0 or row == v.capital or (own and v.fund_rule == UNLIMITED):
         return
+    if v.collaterals != 0 and not own:
+        left, _ = equity_and_maintenance(s, row)
+        if left >= 0:
+            return  # its collateral carries the debt, and conversion will repay it
+        hand_over_collateral(address, row, fund)
     paid = 0
     if not own:
         equity, _ = equity_and_maintenance(s, fund)

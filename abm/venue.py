@@ -2,7 +2,8 @@
 
 These are the frozen models behind the scenario tables ``[clock]``, ``[assets.NAME]``, ``[contracts.COIN]``,
 ``[venues.NAME]`` and ``[[news]]``.  A new venue is a table, not code.  The rules themselves are functions in
-``margin``, ``liquidation``, ``insurance``, ``adl``, ``funding`` and ``oracle``; here they are only named.
+``orders``, ``margin``, ``liquidation``, ``insurance``, ``adl``, ``funding``, ``index``, ``mark`` and ``halts``; here
+they are only named.
 
 All numbers are as a trader would write them (dollars, coins, seconds, shares); the model turns them into
 integer units, ticks, lots and milliseconds when it is built.
@@ -17,15 +18,16 @@ from pydantic import AwareDatetime, field_validator
 
 from abm.adl import AdlRule
 from abm.calendar import NewsDelay
+from abm.collateral import CollateralRule
 from abm.funding import FundingRule
+from abm.halts import HaltRule
+from abm.index import IndexRule
 from abm.insurance import FundRule
 from abm.liquidation import LiquidationRule
 from abm.margin import MarginRule
-from abm.oracle import IndexRule, MarkRule
+from abm.mark import MarkRule
+from abm.orders import Fees, OrderRules
 from abm.parameters import Frozen, parameter
-
-# where the rule defaults come from: short names of public pages
-BINANCE_FEES = "Binance USD-M fee schedule, regular user"
 
 
 def _utc(value: datetime) -> datetime:
@@ -108,7 +110,8 @@ class Contract(Frozen):
     )
     open_interest: float = parameter(
         0.0,
-        "Open interest of all venues at the start, one side; each venue has its share of it",
+        "Open interest of all venues at the start, one side; each venue has its share of it. Of a coin without a"
+        " perpetual: what desks make its market for",
         unit="USD",
         ge=0,
         le=1e13,
@@ -123,61 +126,6 @@ class Contract(Frozen):
     )
     class_: Literal["major", "large", "small"] = parameter(
         "major", "Size class of the coin: display, weights and the generic bracket table", alias="class"
-    )
-
-
-class Fees(Frozen):
-    """Trading fees; they go to the venue's own fee account."""
-
-    maker: float = parameter(
-        0.0002,
-        "Fee of the resting side; negative is a rebate",
-        unit="share of value",
-        source=BINANCE_FEES,
-        ge=-0.01,
-        le=0.05,
-    )
-    taker: float = parameter(
-        0.0005, "Fee of the side that takes", unit="share of value", source=BINANCE_FEES, ge=0, le=0.05
-    )
-
-
-class OrderRules(Frozen):
-    """What a venue accepts as an order."""
-
-    OPENING: ClassVar[tuple[str, ...]] = ("levels",)
-
-    band: float = parameter(
-        0.05,
-        "A limit order may be at most this far through the mark; 0 = no band",
-        unit="share of the mark",
-        source="Binance exchangeInfo, PERCENT_PRICE of BTCUSDT",
-        ge=0,
-        le=1,
-    )
-    self_trade: Literal["cancel_resting", "cancel_taking", "cancel_both", "off"] = parameter(
-        "cancel_resting", "What happens when an owner's order meets another order of the same owner"
-    )
-    max_orders_per_row: int = parameter(
-        200,
-        "Resting orders of one account; a further one is refused",
-        unit="orders",
-        ge=1,
-        le=100_000,
-    )
-    capacity: int = parameter(
-        200_000,
-        "Resting orders of all the venue's books; at capacity a new order is refused",
-        unit="orders",
-        ge=100,
-        le=50_000_000,
-    )
-    levels: int = parameter(
-        4096,
-        "Live price levels a side of a book may have; an order that would open a further one is refused",
-        unit="price levels",
-        ge=1,
-        le=1_000_000,
     )
 
 
@@ -213,10 +161,12 @@ class VenueRules(Frozen):
     mark: MarkRule = parameter(MarkRule(), "Mark price")
     index: IndexRule = parameter(IndexRule(), "Index price")
     margin: MarginRule = parameter(MarginRule(), "Margin")
+    collateral: CollateralRule = parameter(CollateralRule(), "Collateral beside the settlement asset")
     liquidation: LiquidationRule = parameter(LiquidationRule(), "Liquidation")
     fund: FundRule = parameter(FundRule(), "Insurance fund or vault")
     adl: AdlRule = parameter(AdlRule(), "Auto-deleveraging")
     funding: FundingRule = parameter(FundingRule(), "Funding")
+    halt: HaltRule = parameter(HaltRule(), "Trading halts and call auctions")
 
 
 class News(Frozen):

@@ -18,16 +18,32 @@ from abm.causes import (
     E_BANKRUPTCY,
     E_LIQUIDATION,
 )
+from abm.conversion import convert_row
 from abm.deleveraging import ask_adl
+from abm.halts import waits
 from abm.insurance import UNLIMITED, accepts
 from abm.jit import inlined, kernel
 from abm.liquidation import (
-    BANKRUPTCY,
+    ADL,
+    BACKSTOP,
+    BANKRUPTCY_ORDER,
+    CANCEL_ORDERS,
+    CONVERT_COLLATERAL,
+    FILLABLE_ORDER,
+    MARKET_ROUNDS,
+    MARKET_SLICES,
+    REDUCE_TIERS,
+    STAGE_BITS,
+    TAKE_OVER,
+    bankruptcy_amount,
     bankruptcy_ticks,
     below_backstop,
+    fillable_ticks,
     largest_position,
-    partial_lots,
+    portion_lots,
     slice_lots,
+    tier_lots,
+    worth_lots,
 )
 from abm.margin import bucket_place, equity_and_maintenance, watch
 from abm.matching import place
@@ -36,7 +52,7 @@ from abm.ranking import drop_first, heapify
 from abm.resting import cancel_all
 from abm.state import BUCKETS, NONE, views
 from abm.takeover import absorb, count_closed, cover, new_event, room, take_over
-from abm.units import at_rate, mul_div, wide
+from abm.units import at_rate, at_rate_up, mul_div, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -133,18 +149,32 @@ def line_up(address):
     return n
 
 
-@kernel("UniTuple(i8,2)(i8,i8,i8,i8,i8,i8)")
-def send(address, row, p, limit, lots, parent):
-    """One liquidation order of the venue into the book. Returns (event place, lots filled)."""
+@kernel("i8(i8,i8,i8,i8)")
+def to_fund(address, row, b, amount):
+    """Pay so much, above zero, from a row's settlement balance to the pool that insures a contract; below zero the pool
+    pays, as far as its equity goes. Returns what was paid, signed."""
+    s = views(address)
+    settle, fund = s.venues[s.rows[row].venue].settle, wide(s.books[b].fund)
+    if amount < 0:
+        amount = -min(-amount, max(equity_and_maintenance(s, fund)[0], 0))
+    s.holdings[holding(s, row, settle)].amount -= amount
+    s.holdings[ensure_holding(s, fund, settle)].amount += amount
+    return amount
+
+
+@kernel("UniTuple(i8,2)(i8,i8,i8,i8,i8,i8,i8)")
+def send(address, row, p, limit, lots, kind, parent):
+    """One liquidation order of the venue (`kind`: IOC or FOK) into the book, its fee, and who has what it brings above
+    or below bankruptcy. Returns (event place, lots filled)."""
     s = views(address)
     x = s.positions[p]
     b = x.book
-    was_long = x.qty > 0
-    side = -1 if was_long else 1
-    venue = s.rows[row].venue
+    held, was_long = x.qty, x.qty > 0
+    worth = bankruptcy_amount(s, row, p)
+    venue = wide(s.rows[row].venue)
     i = new_event(address, E_LIQUIDATION, parent, row, b)
-    flags = ENGINE | IOC | REDUCE_ONLY
-    place(address, row, b, side, limit, lots, flags, 0, 0, -1, C_LIQUIDATION, s.events[i].id)
+    flags = ENGINE | kind | REDUCE_ONLY
+    place(address, row, b, -1 if was_long else 1, limit, lots, flags, 0, 0, -1, C_LIQUIDATION, s.events[i].id)
     filled = s.meta[0].filled
     value = s.meta[0].traded
     e = s.events[i]
@@ -152,117 +182,142 @@ def send(address, row, p, limit, lots, parent):
     e.side = 1 if was_long else -1
     e.qty = filled
     e.value = value
-    e.price = mul_div(value, 1024, filled * s.books[b].unit) if filled > 0 else 0
-    count_closed(s, venue, was_long, value)
-    if filled > 0 and s.venues[venue].liquidation_fee > 0:
-        equity, _ = equity_and_maintenance(s, row)
-        fee = at_rate(value, s.venues[venue].liquidation_fee)
-        if fee > equity:
-            fee = equity
-        if fee > 0:
-            settle = s.venues[venue].settle
-            s.holdings[holding(s, row, settle)].amount -= fee
-            s.holdings[ensure_holding(s, s.books[b].fund, settle)].amount += fee
-            e.amount = fee
+    if filled > 0:
+        e.price = mul_div(value, 1024, filled * s.books[b].unit)
+        count_closed(s, venue, was_long, value)
+        fee = min(at_rate(value, s.venues[venue].liquidation_fee), equity_and_maintenance(s, row)[0])
+        e.amount = to_fund(address, row, b, fee) if fee > 0 else 0
+        got = (value if was_long else -value) - at_rate_up(value, s.books[b].taker_fee)
+        above = got - mul_div(worth, filled, held if was_long else -held)
+        if above > 0 and s.venues[venue].surplus != 0:
+            left = min(above - fee, equity_and_maintenance(s, row)[0])
+            e.amount += to_fund(address, row, b, left) if left > 0 else 0
+        if above < 0 and s.meta[0].stage == FILLABLE_ORDER:
+            e.amount += to_fund(address, row, b, above)
     return i, filled
 
 
-@inlined
-def at_bankruptcy(s, address, row, venue):
-    """Reduce by IOC orders at the bankruptcy price until healthy. Returns the last event's id, or -1."""
-    parent = NONE
+@kernel("UniTuple(i8,2)(i8,i8,i8,i8)")
+def at_bankruptcy(address, row, reducing, parent):
+    """Orders at the bankruptcy price, the largest position first: down by brackets (`reducing` 1), or of all that is
+    left. Returns the last event's id (or `parent`) and whether the book had no more to give."""
+    s = views(address)
+    kind = wide(s.venues[s.rows[row].venue].order)
     for _ in range(64):
         p = largest_position(s, row)
-        if p == NONE:
-            break
         equity, maintenance = equity_and_maintenance(s, row)
-        if equity >= maintenance or equity <= 0:
+        if p == NONE or equity >= maintenance or equity <= 0:
             break
-        x = s.positions[p]
-        lots = x.qty if x.qty > 0 else -x.qty
-        if s.venues[venue].partial != 0:
-            lots = partial_lots(s, row, p)
-        i, filled = send(address, row, p, bankruptcy_ticks(s, row, p), lots, parent)
+        held = s.positions[p].qty
+        lots = tier_lots(s, row, p) if reducing != 0 else (held if held > 0 else -held)
+        if lots == 0:
+            break
+        i, filled = send(address, row, p, bankruptcy_ticks(s, row, p), lots, kind, parent)
         parent = s.events[i].id
         if filled < lots:
-            break
-    return parent
+            return parent, 1
+    return parent, 0
 
 
-@inlined
-def into_book(s, address, row, venue):
-    """Market orders into the book, sliced if large, one a position, largest first. Returns the last event's id."""
-    parent = NONE
-    sliced = False
-    tried = 0
+@kernel("i8(i8,i8,i8,i8)")
+def into_book(address, row, stage, parent):
+    """Market orders of `market_slices`, `market_rounds` or `fillable_order` until the row is healthy, largest position
+    first. Returns the last event's id, or `parent`."""
+    s = views(address)
+    venue = wide(s.rows[row].venue)
+    v = s.venues[venue]
+    most = 0
     p = s.rows[row].positions
     while p != NONE:
         if s.positions[p].qty != 0:
-            tried += 1
+            most += 1
         p = s.positions[p].next
-    for _ in range(tried):
+    times = 1
+    if stage == MARKET_ROUNDS:
+        times = max(mul_div(v.rounds, s.meta[0].step_ms, 1000), 1)
+        most = min(times, 64)
+    for n in range(most):
         p = largest_position(s, row)
         equity, maintenance = equity_and_maintenance(s, row)
         if p == NONE or equity >= maintenance:
             break
         held = s.positions[p].qty if s.positions[p].qty > 0 else -s.positions[p].qty
-        lots = slice_lots(s, venue, row, p)
         limit = 1 if s.positions[p].qty > 0 else MAX_PRICE - 1
-        i, filled = send(address, row, p, limit, lots, parent)
+        if stage == MARKET_SLICES:
+            lots = slice_lots(s, venue, row, p)
+        elif stage == MARKET_ROUNDS:
+            lots = worth_lots(s, p, v.round_value * (times * (n + 1) // most - times * n // most))
+        else:
+            lots = portion_lots(s, venue, p)
+            limit = fillable_ticks(s, venue, row, p, equity, maintenance)
+        i, filled = send(address, row, p, limit, lots, IOC, parent)
         parent = s.events[i].id
-        if lots < held:
-            sliced = True
+        if stage == MARKET_SLICES and lots < held:
+            s.rows[row].cooldown = s.meta[0].now + v.cooldown
             break
-    if sliced:
-        s.rows[row].cooldown = s.meta[0].now + s.venues[venue].cooldown
+        if filled < lots or stage == FILLABLE_ORDER:
+            break
     return parent
+
+
+@inlined
+def failed(address, row, parent):
+    """The event that stands for a row's failure: its last liquidation order, or one of bankruptcy if none was sent."""
+    return (
+        parent
+        if parent != NONE
+        else views(address).events[new_event(address, E_BANKRUPTCY, NONE, row, NONE)].id
+    )
 
 
 @kernel("void(i8,i8)")
 def liquidate_row(address, row):
-    """Walk one account down its venue's waterfall."""
+    """Walk one account down its venue's waterfall, stage by stage, until it is healthy or flat or has to wait."""
     s = views(address)
     s.rows[row].queued = 0
+    if waits(address, row):
+        return touch(s, row)  # to be looked at again: nothing can be sold in a trading pause
     venue = wide(s.rows[row].venue)
     v = s.venues[venue]
-    cancel_all(address, row, NONE)
     equity, maintenance = equity_and_maintenance(s, row)
-    if largest_position(s, row) == NONE:
-        cover(address, row, NONE)
-        return
-    if equity >= maintenance:
-        watch(s, row)
-        return
-    if s.rows[row].spared != 0:
+    if s.rows[row].spared != 0 and equity < maintenance and largest_position(s, row) != NONE:
         absorb(address, row, NONE)
         cover(address, row, NONE)
         return
     parent = NONE
-    if v.style == BANKRUPTCY:
-        parent = at_bankruptcy(s, address, row, venue)
-        equity, maintenance = equity_and_maintenance(s, row)
-        if largest_position(s, row) == NONE:
-            cover(address, row, parent)
-        elif equity < maintenance:
-            if parent == NONE:
-                parent = s.events[new_event(address, E_BANKRUPTCY, NONE, row, NONE)].id
-            if accepts(s, venue, row):
-                take_over(address, row, parent)
-            else:
-                ask_adl(address, row, parent)
-    else:
-        if equity >= 0 and not below_backstop(s, venue, equity, maintenance):
-            parent = into_book(s, address, row, venue)
+    dry = 0  # the book has no more to give at the bankruptcy price
+    refused = False  # neither vault nor fund takes it
+    stages = v.stages
+    while stages != 0:
+        stage = stages & ((1 << STAGE_BITS) - 1)
+        stages >>= STAGE_BITS
+        s.meta[0].stage = stage
+        if stage == CANCEL_ORDERS:
+            cancel_all(address, row, NONE)
+        elif stage == CONVERT_COLLATERAL and v.collaterals != 0:
+            parent = convert_row(address, row, parent)
             equity, maintenance = equity_and_maintenance(s, row)
-        if largest_position(s, row) == NONE:
-            cover(address, row, parent)
-        elif equity < 0 or below_backstop(s, venue, equity, maintenance):
-            if parent == NONE:
-                parent = s.events[new_event(address, E_BANKRUPTCY, NONE, row, NONE)].id
-            if (equity >= 0 or v.fund_rule == UNLIMITED) and accepts(s, venue, row):
+        if largest_position(s, row) == NONE or equity >= maintenance:
+            break
+        if stage == REDUCE_TIERS:
+            parent, dry = at_bankruptcy(address, row, 1, parent)
+        elif stage == BANKRUPTCY_ORDER and dry == 0:
+            parent, dry = at_bankruptcy(address, row, 0, parent)
+        elif stage in (MARKET_SLICES, MARKET_ROUNDS, FILLABLE_ORDER):
+            if equity >= 0 and not below_backstop(s, venue, equity, maintenance):
+                parent = into_book(address, row, stage, parent)
+        elif stage == TAKE_OVER or (stage == BACKSTOP and below_backstop(s, venue, equity, maintenance)):
+            parent = failed(address, row, parent)
+            if (stage == TAKE_OVER or equity >= 0 or v.fund_rule == UNLIMITED) and accepts(s, venue, row):
                 take_over(address, row, parent)
             else:
-                ask_adl(address, row, parent)
+                refused = True
+        elif stage == ADL and (refused or equity < 0):
+            parent = failed(address, row, parent)
+            ask_adl(address, row, parent)
+        equity, maintenance = equity_and_maintenance(s, row)
+    s.meta[0].stage = 0
+    cover(address, row, parent)
     touch(s, row)
 
 

@@ -27,7 +27,9 @@ class Census:
     """Accounts as plain arrays, dollars and coins.
 
     Rows (n): ``entry``, ``kind``, ``isolated``, ``venue`` (index), ``cash`` (settlement balance less the
-    positions' entry value: equity = cash + value).  Positions (p): ``row``, ``coin``, ``quantity`` (signed).
+    positions' entry value: equity = cash + value + pledges).  Positions (p): ``row``, ``coin``, ``quantity`` (signed).
+    Pledges (k): ``pledge_row``, ``pledge_coin`` (-1: not a coin, or one of beta 0, which no fall reaches), ``pledge``
+    (what counts of it, dollars at the opening price).
     """
 
     terms: Terms
@@ -39,6 +41,9 @@ class Census:
     row: Ints
     coin: Ints
     quantity: Floats
+    pledge_row: Ints
+    pledge_coin: Ints
+    pledge: Floats
 
     def margin(self, fall: float | Floats = 0.0) -> tuple[Floats, Floats]:
         """Equity and maintenance margin of each row, prices lower by ``fall`` (one number, or by coin)."""
@@ -46,7 +51,12 @@ class Census:
         price = (t.price * (1.0 - np.asarray(fall)))[self.coin]
         value = self.quantity * price
         equity = self.cash + np.bincount(self.row, value, len(self.cash))
-        needed = np.bincount(self.row, t.maintenance(np.abs(value), self.coin), len(self.cash))
+        if len(self.pledge):
+            left = np.append(np.broadcast_to(1.0 - np.asarray(fall), len(t.coins)), 1.0)[self.pledge_coin]
+            equity = equity + np.bincount(self.pledge_row, self.pledge * left, len(self.cash))
+        needed = np.bincount(
+            self.row, t.maintenance(np.abs(value), self.coin, self.venue[self.row]), len(self.cash)
+        )
         return equity, needed.astype(np.float64)
 
     def under(self, fall: float | Floats) -> NDArray[np.bool_]:
@@ -72,7 +82,22 @@ def census(state: Plan | Any) -> Census:
     cash = np.bincount(plan.deposit_row[money], dollars, n).astype(np.float64)
     cash -= np.bincount(plan.position_row, quantity * plan.price, n)
     people = (plan.entry, plan.kind, plan.isolated, plan.venue)
-    return Census(t, *people, cash, plan.position_row, plan.coin, quantity)
+    return Census(t, *people, cash, plan.position_row, plan.coin, quantity, *_pledges(plan))
+
+
+def _pledges(plan: Plan) -> tuple[Ints, Ints, Floats]:
+    """Deposits that count as collateral: rows, coins, dollars that count."""
+    t, at = plan.terms, plan.venue[plan.deposit_row]
+    counts = np.zeros(len(at))
+    coin = np.full(len(at), -1, np.int64)
+    for asset in {name for accepted in t.counts for name in accepted}:
+        mine = (plan.asset == asset) & ~plan.isolated[plan.deposit_row]
+        counts[mine] = np.array([accepted.get(asset, 0.0) for accepted in t.counts])[at[mine]]
+        counts[mine] *= plan.worth[asset] / plan.unit[asset]
+        if asset in t.coins and t.beta[t.coins.index(asset)] > 0:
+            coin[mine] = t.coins.index(asset)
+    some = np.flatnonzero(counts)
+    return plan.deposit_row[some], coin[some], plan.units[some] * counts[some]
 
 
 def liquidation_map(state: Plan | Any, falls: tuple[float, ...] = FALLS) -> dict[float, Floats]:

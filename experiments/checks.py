@@ -46,6 +46,7 @@ def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
         _shares,
         _index,
         _brackets,
+        _collateral,
         _pools,
         _rules,
         _network,
@@ -231,6 +232,32 @@ def _brackets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str
             names = ["generic", *bracket_tables()]
             given = contract.brackets
             yield f"contracts.{coin}.brackets: given {show(given)}, {meant(given, names)}"
+
+
+def _collateral(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    for name, venue in scenario.venues.items():
+        rule = venue.collateral
+        if len(rule.assets) > rule.MOST:
+            yield f"venues.{name}.collateral.assets: given {len(rule.assets)}, expected at most {rule.MOST}"
+        listed = {
+            coin for other in scenario.venues.values() if other.quote == venue.quote for coin in other.spots
+        }
+        for asset, terms in rule.assets.items():
+            where = f"venues.{name}.collateral.assets.{asset}"
+            for field, given in (("", asset), (".redemption_in", terms.redemption_in)):
+                if given and given not in known["assets"]:
+                    yield _unknown(f"{where}{field}", given, known["assets"], "assets")
+            if asset == venue.quote:
+                yield f"{where}: given the settlement asset, expected another one"
+            sold = rule.conversion.through == "book"
+            if asset not in venue.spots and (sold or rule.price == "own_book"):
+                yield f"{where}: {name} has no spot book of it, expected {asset} in venues.{name}.spots"
+            elif asset not in listed and not (rule.price == "redemption" and terms.redemption > 0):
+                yield f"{where}: no spot book of it settles in {venue.quote}, expected one to price it by"
+            if terms.tiers != tuple(sorted(terms.tiers)) or any(
+                share > 1 or share < 0 for _, share in terms.tiers
+            ):
+                yield f"{where}.tiers: given {show(terms.tiers)}, expected rising amounts and shares from 0 to 1"
 
 
 def _network(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

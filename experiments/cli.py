@@ -47,6 +47,8 @@ app = App(
 )
 scenario_app = App(name="scenario", help="List and check scenarios.")
 app.command(scenario_app)
+venues_app = App(name="venues", help="The rule books of real venues.")
+app.command(venues_app)
 
 Settings = Annotated[
     tuple[str, ...],
@@ -316,6 +318,38 @@ def scenario_check(
         console = Console()
         console.width = max(console.width, 150)  # tables of numbers do not wrap well
         console.print(report(opening))
+    return DONE
+
+
+@venues_app.default
+def venues_list() -> int:
+    """The venues whose rule books come with CascadeLab: `preset = "NAME"` in a scenario's venue."""
+    from rich.console import Console
+
+    from experiments import rulebook
+
+    Console(width=max(Console().width, 140)).print(rulebook.overview())
+    return DONE
+
+
+@venues_app.command(name="show")
+def venues_show(name: str, /) -> int:
+    """A venue's rule book in words and numbers, every line with its source and the day since which it holds.
+
+    Parameters
+    ----------
+    name
+        A name (see `cascade venues`) or the path of a rule book's TOML file.
+    """
+    from rich.console import Console
+
+    from experiments import rulebook
+
+    try:
+        book = rulebook.read(name)
+    except rulebook.RuleBookError as error:
+        raise BadInput([f"NAME: {fault}" for fault in error.faults]) from error
+    Console(width=max(Console().width, 140)).print(rulebook.described(book))
     return DONE
 
 

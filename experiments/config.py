@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 from abm.network import NetworkParameters
 from abm.parameters import Frozen, parameter
 from abm.venue import Asset, Clock, Contract, News, VenueRules
+from experiments import rulebook
 from experiments.checks import check
 from experiments.faults import ParameterRow, ScenarioError, in_words, meant, place, rows, show
 
@@ -267,6 +268,7 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[str]]:
     tables = copy.deepcopy(dict(raw))
     tables.pop("population", None)
     entries, faults = _population(raw.get("population", {}))
+    faults += rulebook.apply(tables.get("venues"))
     scenario: Scenario | None = None
     dropped: set[tuple[Any, ...]] = set()
     for _ in range(100):  # each round takes out what is wrong and looks again for what only then can be seen

@@ -404,8 +404,21 @@ def adl_on_calm_day(run: Run, target: Target) -> Measure:
 OTHER_VARIANT = {"P5a": "calm"}  # rows read from one extra run instead of the scenario itself
 
 
-def no_local_collateral(run: Run, target: Target) -> Measure:
-    raise Unmeasured("the scenario has no collateral token that a venue prices by its own book")
+PEG = 0.97  # dollars, below which row 51b counts the minutes
+
+
+def lowest_of_collateral(run: Run, target: Target) -> Measure:
+    book = readings.own_priced(run, "USDe")
+    price, when = readings.lowest(run, book, *readings.covered(run, target["window"]))
+    return Measure(price, f"{book} at {readings.clock(run, when)}")
+
+
+def minutes_below_peg(run: Run, target: Target) -> Measure:
+    book = readings.own_priced(run, "USDe")
+    close = readings.closes(
+        run, readings.filled(run.column("last", book=book)), *readings.covered(run, target["window"])
+    )
+    return Measure(float((close < PEG).sum()), book)
 
 
 ESTIMATORS: dict[str, Estimator] = {
@@ -432,8 +445,8 @@ ESTIMATORS: dict[str, Estimator] = {
     "39d": share_of("okx"),
     "41": adl_without_fund,
     "49": fund_draw,
-    "51a": no_local_collateral,
-    "51b": no_local_collateral,
+    "51a": lowest_of_collateral,
+    "51b": minutes_below_peg,
     "P2": interest_at_start,
     "P3a": liquidations,
     "P3b": long_share,

@@ -37,6 +37,7 @@ NOT_OF_KIND = {
         "reserve",
         "reserve_accounts",
         "reserve_at",
+        "pledged",
     ),
 }
 
@@ -96,6 +97,12 @@ class Opening(Frozen):
         0.0, "Share of accounts that have such cash", unit="share of accounts", ge=0, le=1
     )
     reserve_at: str = parameter("", "Venue where it lies; empty = a second account at the same venue")
+    pledged: dict[str, float] = parameter(
+        {},
+        "Share of the collateral that lies in another asset, by asset, as far as the venue accepts it; cross"
+        " accounts only (directional, hedged)",
+        unit="share of the collateral",
+    )
     apart: float = parameter(
         0.0, "Share of hedged accounts whose coins are at another venue", unit="share", ge=0, le=1
     )
@@ -129,6 +136,8 @@ class Opening(Frozen):
         for name, (low, high) in self.distance.items():
             if not 0 < low < high:
                 raise ValueError(f"distance.{name}: expected 0 < least < largest, got {low}, {high}")
+        if any(share < 0 for share in self.pledged.values()) or sum(self.pledged.values()) > 1:
+            raise ValueError(f"pledged: expected shares of at most 1 in all, got {self.pledged}")
         for low, high, weight in self.leverage:
             if not (0 < low <= high and weight >= 0):
                 raise ValueError(

@@ -31,7 +31,8 @@ ATTEMPTS = 40  # redraws of a candidate that the path has liquidated; after that
 
 @dataclass(eq=False)
 class Plan:
-    """The initial state as arrays; ``quotes`` = settlement asset of each venue, ``unit`` = units in one.
+    """The initial state as arrays; ``quotes`` = settlement asset of each venue, ``unit`` = units in one of each asset,
+    ``worth`` = its dollars.
 
     Rows (n): ``entry``, ``kind``, ``owner`` (names), ``venue`` (index), ``key``, ``leverage``, ``isolated``.
     Positions (p): ``position_row``, ``coin`` (index), ``lots`` (signed), ``price`` (entry, dollars).
@@ -41,6 +42,7 @@ class Plan:
     terms: Terms
     quotes: list[str]
     unit: dict[str, float]
+    worth: dict[str, float]
     entry: NDArray[np.str_]
     kind: NDArray[np.str_]
     owner: NDArray[np.str_]
@@ -106,6 +108,7 @@ class _Builder:
     ) -> None:
         self.terms, self.quotes, self.past, self.seed = ground, quotes, past, seed
         self.unit = {name: 10.0**asset.decimals for name, asset in assets.items()}
+        self.worth = {name: asset.value for name, asset in assets.items()}
         self.parts = _Parts()
         self.paid = dict.fromkeys(assets, 0.0)
         self.taken = {"long": np.zeros_like(ground.lots), "short": np.zeros_like(ground.lots)}
@@ -189,7 +192,7 @@ def cells_and_lots(build: _Builder, name: str, opening: Opening, goal: Ints) -> 
             )
         return empty, empty, empty
     coins = cells % len(t.coins)
-    room = np.minimum(t.room(opening.room_at)[coins], opening.largest)
+    room = np.minimum(t.room(opening.room_at).ravel()[cells], opening.largest)
     fixed = min(opening.fixed, n)
     least = smallest_size(float(value.sum()), n, opening.size_index, opening.largest)
     at = np.empty(n)
@@ -254,7 +257,7 @@ def _whole(wanted: Floats, cell: Ints, goal: Ints, free: NDArray[np.bool_]) -> I
 
 
 def entries(
-    build: _Builder, name: str, opening: Opening, side: int, coin: Ints, lots: Ints
+    build: _Builder, name: str, opening: Opening, side: int, venue: Ints, coin: Ints, lots: Ints
 ) -> tuple[Floats, Floats]:
     """Entry price and collateral in dollars of positions opened along the past.
 
@@ -276,22 +279,22 @@ def entries(
         bar = np.minimum(first + (u[0] * (len(past.low) - first)).astype(np.int64), len(past.low) - 1)
         if attempt == ATTEMPTS:
             bar, u[1] = np.full(len(left), len(past.low) - 1), np.full(len(left), 0.5)
-        c, q, p = coin[left], amount[left], price[left]
+        c, q, p, v = coin[left], amount[left], price[left], venue[left]
         paid = along(p, t.beta[c], past, past.low[bar] + u[1] * (past.high[bar] - past.low[bar]))
         if opening.distance:
             at = p * (1.0 - side * (near[left] + u[2] * (reach - near)[left]))
-            held = side * q * (paid - at) + t.maintenance(q * np.abs(at), c)
+            held = side * q * (paid - at) + t.maintenance(q * np.abs(at), c, v)
         else:
             held = q * paid / _leverages(opening, u[2])
         value = q * np.maximum(paid, p)
-        held = np.maximum(held, value / np.minimum(t.max_leverage(value, c), opening.max_leverage))
+        held = np.maximum(held, value / np.minimum(t.max_leverage(value, c, v), opening.max_leverage))
         worst = along(p, t.beta[c], past, (past.low_after if side > 0 else past.high_after)[bar])
         worst = np.minimum(worst, p * (1 - FLAT)) if side > 0 else np.maximum(worst, p * (1 + FLAT))
         if (
             attempt == ATTEMPTS
         ):  # what cannot have lived through the path has just been opened, with room to live
-            held = np.maximum(held, side * q * (paid - worst) + 1.05 * t.maintenance(q * worst, c))
-        alive = held + side * q * (worst - paid) > t.maintenance(q * worst, c)
+            held = np.maximum(held, side * q * (paid - worst) + 1.05 * t.maintenance(q * worst, c, v))
+        alive = held + side * q * (worst - paid) > t.maintenance(q * worst, c, v)
         entry[left], collateral[left] = paid, held
         left = left[~alive]
         if not len(left):
@@ -317,15 +320,17 @@ def _accounts(build: _Builder, name: str, opening: Opening) -> None:
     venue, coin, lots = cells_and_lots(build, name, opening, goal)
     n = len(venue)
     side = -1 if _side(opening) == "short" else 1
-    entry, collateral = entries(build, name, opening, side, coin, lots)
+    entry, collateral = entries(build, name, opening, side, venue, coin, lots)
     owner = np.char.add(f"{name}/", np.arange(n).astype(str)) if n else np.zeros(0, "U1")
     isolated = build.draw(name, "isolated", n, opening.fixed) < opening.isolated
     amount = lots * t.lot[coin]
-    user = np.clip(amount * entry / collateral, 1.0, np.maximum(t.max_leverage(amount * entry, coin), 1.0))
+    user = np.clip(
+        amount * entry / collateral, 1.0, np.maximum(t.max_leverage(amount * entry, coin, venue), 1.0)
+    )
     row = build.parts.open(name, owner, venue, user, isolated, "main")
     build.place(row, coin, side * lots, entry)
     quotes = np.array(build.quotes)
-    build.deposit(row, quotes[venue], collateral)
+    build.deposit(row, quotes[venue], collateral - _pledged(build, opening, row, venue, isolated, collateral))
     if opening.kind == "hedged" and n:
         _coins(build, name, opening, row, owner, venue, coin, amount)
     some = build.draw(name, "reserve", n, opening.fixed) < opening.reserve_accounts
@@ -335,6 +340,20 @@ def _accounts(build: _Builder, name: str, opening: Opening) -> None:
             at = np.full(len(at), t.venues.index(opening.reserve_at), np.int64)
         second = build.parts.open(name, owner[some], at, 1.0, False, "reserve")
         build.deposit(second, quotes[at], collateral[some] * opening.reserve)
+
+
+def _pledged(
+    build: _Builder, opening: Opening, row: Ints, venue: Ints, isolated: NDArray[np.bool_], collateral: Floats
+) -> Floats:
+    """Deposit the share of the collateral that lies in other assets, as much as counts for it; returns its value."""
+    value = np.zeros(len(row))
+    for asset, share in opening.pledged.items():
+        counts = np.array([accepted.get(asset, 0.0) for accepted in build.terms.counts])[venue]
+        mine = ~isolated & (counts > 0)
+        if mine.any():
+            build.deposit(row[mine], asset, share * collateral[mine] / (counts[mine] * build.worth[asset]))
+        value += np.where(mine, share * collateral, 0.0)
+    return value
 
 
 def _coins(
@@ -442,6 +461,7 @@ def plan(
         terms=ground,
         quotes=quotes,
         unit=build.unit,
+        worth=build.worth,
         entry=entry,
         kind=np.array([kinds[name] for name in names])[inverse] if len(names) else entry,
         owner=joined("owner", "U1"),

@@ -153,6 +153,16 @@ def books(run: Run, kind: str, coin: str | None = None, venue: str | None = None
     return found
 
 
+def own_priced(run: Run, asset: str) -> str:
+    """The spot book by which a venue prices an asset as collateral; Unmeasured if no venue does so."""
+    for venue, rules in run.config["venues"].items():
+        collateral = rules.get("collateral", {})
+        if asset in collateral.get("assets", {}) and collateral.get("price") == "own_book":
+            for book in books(run, "SPOT", asset, venue):
+                return book
+    raise Unmeasured(f"no venue prices {asset} as collateral by its own book")
+
+
 def exchanges(run: Run, venues: Iterable[str] | None = None) -> list[str]:
     """Venues that are one exchange each."""
     return [venue for venue in (run.venues if venues is None else venues) if venue not in AGGREGATES]
@@ -255,29 +265,14 @@ def liquidated(run: Run, a: float, b: float) -> tuple[float, float]:
     return float(longs), float(shorts)
 
 
-# What each venue tells the public of its liquidations: Binance's stream carries the latest order per symbol
-# and second; Hyperliquid's may be counted on one side or on both; every other venue publishes all.
-LATEST_PER_SECOND = frozenset({"binance"})
-
-
-def published(run: Run, a: float, b: float, hyperliquid_sides: int = 1) -> tuple[float, float]:
+def published(run: Run, a: float, b: float) -> tuple[float, float]:
     """Published liquidations between a and b, dollars of longs and of shorts, all venues.
 
-    True closings (events "liquidation" and "takeover") pass through each venue's publishing rule.
-    `hyperliquid_sides`: 1, or 2 to count that venue as a double-sided feed does.
+    True closings (events "liquidation" and "takeover") as often as their venue's public feed counts them.
     """
     events = happened(run, ("liquidation", "takeover"), a, b)
-    dollars = np.nan_to_num(np.asarray(events["value"], dtype=float))
-    venue, side = events["venue"], np.asarray(events["side"])
-    weight = np.where(venue == "hyperliquid", float(hyperliquid_sides), 1.0)
-    for name in LATEST_PER_SECOND:
-        own = np.flatnonzero((venue == name) & (dollars > 0))  # an order without a fill hides none
-        second = np.ceil(np.asarray(events["time"], dtype=float)[own] - 1e-9)
-        lines = zip(events["book"][own], second, own, strict=True)
-        latest = {(book, moment): line for book, moment, line in lines}  # a later one replaces the one before
-        weight[venue == name] = 0.0
-        weight[list(latest.values())] = 1.0
-    counted = dollars * weight
+    counted = np.nan_to_num(np.asarray(events["value"], dtype=float)) * events["published"]
+    side = np.asarray(events["side"])
     return float(counted[side > 0].sum()), float(counted[side < 0].sum())
 
 
@@ -285,7 +280,7 @@ def happened(run: Run, kinds: Iterable[str], a: float, b: float) -> dict[str, np
     """Columns of the events of some kinds between a and b, in order of their ids; names as text."""
     known = run.vocabularies.get("kind")
     tables = [run.events(kind) for kind in kinds if known is None or kind in known]
-    names = ("id", "time", "kind", "venue", "book", "side", "value")
+    names = ("id", "time", "kind", "venue", "book", "side", "value", "published")
     columns = {name: np.concatenate([table[name] for table in tables] or [np.zeros(0)]) for name in names}
     keep = (columns["time"] > a + 1e-9) & (columns["time"] <= b + 1e-9)
     order = np.argsort(columns["id"][keep], kind="stable")

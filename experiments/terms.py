@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm import brackets
+from abm.collateral import first_share
 from abm.venue import Contract, VenueRules
 
 BRACKET_FILE = Path(__file__).parent / "reference" / "binance_tiers_2025-09-29.csv"
@@ -33,9 +35,10 @@ class Terms:
         lots: int64[V, C], lots of open interest, one side.
         open_interest: float64[C], dollars of all venues, one side.
         share, spot_share: float64[V], normalised over the venues.
-        floor, mmr, cum: float64[C, B], the engine's brackets in dollars.
-        real_floor, leverage: float64[C, B], the bounds of one real contract and the leverage they allow.
-        limit: float64[C], dollars, the largest position of an account in one real contract.
+        floor, mmr, cum: float64[V, C, B], the engine's brackets in dollars, of the table that each venue chose.
+        real_floor, leverage: float64[V, C, B], the bounds of one real contract and the leverage they allow.
+        limit: float64[V, C], dollars, the largest position of an account in one real contract.
+        counts: of each venue, the share of an asset's value that counts as margin (of the first tier), by asset.
     """
 
     coins: list[str]
@@ -56,22 +59,24 @@ class Terms:
     real_floor: Floats
     leverage: Floats
     limit: Floats
+    counts: list[dict[str, float]]
 
-    def maintenance(self, notional: Floats, coin: Ints) -> Floats:
+    def maintenance(self, notional: Floats, coin: Ints, venue: Ints) -> Floats:
         """Maintenance margin in dollars of positions of that value (>= 0), as the engine asks it."""
-        k = (notional[:, None] >= self.floor[coin]).sum(1) - 1
-        return np.maximum(notional * self.mmr[coin, k] - self.cum[coin, k], 0.0)
+        k = (notional[:, None] >= self.floor[venue, coin]).sum(1) - 1
+        return np.maximum(notional * self.mmr[venue, coin, k] - self.cum[venue, coin, k], 0.0)
 
-    def max_leverage(self, notional: Floats, coin: Ints) -> Floats:
+    def max_leverage(self, notional: Floats, coin: Ints, venue: Ints) -> Floats:
         """Largest leverage that a user may choose for a position of that value in one real contract."""
-        k = (notional[:, None] >= self.real_floor[coin]).sum(1) - 1
-        return self.leverage[coin, k]
+        k = (notional[:, None] >= self.real_floor[venue, coin]).sum(1) - 1
+        return self.leverage[venue, coin, k]
 
     def room(self, leverage: float) -> Floats:
-        """float64[C]: the largest position in one real contract for which a user may still choose it."""
+        """float64[V, C]: the largest position in one real contract for which a user may still choose it."""
         within = (self.leverage >= leverage) & np.isfinite(self.real_floor)
-        bound = np.append(self.real_floor, np.full((len(self.coins), 1), np.inf), 1)[:, 1:]
-        return np.minimum(np.where(within, bound, 0.0).max(1), self.limit)
+        beyond = np.full((*self.limit.shape, 1), np.inf)
+        bound = np.append(self.real_floor, beyond, 2)[:, :, 1:]
+        return np.minimum(np.where(within, bound, 0.0).max(2), self.limit)
 
     def by_class(self, table: Mapping[str, float]) -> Floats:
         """float64[C]: a table by class, in which the name of a coin goes first; 0 where it has neither."""
@@ -92,17 +97,25 @@ def terms(contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules]) -
     """Arrays of a scenario's contracts and venues, in the order of the file."""
     coins, names = list(contracts), list(venues)
     rows = brackets.read(BRACKET_FILE)
-    real = [brackets.table(c.brackets, c.class_, 10**6, rows) for c in contracts.values()]
-    wide = [
-        brackets.table(c.brackets, c.class_, 10**6, rows, stands_for=c.stands_for) for c in contracts.values()
-    ]
+    shape = (len(names), len(coins))
+
+    def tables(wide: bool) -> list[brackets.Brackets]:
+        return [
+            brackets.table(
+                c.brackets, c.class_, 10**6, rows, c.stands_for if wide else 1.0, v.margin.brackets, coin
+            )
+            for v in venues.values()
+            for coin, c in contracts.items()
+        ]
+
+    real, wide = tables(False), tables(True)
     width = max((len(b) for b in real), default=1)
 
-    def padded(columns: list[Ints], scale: float, fill: float) -> Floats:
-        out = np.full((len(coins), width), fill)
+    def padded(columns: list[Any], scale: float, fill: float) -> Floats:
+        out = np.full((len(columns), width), fill)
         for i, column in enumerate(columns):
             out[i, : len(column)] = column / scale
-        return out
+        return out.reshape(*shape, width)
 
     price = np.array([c.price for c in contracts.values()])
     lot = np.array([c.lot for c in contracts.values()])
@@ -131,5 +144,9 @@ def terms(contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules]) -
         cum=padded([b.cum for b in wide], 1e6, 0.0),
         real_floor=padded([b.floor for b in real], 1e6, np.inf),
         leverage=padded([b.leverage for b in real], 1.0, 1.0),
-        limit=np.array([b.limit / 1e6 for b in real]),
+        limit=np.array([b.limit / 1e6 for b in real]).reshape(shape),
+        counts=[
+            {asset: first_share(terms) for asset, terms in v.collateral.assets.items()}
+            for v in venues.values()
+        ],
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from abm.feed import published
 from abm.recording import Recording
 from experiments import reference
 from experiments import run as runs
@@ -175,7 +176,12 @@ def events() -> Table:
         "book": np.array([BOOKS.index(name) for name in book], dtype=np.int16),
         "side": np.array(side, dtype=np.int8),
         "value": np.array(value),
-    }
+        "published": published(
+            ["latest_per_second" if name == "binance" else "all" for name in VENUES],
+            np.array([VENUES.index(name) for name in venue]), np.array([BOOKS.index(name) for name in book]),
+            np.rint(1000 * np.array(time)).astype(np.int64), np.array(value), np.array(kind) != "adl",
+        ),
+    }  # fmt: skip
 
 
 def accounts(worth: float) -> Table:

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from abm import brackets
 from abm.brackets import Brackets, from_rows, generic, table
+from abm.margin import MarginRule
+from abm.venue import Contract, VenueRules
 from experiments.checks import bracket_tables
+from experiments.terms import terms
+from tests.twins.market import OTHER, PERP, Desk, small_model
 
 DOLLAR = 10**6  # units
 
@@ -124,3 +128,67 @@ def test_a_broken_table_is_refused_with_its_name_and_bracket(broken: list[Any], 
 def test_a_size_without_sign_is_expected() -> None:
     with pytest.raises(ValueError, match="without its sign"):
         generic("major", DOLLAR).maintenance(-1)
+
+
+# ---------------------------------------------------------------- tables of venues
+
+
+@pytest.mark.parametrize("venue", ["bybit", "hyperliquid"])
+def test_the_tables_of_venues_obey_the_recursion(venue: str) -> None:
+    for symbol, lines in brackets.of_venue(venue).items():
+        made = from_rows(lines, DOLLAR, symbol)  # raises where an amount of the file disagrees
+        for floor in made.floor[1:].tolist():
+            assert 0 <= made.maintenance(floor) - made.maintenance(floor - 1) <= 1
+
+
+@pytest.mark.parametrize(
+    ("venue", "coin", "size_class", "notional", "margin"),
+    [
+        ("bybit", "BTC", "major", 7_000_000, 49_500),  # V10
+        ("hyperliquid", "BTC", "major", 200_000_000, 3_125_000),  # V13
+        ("binance", "BTC", "major", 200_000_000, 7_018_000),  # V03
+        ("bybit", "VOXEL", "small", 9_000, 5_000 * 0.025 + 4_000 * 0.0263),  # slices
+        ("hyperliquid", "SOL", "large", 100_000_000, 70e6 * 0.025 + 30e6 * 0.05),
+    ],
+)
+def test_each_venue_asks_by_its_own_table(
+    venue: str, coin: str, size_class: str, notional: int, margin: float
+) -> None:
+    made = table("generic", size_class, DOLLAR, bracket_tables(), venue=venue, coin=coin)
+    assert made.maintenance(notional * DOLLAR) == pytest.approx(margin * DOLLAR, rel=1e-6)
+
+
+def test_a_contract_is_known_by_its_symbol_wherever_it_is_traded() -> None:
+    own = table("BTCUSDT", "major", DOLLAR, bracket_tables(), venue="hyperliquid", coin="MYBTC")
+    assert own.max_leverage(0) == 40 and len(own) == 2
+    assert table("BTCUSDT", "major", DOLLAR, bracket_tables(), coin="MYBTC").max_leverage(0) == 150
+
+
+def test_a_coin_that_a_venues_table_lacks_has_the_generic_one_of_its_class() -> None:
+    for venue in ("bybit", "hyperliquid", "binance"):
+        got = table("generic", "large", DOLLAR, bracket_tables(), venue=venue, coin="UNKNOWN")
+        assert got.floor.tolist() == generic("large", DOLLAR).floor.tolist()
+    assert brackets.choose("generic", "BTCUSDT", "BTC", bracket_tables()) == ("generic", None)
+
+
+def test_two_venues_with_the_same_coin_have_their_own_tables_in_engine_and_opening() -> None:
+    sides: list[dict[str, Any]] = [{"margin": {"brackets": name}} for name in ("bybit", "hyperliquid")]
+    d = Desk(small_model(*sides, tables=bracket_tables(), brackets="BTCUSDT"))
+    lots = 10_000_000 * 10
+    rows = [d.open("whale", venue, cash=10**15) for venue in (0, 1)]
+    for row, book in zip(rows, (PERP, OTHER), strict=True):
+        d.hold(book, 100.0, {row: lots})
+    assert [d.margin(row)[1] for row in rows] == [
+        84_000 * DOLLAR,
+        125_000 * DOLLAR,
+    ]  # 10M x 1.3 % - 46,000; 1.25 %
+    contract = Contract(price=100.0, tick=0.1, lot=0.001, brackets="BTCUSDT", open_interest=1e8)
+    rules = {
+        name: VenueRules(quote="USDT", perps=("BTC",), share=0.5, margin=MarginRule(brackets=name))
+        for name in ("bybit", "hyperliquid", "contract")
+    }
+    t = terms({"BTC": contract}, rules)
+    asked = t.maintenance(np.full(3, 1e7), np.zeros(3, np.int64), np.arange(3))
+    assert asked == pytest.approx([84_000, 125_000, 88_000])
+    assert t.max_leverage(np.full(3, 2e8), np.zeros(3, np.int64), np.arange(3)).tolist() == [14, 20, 10]
+    assert t.room(50).tolist() == [[8.5e6], [0.0], [12e6]]

@@ -152,7 +152,7 @@ def test_a_branch_of_a_branch_keeps_the_first_change(trunk: Run) -> None:
     ("path", "value"),
     [
         ("venues.*.adl.score", "profit"),
-        ("venues.*.liquidation.style", "market"),
+        ("venues.*.liquidation.stages", ["cancel_orders", "market_slices", "backstop", "adl"]),
         ("venues.*.fund.rule", "unlimited"),
         ("venues.*.fund.disposal", 0.05),
         ("venues.*.mark.rule", "index_basis"),

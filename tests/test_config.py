@@ -155,8 +155,14 @@ venues.alpha.fees = 3
     venues.alpha.fees: given 3, expected a table
 venues.alpha.adl.score = binnance
     venues.alpha.adl.score: given "binnance", expected one of binance, bit
-venues.alpha.liquidation.partial = 7
-    venues.alpha.liquidation.partial: given 7, expected true or false
+record.fills = 7
+    record.fills: given 7, expected true or false
+venues.alpha.liquidation.stages = ["adl", "take_over"]
+    venues.alpha.liquidation.stages: given ["adl", "take_over"], expected nothing but adl after
+venues.alpha.liquidation.stages = ["adl", "adl"]
+    venues.alpha.liquidation.stages: given ["adl", "adl"], expected at least one stage, each once
+venues.alpha.liquidation.stages = ["sell"]
+    venues.alpha.liquidation.stages.0: given "sell", expected one of
 venues.alpha.perps = 7
     venues.alpha.perps: given 7, expected a list, each a text
 venues.alpha.perps = ["BTK"]

@@ -20,8 +20,10 @@ from abm.adl import ALLOCATIONS, PRICES
 from abm.agent import Participant
 from abm.causes import EVENT_KINDS
 from abm.channels import EdgeParameters
+from abm.collateral import values
 from abm.model import CascadeModel, ConservationError
 from tests.twins.market import BTC, USDT, small_model
+from tests.waterfalls import STAGES
 
 CASH = 500.0  # dollars of each account
 
@@ -62,14 +64,16 @@ class Crowd(Participant):
         me.transfer(source[same], target[same], "USDT", draw.uniform(0, CASH, int(same.sum())))
 
 
+MARKET: dict[str, Any] = {"stages": STAGES["market"], "fee": 0.0}
+WHOLE: dict[str, Any] = {"stages": STAGES["bankruptcy"]}
 RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fund and vault": (
         {"fund": {"cash": 3000.0}, "fees": {"maker": -0.0001, "taker": 0.0005}},
-        {"fund": {"cash": 3000.0, "rule": "vault"}, "liquidation": {"style": "market", "slice_above": 50.0, "fee": 0.0},
+        {"fund": {"cash": 3000.0, "rule": "vault"}, "liquidation": MARKET | {"slice_above": 50.0},
          "adl": {"score": "hyperliquid", "price": "previous_mark"}},
     ),
     "no funds, shared": (
-        {"fund": {"rule": "none"}, "adl": {"score": "okx", "price": "mark"}, "liquidation": {"partial": False}},
+        {"fund": {"rule": "none"}, "adl": {"score": "okx", "price": "mark"}, "liquidation": WHOLE},
         {"fund": {"rule": "none"}, "adl": {"score": "bitmex", "allocate": "pro_rata"}},
     ),
     "drawdown": (
@@ -78,6 +82,16 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
          "orders": {"band": 0.0, "self_trade": "cancel_both", "levels": 40, "capacity": 300}},
         {"fund": {"cash": 50.0, "cap": 2.0, "pools": {"coin": {"coins": ("BTC",), "cash": 40.0}}},
          "orders": {"band": 0.0, "self_trade": "off", "max_orders_per_row": 5}},
+    ),
+    "collateral": (
+        {"fund": {"cash": 3000.0}, "collateral": {"assets": {"BTC": {"tiers": ((1.0, 0.9), (1.5, 0.6))}},
+         "conversion": {"threshold": 40.0, "every": 5.0, "limit": 10.0}}},
+        {"fund": {"cash": 400.0}, "liquidation": {"style": "market", "slice_above": 60.0}},
+    ),
+    "collateral bought by the venue": (
+        {"fund": {"rule": "none"}, "collateral": {"assets": {"BTC": {"haircut": 0.2, "redemption": 90.0}},
+         "price": "redemption", "conversion": {"threshold": 20.0, "through": "internal"}}},
+        {"fund": {"cash": 400.0, "rule": "drawdown"}},
     ),
 }  # fmt: skip
 
@@ -138,11 +152,11 @@ def play(
         own = {int(row) for field in ("fees", "fund", "capital") for row in venues[field]}
         p, h = s.positions[: s.count("positions")], s.holdings[: s.count("holdings")]
         in_market = set(p["row"][p["qty"] != 0].tolist())
+        backed = values(s)
         for one in h[h["amount"] < 0]:
             row = int(one["row"])
-            assert row in own or (one["asset"] == USDT and row in in_market), (
-                f"{row} owes and has no position"
-            )
+            carried = row in in_market or one["amount"] + backed[row] >= -2
+            assert row in own or (one["asset"] == USDT and carried), f"{row} owes and has no position"
         assert (h["amount"][h["asset"] == BTC] >= 0).all()
         assert (h["locked"] <= np.maximum(h["amount"], 0))[h["asset"] == BTC].all()
 
@@ -164,8 +178,10 @@ def test_nothing_is_lost_and_nobody_without_a_position_owes(rules: str) -> None:
         seen += events
         assert int(model.state.meta["messages"][0]) > 5_000
     least = {"liquidation": 2, "adl": 5, "transfer_sent": 5, "transfer_arrived": 5, "funding": 6}
-    if rules != "no funds, shared":
+    if rules not in ("no funds, shared", "collateral bought by the venue"):
         least["takeover"] = 3
+    if rules.startswith("collateral"):
+        least["conversion"] = 10
     assert all(seen[kind] >= count for kind, count in least.items()), (
         f"the stream does not reach far enough: {seen}"
     )
@@ -175,7 +191,7 @@ def hostile(price: str, allocate: str, style: str, fund: str, rebate: float) -> 
     """Two venues that deleverage in one way: one with a fund of a few accounts' size, one with next to nothing."""
     adl = {"price": price, "allocate": allocate}
     fees = {"maker": -rebate, "taker": 0.0005}
-    liquidation = {"style": style, "slice_above": 60.0}
+    liquidation = {"stages": STAGES[style], "slice_above": 60.0, "round_value": 30.0, "surplus": "fund"}
     return [
         {"adl": adl | {"score": "binance"}, "fees": fees, "fund": {"cash": 2000.0, "cap": 0.6},
          "liquidation": {"fee": 0.005}},
@@ -223,7 +239,7 @@ def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(["bankruptcy", "market"]),
+    st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(list(STAGES)),
     st.sampled_from(FUNDS), st.sampled_from([0.0, 0.0003, 0.001]),
     st.dictionaries(st.integers(3, 38), st.floats(-0.6, 1.5), min_size=1, max_size=5), st.integers(1, 10**6),
 )  # fmt: skip

@@ -51,7 +51,7 @@ def scenario(*more: tuple[str, str]) -> Scenario:
 def by_row(plan: Plan) -> tuple[list[str], list[str], list[str]]:
     """The columns of a plan that hold one entry a row, a position, a deposit."""
     positions, deposits = ["position_row", "coin", "lots", "price"], ["deposit_row", "asset", "units"]
-    rows = {f.name for f in fields(plan)} - {"terms", "quotes", "unit", *positions, *deposits}
+    rows = {f.name for f in fields(plan)} - {"terms", "quotes", "unit", "worth", *positions, *deposits}
     return sorted(rows), positions, deposits
 
 

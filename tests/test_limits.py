@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from abm.channels import EdgeParameters
+from abm.mark import price_all
 from abm.messages import CODES, LIMIT
-from abm.oracle import price_all
 from tests.twins.market import BTC_PRICE, OTHER, PERP, SPOT, USDT, Desk, messages, small_model
 
 FREE: dict[str, Any] = {"orders": {"band": 0.0}, "fees": {"maker": 0.0, "taker": 0.0}}

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from abm.liquidation_price import Tiers, binance, maintenance_margin
 from abm.model import CascadeModel
 from abm.resting import cancel_all
 from abm.statements import statements
@@ -164,6 +165,41 @@ def test_equity_meets_maintenance_at_the_liquidation_price_in_every_bracket(
     d.set_mark(PERP, max(1, round(mark)))
     equity, maintenance, _ = d.margin(row)
     assert equity - maintenance == pytest.approx(0, abs=lots * 100 / 1024 + 3), "within one unit of the mark"
+
+
+Steps = st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 400)), min_size=1, max_size=6)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(
+    Steps, st.integers(1, 10**8), st.sampled_from([1, -1]), st.integers(-(10**6), 10**6), st.floats(0.02, 1.2)
+)
+def test_the_printed_price_is_where_the_engines_integers_meet_in_any_table(
+    steps: list[tuple[int, int]], lots: int, side: int, other: int, share: float
+) -> None:
+    """Binance's formula with the bracket at that price, beside a position in ETH, on random brackets."""
+    floors = np.cumsum([0] + [width * 1000 for width, _ in steps[1:]])  # dollars
+    rates = np.cumsum([rate for _, rate in steps]) / 4000  # up to 0.6
+    tiers = Tiers.of(zip(floors, rates, strict=True))
+    d = Desk(small_model({"fees": {"maker": 0.0, "taker": 0.0}}))
+    d.set_brackets(PERP, *((int(f) * USD, r, a * USD, r) for f, r, a in zip(*tiers, strict=True)))
+    cash = int(lots * 100_000 * share) + abs(other) * 500_000
+    row = d.open("trader", cash=cash)
+    d.hold(PERP, 100.0, {row: side * lots})
+    d.hold(ETH, 50.0, {row: other})
+    needed = d.margin(row)[1] / USD - maintenance_margin(lots * 0.1, tiers)
+    price = binance(
+        cash / USD, tiers, both=(side * lots * 0.001, 100.0), maintenance_others=needed, mark=100.0
+    )
+    if np.isnan(price):
+        assert side > 0
+        d.set_mark(PERP, 1)
+        assert d.margin(row)[0] >= d.margin(row)[1] - 3
+        return
+    assert liquidation_prices(d.model)[row, PERP] == pytest.approx(price, rel=1e-9)
+    d.set_mark(PERP, max(1, round(price / 0.1 * TICKS)))
+    equity, maintenance, _ = d.margin(row)
+    assert equity - maintenance == pytest.approx(0, abs=lots * 100 / 1024 + 10), "within one unit of the mark"
 
 
 def test_an_isolated_position_does_not_touch_the_owners_other_money() -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from abm.venue import Asset, Clock, Contract, VenueRules
+from experiments import rulebook
 from experiments.census import FALLS, census, liquidation_map, report
 from experiments.opening import Opening, Past, along, pareto_sizes, read_past, smallest_size
 from experiments.population import Plan, _Builder, entries, open_accounts, plan
@@ -35,6 +36,7 @@ def scenario(**changes: Any) -> SimpleNamespace:
             del population[name]
         else:
             population[name] = population[name].model_copy(update=opening)
+    assert rulebook.apply(raw["venues"]) == []
     return SimpleNamespace(
         raw=raw,
         clock=Clock(**raw["clock"]),
@@ -130,7 +132,7 @@ def test_whom_the_path_would_have_liquidated_is_not_there() -> None:
     build = _Builder(terms(s.contracts, s.venues), ["USDT"] * 7, s.assets, past, 1)
     opening = Opening(kind="directional", accounts=1000, distance={"BTC": (0.05, 0.40)})
     lots = np.full(1000, 10)
-    price, collateral = entries(build, "a", opening, 1, np.zeros(1000, int), lots)
+    price, collateral = entries(build, "a", opening, 1, np.zeros(1000, int), np.zeros(1000, int), lots)
     now, amount = build.terms.price[0], 10 * build.terms.lot[0]
     level_of_ruin = (price - collateral / amount) / now  # a little below the liquidation price
     before = price > 1.05 * now
@@ -184,10 +186,14 @@ def test_leverage_stays_within_the_brackets_of_one_real_contract(october: Plan) 
     people, t = census(october), october.terms
     public = october.kind[october.position_row] != "desk"
     row, coin = october.position_row[public], october.coin[public]
+    venue = october.venue[row]
     paid = np.abs(people.quantity[public]) * october.price[public]
-    collateral = people.cash[row] + people.quantity[public] * october.price[public]
-    assert (paid <= 1.000001 * collateral * t.max_leverage(paid, coin)).all()
-    assert (np.abs(people.quantity[public]) * t.price[coin] <= t.limit[coin] * 1.000001).all()
+    pledged = np.zeros(len(october.venue))
+    tokens = np.array(october.asset) == "USDe"
+    np.add.at(pledged, october.deposit_row[tokens], 0.95 * october.units[tokens] / 1e6)
+    collateral = people.cash[row] + pledged[row] + people.quantity[public] * october.price[public]
+    assert (paid <= 1.000001 * collateral * t.max_leverage(paid, coin, venue)).all()
+    assert (np.abs(people.quantity[public]) * t.price[coin] <= t.limit[venue, coin] * 1.000001).all()
 
 
 def test_without_leverage_no_fall_liquidates_anybody() -> None:
@@ -199,7 +205,7 @@ def test_hedged_accounts_hold_their_coins(october: Plan) -> None:
     p, t = october, october.terms
     held: dict[tuple[str, str], float] = {}
     for row, asset, units in zip(p.deposit_row.tolist(), p.asset.tolist(), p.units.tolist(), strict=True):
-        if p.kind[row] == "hedged" and asset in t.coins and asset != "USDT":
+        if p.kind[row] == "hedged" and asset in t.coins and asset not in ("USDT", "USDe"):
             key = (str(p.owner[row]), asset)
             held[key] = held.get(key, 0.0) + units / 1e8
     hedged = np.flatnonzero(p.kind[p.position_row] == "hedged")

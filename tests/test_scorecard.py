@@ -149,7 +149,6 @@ def test_open_interest_fund_and_adl(run: Run) -> None:
 def test_published_liquidations(run: Run) -> None:
     # binance: 3 of 5 + 3 in one second and book, 2 in the other book, 1 short in the next second
     assert readings.published(run, 0.0, 9000.0) == (3 + 2 + 10 + 4, 1.0)
-    assert readings.published(run, 0.0, 9000.0, hyperliquid_sides=2) == (3 + 2 + 10 + 8, 1.0)
     assert readings.published(run, 3100.5, 3100.85) == (3.0, 0.0)
     found = estimators.measure(run, TARGETS["24"])
     assert found.value == pytest.approx(100 * 19 / 20)

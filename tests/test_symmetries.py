@@ -28,6 +28,7 @@ from experiments import config
 from experiments.build import build
 from tests import golden
 from tests.twins.market import LOT, PERP, START, TICK, Desk, small_model, state_hash
+from tests.waterfalls import STAGES
 
 CENTRE = 2 * 1000  # prices p and CENTRE - p are mirror images
 RICH = 10**14
@@ -191,16 +192,18 @@ def scripted(
 ) -> CascadeModel:
     """Two venues with opposite rule books under any names and in any order, in a currency with so many decimals."""
     unit = 10.0 ** (6 - places)  # of prices and all that is money
+    money = {"round_value": 2000.0 * unit, "portion_least": 1000.0 * unit}
+    debts = {"conversion": {"threshold": 1e4 * unit, "limit": 1e4 * unit}}
     place = {**names, "outside": "outside"}
     rules: dict[str, dict[str, Any]] = {
         "big": {
             "share": 0.6, "spot_share": 0.7, "fees": {"maker": -0.0001, "taker": 0.0005}, "orders": {"band": 0.0},
-            "fund": {"cash": 60.0 * unit, "threshold": unit}, "liquidation": {"slice_above": unit},
-            "funding": {"interval": 1.0}, "adl": {"least_wallet": unit},
+            "collateral": debts, "fund": {"cash": 60.0 * unit, "threshold": unit},
+            "liquidation": {**money, "slice_above": unit}, "funding": {"interval": 1.0}, "adl": {"least_wallet": unit},
         },
         "small": {
-            "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"},
-            "liquidation": {"style": "market", "fee": 0.0, "slice_above": 50.0 * unit},
+            "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"}, "collateral": debts,
+            "liquidation": {**money, "stages": STAGES["market"], "fee": 0.0, "slice_above": 50.0 * unit},
             "fund": {"cash": 20.0 * unit, "rule": "vault", "threshold": unit}, "mark": {"rule": "median_oracle"},
             "adl": {"score": "hyperliquid", "price": "previous_mark", "allocate": "pro_rata", "least_wallet": unit},
             "funding": {"interval": 1.0, "cap": 0.04},
@@ -405,7 +408,7 @@ class Mirror:
 
 
 STYLES: list[dict[str, Any]] = [
-    {"liquidation": {"style": style, "partial": False, "fee": 0.0, "slice_above": 1e9},
+    {"liquidation": {"stages": STAGES[style], "fee": 0.0, "slice_above": 1e9},
      "fund": fund, "adl": {"score": "profit", "price": price, "allocate": allocate}}
     for style in ("bankruptcy", "market")
     for fund in ({"rule": "none"}, {"rule": "unlimited", "cash": 100.0})

@@ -18,6 +18,7 @@ from abm.messages import POST_ONLY
 from agents.exchange import Exchange
 from experiments.checks import bracket_tables
 from tests.twins.market import PERP, SPOT, Desk, small_model
+from tests.waterfalls import STAGES
 
 USD = 10**6
 TICKS = 1024  # of a mark
@@ -129,7 +130,7 @@ def test_a_large_position_is_reduced_to_the_bracket_that_its_margin_carries() ->
     fall(d, 1000)
     assert d.lots(row) == 3_000_000
     assert d.margin(row)[:2] == (2000 * USD, 1200 * USD)
-    whole = desk({"fee": 0.0, "partial": False}, tables=bracket_tables(), brackets="BTCUSDT")
+    whole = desk({"fee": 0.0, "stages": STAGES["bankruptcy"]}, tables=bracket_tables(), brackets="BTCUSDT")
     whole.state.books["bracket"][PERP] = whole.state.books["bracket"][1]
     whole.state.books["brackets"][PERP] = whole.state.books["brackets"][1]
     row = long(whole, "ann", 2000, 5_000_000)
@@ -169,7 +170,7 @@ def test_whoever_is_most_under_water_meets_the_book_first() -> None:
 
 # ---------------------------------------------------------------- into the book at any price, then the vault
 
-MARKET = {"style": "market", "fee": 0.0}
+MARKET = {"stages": STAGES["market"], "fee": 0.0}
 
 
 @pytest.mark.parametrize(("cash", "fund_pays", "venue_pays"), [(1000, 15, 0), (10, 10, 5), (0, 0, 15)])
@@ -295,3 +296,148 @@ def test_inventory_is_sold_slowly_by_the_exchange_and_never_beyond_zero() -> Non
         "a tenth of what is left a second"
     )
     assert d.faults() == []
+
+
+# ---------------------------------------------------------------- other rule books
+
+
+TIERS = ((0, 0.01, 0, 0.02), (100_000 * USD, 0.02, 1000 * USD, 0.04), (200_000 * USD, 0.04, 5000 * USD, 0.08),
+         (400_000 * USD, 0.08, 21_000 * USD, 0.16))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "coins", "sold"),
+    [
+        ({"tiers": 2, "whole_up_to": 2}, 5000, 3000),  # from the fourth bracket to the top of the second
+        ({"tiers": 2, "whole_up_to": 2}, 3000, 2000),  # from the third to the top of the first
+        ({"tiers": 2, "whole_up_to": 2}, 1500, 1500),  # in the second: whole
+        ({"tiers": 1, "whole_up_to": 1}, 5000, 1000),
+        ({"tiers": 0, "whole_up_to": 1}, 5000, 3000),  # at once to the largest that the margin carries
+    ],
+)
+def test_a_position_goes_down_by_brackets(rule: dict[str, int], coins: int, sold: int) -> None:
+    """OKX and Bitget: two brackets at a time, those in the lowest two whole; Bybit: to the one that fits."""
+    d = desk({"fee": 0.0, **rule})
+    d.set_brackets(PERP, *TIERS)
+    needed = {5000: 19_000, 3000: 7_000, 1500: 2_000}[coins]
+    cash = 3_500 if coins == 5000 else needed - 1
+    row = long(d, "ann", cash, coins * 1000)
+    d.place(d.bob, PERP, 1, 1000, 20_000_000)
+    fall(d, 1000)
+    first = d.tape()[0]
+    assert first[5] == sold * 1000
+    assert d.lots(row) == (coins - sum(t[5] for t in d.tape()) // 1000) * 1000
+    assert d.margin(row)[0] >= d.margin(row)[1], "and again as often as it takes"
+
+
+def test_fill_or_kill_finds_all_or_nothing() -> None:
+    """Bybit: what the book cannot take whole at the bankruptcy price goes to the fund whole."""
+    for order, from_book in (("ioc", 400), ("fok", 0)):
+        d = desk({"order": order, "fee": 0.0})
+        row = long(d, "ann", 5)
+        d.place(d.bob, PERP, 1, 955, 400)
+        fall(d, 956)
+        assert sum(t[5] for t in d.tape()) == from_book
+        assert (d.lots(row), d.lots(FUND)) == (0, 1000 - from_book)
+
+
+@pytest.mark.parametrize(("surplus", "left"), [("account", 500_000), ("fund", 0)])
+def test_who_has_what_an_order_brings_above_bankruptcy(surplus: str, left: int) -> None:
+    """Sold at 95.5 where 95 was bankruptcy. Bybit and BitMEX: the fund; Binance: the account, less a fee."""
+    d = desk({"fee": 0.0, "surplus": surplus})
+    row = long(d, "ann", 5)
+    d.place(d.bob, PERP, 1, 955, 1000)
+    fall(d, 958)
+    assert d.cash(row) == left
+    assert fund_equity(d) == 1000 * USD + 500_000 - left
+
+
+def test_the_bankruptcy_price_pays_the_takers_fee() -> None:
+    """At 0.5 % the sale at 95.4 costs 47.7 cents: 5 dollars carry a price of 95.5, not one of 95."""
+    for side, price in ((1, 955), (-1, 1044)):
+        d = desk({"fee": 0.0})
+        d.state.books["taker_fee"][PERP] = 500_000
+        row = d.open("ann", cash=5 * USD)
+        d.hold(PERP, 100.0, {row: side * 1000, d.bob: -side * 1000})
+        d.place(d.bob, PERP, side, price - side, 500)  # beyond it
+        d.place(d.bob, PERP, side, price, 500)
+        fall(d, price + side * 2)
+        assert [(t[4], t[5]) for t in d.tape()] == [(price, 500)]
+
+
+def test_many_small_market_orders_stop_as_soon_as_the_account_is_healthy() -> None:
+    """Deribit: market orders of a fixed size, so many a second, futures first, until equity is above maintenance."""
+    d = desk({"stages": STAGES["rounds"], "fee": 0.0, "round_value": 1000.0, "rounds": 20})
+    d.set_brackets(PERP, (0, 0.05, 0, 0.1))
+    row = long(d, "ann", 600, 200_000)  # 20,000 dollars; 600 carry 12,000
+    d.place(d.bob, PERP, 1, 1000, 200_000)
+    fall(d, 1000)
+    assert [t[5] for t in d.tape()] == [10_000] * 8
+    assert d.margin(row)[:2] == (600 * USD, 600 * USD)
+
+
+def test_rounds_go_on_in_the_next_step() -> None:
+    d = desk({"stages": STAGES["rounds"][:2], "fee": 0.0, "round_value": 1000.0, "rounds": 3})
+    d.set_brackets(PERP, (0, 0.05, 0, 0.1))
+    row = long(d, "ann", 600, 200_000)
+    d.place(d.bob, PERP, 1, 1000, 200_000)
+    left = []
+    for _ in range(4):
+        fall(d, 1000)
+        left.append(d.lots(row))
+    assert left == [170_000, 140_000, 120_000, 120_000]
+
+
+def test_a_fillable_order_is_between_the_mark_and_ruin() -> None:
+    """V26, V27 (dYdX): long 0.1 at an oracle of 50,000. Quote -4,501: 499 of 500 dollars of maintenance are left and
+    the price is 49,999 with a spread of one tenth; -5,000: nothing is left, 49,500."""
+    for quote, price in ((4501, 49_999), (5000, 49_500)):
+        d = desk(
+            {"stages": STAGES["fillable"], "fee": 0.0, "spread": 0.1, "portion": 1.0}, {"rule": "none", "cash": 0.0},
+            price=50_000.0, tick=1.0,
+        )  # fmt: skip
+        d.set_brackets(PERP, (0, 0.1, 0, 0.2))
+        row = d.open("ann", cash=(5000 - quote) * USD)
+        d.hold(PERP, 50_000.0, {row: 100, d.bob: -100})
+        d.place(d.bob, PERP, 1, price - 1, 100)
+        d.place(d.bob, PERP, 1, price, 50)
+        fall(d, 50_000)
+        assert d.tape() == [(PERP, d.bob, row, -1, price, 50)]
+        # a sale at 49,500 of an account with nothing: 25 dollars are missing, and winners close the rest
+        assert d.lots(row) == (50 if quote == 4501 else 0) and len(d.events("adl")) == (quote == 5000)
+
+
+def test_below_bankruptcy_the_fund_pays_for_a_fillable_order_and_above_it_gets_its_fee() -> None:
+    """dYdX: the fee is at most what the fill brings above bankruptcy; what it brings below is the fund's."""
+    d = desk(
+        {"stages": STAGES["fillable"], "fee": 0.015, "spread": 1.5, "portion": 1.0},
+        {"cash": 10.0, "rule": "none"},
+    )
+    d.set_brackets(PERP, (0, 0.05, 0, 0.1))
+    row = long(d, "ann", 5)
+    d.place(d.bob, PERP, 1, 960, 500)
+    d.place(d.bob, PERP, 1, 945, 500)
+    fall(d, 970)  # 2 of 4.85 dollars: down to 92.7; bankrupt at 95
+    assert [t[4] for t in d.tape()] == [960, 945]
+    assert (d.lots(row), d.cash(row)) == (0, 0)
+
+
+def test_what_a_waterfall_does_is_recorded_by_stage() -> None:
+    from abm.liquidation import STAGES as NAMES
+
+    d = desk()
+    long(d, "ann", 5)
+    d.place(d.bob, PERP, 1, 955, 400)
+    fall(d, 958)
+    events = d.state.events[: d.state.count("events")]
+    assert [NAMES[e["stage"]] for e in events] == ["bankruptcy_order", "take_over"]
+
+
+def test_a_waterfall_without_an_end_leaves_the_account_where_it_is() -> None:
+    d = desk({"stages": ("cancel_orders", "bankruptcy_order")})
+    row = long(d, "ann", 5)
+    fall(d, 940)
+    assert d.lots(row) == 1000 and d.margin(row)[0] < 0
+    d.place(d.bob, PERP, 1, 960, 1000)
+    fall(d, 958)
+    assert d.lots(row) == 0, "it is looked at again in every step"

@@ -187,7 +187,7 @@ class Exchange:
             return "wrong venue"
         if r.isolated and r.contract not in (None, book) and not engine:
             return "wrong contract for an isolated account"
-        if b.halted and not engine:
+        if b.halted:
             return "halted"
         if not 1 <= price < MAX_PRICE:
             return "bad price"
