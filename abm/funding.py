@@ -82,7 +82,7 @@ class FundingRule(Frozen):
         unit="quote asset",
         source=f"{BINANCE_FUNDING}; Hyperliquid docs, trading/contract-specifications; dYdX v4 documentation, funding",
         ge=0,
-        le=1e9,
+        le=1e8,
     )
     sample: float = parameter(
         0.0,
@@ -170,6 +170,13 @@ def twap(steps: Sequence[tuple[float, float]]) -> float:
     return sum(value * time for value, time in steps) / sum(time for _, time in steps)
 
 
+def pulled(premium: float, interest: float, width: float) -> float:
+    """P + clamp(I - P, -width, +width): the interest itself as long as the premium is within `width` of it."""
+    if abs(interest - premium) <= width:
+        return interest
+    return premium + clamp(interest - premium, -width, width)
+
+
 def funding_rate(
     premium: float,
     interest: float = 0.0001,
@@ -192,9 +199,9 @@ def funding_rate(
     elif rule == "drift":
         rate = clamp(premium, -1.0 / 33.0, 1.0 / 33.0) * hours / 24.0
     elif rule in ("bybit", "bitmex"):
-        rate = premium + clamp(interest * share - premium, -width, width)
+        rate = pulled(premium, interest * share, width)
     else:
-        rate = (premium + clamp(interest - premium, -width, width)) * share
+        rate = pulled(premium, interest, width) * share
     return clamp(rate, -cap, cap)
 
 
@@ -215,22 +222,22 @@ def impact_at(address, b, side, notional):
     unit = s.books[b].unit
     base = side_base(s, b, side)
     i = depth_of(s, b, side) - 1
-    lots = 0  # times 1024
+    lots = 0  # times 2^20
     paid = 0
     while i >= 0 and paid < notional:
         key = s.keys[base + i]
         price = side * (key >> LEVEL_BITS)
         there = s.levels[key & LEVEL_MASK].qty
         if float(there) * float(price * unit) < float(notional - paid):
-            lots += there << 10
+            lots += there << 20
             paid += there * price * unit
         else:
-            lots += mul_div(notional - paid, 1024, price * unit)
+            lots += mul_div(notional - paid, 1 << 20, price * unit)
             paid = notional
         i -= 1
     if lots == 0:
         return 0
-    return mul_div(paid, 1 << 20, lots * unit)
+    return mul_div(paid, 1 << 30, lots * unit)
 
 
 @inlined

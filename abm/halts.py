@@ -51,8 +51,8 @@ class HaltRule(Frozen):
     )
     reference: Literal["mean", "range", "past"] = parameter(
         "range",
-        "Reference: mean = of the horizon's trades (limit up, limit down); range = its lowest trade for the upper bound,"
-        " its highest for the lower (CME); past = the price at its beginning (Vega)",
+        "Reference: mean = of the horizon's trades (limit up, limit down); range = its lowest trade for the upper"
+        " bound, its highest for the lower (CME); past = the price at its beginning (Vega)",
         source=f"{LULD}; {CME}; {VEGA}",
     )
     limit_state: float = parameter(
@@ -271,8 +271,8 @@ def extend(address, b, price):
 
 @kernel("void(i8,i8,i8)")
 def restart(address, b, price):
-    """End a book's pause; references begin anew from the auction's price, or from the middle of the book or the mark
-    where there was no trade (price 0)."""
+    """End a book's pause; references begin anew from the auction's price or, where there was no trade (price 0), from
+    the middle of the book, the one quote that there is, or the mark."""
     s = views(address)
     bk = s.books[b]
     bk.halted = 0
@@ -281,7 +281,10 @@ def restart(address, b, price):
     if bk.triggers == 0:
         return
     if price == 0:
-        price = (mid_of(s, b) if mid_of(s, b) != 0 else bk.mark) >> 10
+        bid, ask = best_price(s, b, 1), best_price(s, b, -1)
+        price = mid_of(s, b) >> 10
+        if price == 0:
+            price = bid + ask if bid + ask > 0 else bk.mark >> 10
     bk.bars_n = 0
     bk.trade_sum_seen = bk.trade_sum
     bk.trade_count_seen = bk.trade_count

@@ -404,7 +404,7 @@ def process(address, first, end_us):
         if s.rows[row].gone != 0:
             reject(s, venue, REMOVED)
             continue
-        if too_many(s, row, op == CANCEL or op == CANCEL_ALL or (op == QUOTE and m.qty == 0)):
+        if too_many(s, row, op in (CANCEL, CANCEL_ALL) or (op == QUOTE and m.qty == 0)):
             reject(s, venue, TOO_MANY_MESSAGES)
             continue
         if op in (LIMIT, MARKET):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from abm.channels import NetworkParameters
-from abm.mark import price_all
+from abm.index import INDEX_RULES, IndexRule, index_price
+from abm.mark import average, price_all
 from abm.model import CascadeModel
 from abm.resting import cancel_all
 from abm.venue import Asset, Clock, Contract, OrderRules, VenueRules
@@ -18,10 +22,12 @@ RICH = 10**15
 HOUR = 3_600_000  # ms
 
 
-def spot_desk(weights: list[float], quotes: dict[int, str] | None = None) -> Desk:
+def spot_desk(weights: list[float], quotes: dict[int, str] | None = None, **rule: Any) -> Desk:
     """A perpetual (book 0) on its own venue and one BTC spot book a venue, books 1, 2, ...; the last may be in USD."""
     quotes = quotes or {}
-    venues: dict[str, Any] = {"perps": VenueRules(quote="USDT", perps=("BTC",), share=1.0)}
+    venues: dict[str, Any] = {
+        "perps": VenueRules(quote="USDT", perps=("BTC",), share=1.0, index=IndexRule(**rule))
+    }
     for i, weight in enumerate(weights):
         quote = quotes.get(i, "USDT")
         listed = ("BTC",) if quote == "USDT" else ("BTC", "USDT")
@@ -46,7 +52,7 @@ def quote(d: Desk, book: int, middle: int, asset: int = 0) -> None:
     d.state.books["last"][book] = middle
     venue = int(d.state.books["venue"][book])
     row = d.open(f"maker {d.sent}", venue)
-    for a in range(3):
+    for a in range(len(d.model.asset_names)):
         d.model.accounts.deposit([row], a, RICH)
     for side in (1, -1):
         assert d.place(row, book, side, middle - side, 1) == "accepted"
@@ -204,3 +210,122 @@ def test_a_mark_is_made_once_in_its_interval_whatever_the_step(every: float, ste
     changed = [k for k in range(1, 12) if marks[k] != marks[k - 1]]
     assert changed and {(k + 1) % steps for k in changed} == {0}
     assert int(book["window"][PERP]) == round(30.0 / max(every, step)), "samples: the window is the same time"
+
+
+# ---------------------------------------------------------------- rules of the index against their formula
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(
+    st.lists(st.tuples(st.integers(900, 1100), st.sampled_from([0.25, 0.5, 0.75])), min_size=1, max_size=5),
+    st.sampled_from(INDEX_RULES),
+    st.integers(0, 31),
+)
+def test_the_engines_index_is_the_formulas(sources: list[tuple[int, float]], rule: str, stale: int) -> None:
+    d = spot_desk([w for _, w in sources], {}, rule=rule, stale=10.0)
+    ages = [20.0 if stale >> i & 1 else 0.0 for i in range(len(sources))]
+    d.state.meta["now"] = 20_000
+    for i, (price, _) in enumerate(sources):
+        d.state.books["last"][1 + i] = price
+        d.state.books["moved_at"][1 + i] = 20_000 - round(ages[i] * 1000)
+    expected = index_price(
+        [p for p, _ in sources], [w for _, w in sources], rule, before=1000.0, ages=ages, stale=10.0
+    )
+    assert index(d) == pytest.approx(expected, abs=2 / TICKS)
+
+
+def test_a_source_is_fresh_while_it_trades_or_moves_its_quotes() -> None:
+    d = spot_desk([1.0, 1.0], stale=10.0)
+    quote(d, 1, 1000)
+    quote(d, 2, 1040)
+    taker = d.open("taker", 2, cash=RICH)
+    seen = []
+    for _ in range(30):
+        d.state.meta["now"] += 1000
+        if d.model.now == 20_000:
+            d.place(taker, 2, 1, 1041, 1, 1)  # one trade, which takes the only offer as well
+        seen.append(index(d))
+    assert seen[0] == seen[9] == 1020 and seen[10] == seen[18] == 1020, (
+        "without sources the last index stands"
+    )
+    assert seen[19] == seen[28] == 1041 and seen[29] == 1041
+
+
+def test_a_halted_source_counts_at_its_last_trade_until_it_is_stale() -> None:
+    d = spot_desk([1.0], stale=10.0)
+    quote(d, 1, 1000)
+    d.state.meta["now"] += 1000
+    assert index(d) == 1000
+    d.state.books["halted"][1], d.state.books["last"][1] = 2, 990
+    assert index(d) == 990, "not what its quotes say"
+
+
+# ---------------------------------------------------------------- rules of the mark
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("fair", 10_001.5), ("oracle", 10_000.0)])
+def test_marks_that_see_no_book(rule: str, expected: float) -> None:
+    d = prepared(
+        rule, index=round(10_000.0 * 10 * TICKS), funding=30_000, basis_n=1, basis_sum=10**9, last=99_000
+    )
+    d.state.meta["now"] = 4 * HOUR
+    price_all(d.address)
+    assert d.state.books["mark"][PERP] / TICKS / 10 == pytest.approx(expected, abs=1.5e-4)
+
+
+def test_the_slow_average_is_the_published_one_whatever_is_missing_in_between() -> None:
+    model = small_model(
+        {"orders": {"band": 0.0}, "mark": {"rule": "median_oracle", "window": 150.0, "every": 3.0}}
+    )
+    d = Desk(model)
+    maker = d.open("maker", cash=RICH)
+    draw = np.random.default_rng(5)
+    num = den = own_num = own_den = 0.0
+    last_time = None
+    for k in range(1, 120):
+        d.state.meta["now"] = 3000 * k - 1000
+        d.state.meta["now"] += 1000
+        cancel_all(d.address, maker, PERP)
+        middle = int(draw.integers(950, 1050))
+        there = draw.random() < 0.7
+        if there:
+            for side in (1, -1):
+                d.place(maker, PERP, side, middle - side, 1)
+        price_all(d.address)
+        if there:
+            t = 3.0 if last_time is None else 3.0 * (k - last_time)
+            last_time = k
+            num, den = average(num, den, middle - 1000.0, t, 150.0)
+            own = sorted((middle - 1, middle + 1, 1000))[1]
+            own_num, own_den = average(own_num, own_den, own, t, 30.0)
+    assert d.state.books["ema"][PERP] / 4096 / TICKS == pytest.approx(num / den, abs=0.002)
+    assert d.state.books["own_ema"][PERP] / 4096 / TICKS == pytest.approx(own_num / own_den, abs=0.002)
+
+
+def test_peers_have_weights() -> None:
+    rules: dict[str, Any] = {"orders": {"band": 0.0}, "quote": "USDT", "perps": ("BTC",)}
+    prices = {"binance": 1030, "okx": 1010, "bybit": 1000, "gate": 990}
+    venues = {name: VenueRules.model_validate(rules) for name in prices}
+    peers = {"binance": 3.0, "okx": 2.0, "bybit": 2.0}
+    venues["hl"] = VenueRules.model_validate(rules | {"mark": {"rule": "median_oracle", "peers": peers}})
+    d = Desk(
+        CascadeModel(
+            Clock(start=START, duration=60.0, step=1.0, burn_in=0.0),
+            {"USDT": Asset(decimals=6), "BTC": Asset(decimals=8, value=100.0)},
+            {"BTC": Contract(price=100.0, tick=0.1, lot=0.001)}, venues, NetworkParameters(), [], 1,
+        )
+    )  # fmt: skip
+    for b, price in enumerate(prices.values()):
+        quote(d, b, price)
+    d.state.books["last"][4] = 0
+    quote(d, 4, 1020)  # B: the own book; A: the index of 1,000 and a basis of 20
+    price_all(d.address)
+    assert d.state.books["mark"][4] / TICKS == pytest.approx(1020)
+    assert int(d.state.books["peers"][4]) == 3
+    cancel_all(d.address, int(d.state.count("rows")) - 1, 4)
+    d.state.books["own_weight"][4] = 0
+    d.state.books["ema"][4] = 0
+    price_all(d.address)
+    assert d.state.books["mark"][4] / TICKS == pytest.approx((1000 + 1010) / 2), (
+        "C: half of the weight is above 1,010"
+    )
