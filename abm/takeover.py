@@ -187,11 +187,12 @@ def cover_from(address, row, fund, parent):
     own = s.rows[row].exempt != 0
     if deficit <= 0 or row == v.capital or (own and v.fund_rule == UNLIMITED):
         return
-    if v.collaterals != 0 and not own:
+    if v.collaterals != 0:
         left, _ = equity_and_maintenance(s, row)
         if left >= 0:
-            return  # its collateral carries the debt, and conversion will repay it
-        hand_over_collateral(address, row, fund)
+            return  # its collateral carries the debt: conversion will repay it, a pool has taken it over
+        if not own:
+            hand_over_collateral(address, row, fund)
     paid = 0
     if not own:
         equity, _ = equity_and_maintenance(s, fund)

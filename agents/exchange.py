@@ -3,6 +3,7 @@
 A fund or vault that takes over bankrupt positions holds a directional book that nobody wants. The venue
 unloads it "slowly, by a preset algorithm" (Binance's help page on liquidation protocols): here a share of
 the inventory a second, never more than a part of what the book shows nearby, as immediate-or-cancel orders.
+Collateral that came with an account goes the same way into the venue's own spot book of it.
 How fast is a venue's choice: fast disposal feeds the fall that it fears, slow disposal leaves it exposed
 and the fund full.
 
@@ -46,11 +47,17 @@ class Exchange(Participant):
     runs_venues: ClassVar[bool] = True
 
     def setup(self, me: Me, market: Market) -> None:
-        """Every pair of a pool's row and a perpetual that it insures."""
+        """Every pair of a pool's row and a perpetual that it insures, or a spot book of accepted collateral."""
         perps = np.asarray(market.perps, np.int64)
         insured_by = self.model.state.books["fund"][perps]
         row, which = np.nonzero(me.rows[:, None] == insured_by[None, :])
         book = perps[which]
+        coins = [b for b in np.asarray(market.spots, np.int64) if self._accepted(market, int(b))]
+        holder, which = np.nonzero(
+            me.venue[:, None] == market.books.venue[np.array(coins, np.int64)][None, :]
+        )
+        row = np.concatenate([row, holder])
+        book = np.concatenate([book, np.array(coins, np.int64)[which]])
         self.memory.update(
             row=row.astype(np.int64), book=book, owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
@@ -62,9 +69,19 @@ class Exchange(Participant):
         if self.parameters.suspends != "off":
             self._watch_queues(me, market)
 
+    def _accepted(self, market: Market, book: int) -> bool:
+        """Whether the coin of a spot book is collateral at its venue."""
+        books = market.books
+        rules = self.model.rules[books.venue_names[books.venue[book]]]
+        return books.asset_names[books.base[book]] in rules.collateral.assets
+
     def _dispose(self, me: Me, market: Market) -> None:
         memory, p = self.memory, self.parameters
         lots = me.lots(memory["row"], memory["book"])
+        spot = np.flatnonzero(market.books.kind[memory["book"]] == 1)
+        if len(spot):
+            row, book = memory["row"][spot], memory["book"][spot]
+            lots[spot] = np.floor(me.balance(row, market.books.base[book]) / market.books.lot[book] + 1e-6)
         if not lots.any():
             return
         # its own rule book: how fast this venue says that it sells
@@ -76,18 +93,20 @@ class Exchange(Participant):
             row, book, lots, me.waiting(row), share, market.bid, market.ask, market.depth_bid[1],
             market.depth_ask[1], market.books.lot, p.participation, p.slip, memory["owed"], to, price, coins,
         )  # fmt: skip
-        if orders:
-            row, book, side = to[:, :orders]
-            me.limit(
-                row,
-                book,
-                side,
-                price[:orders],
-                coins[:orders],
-                tif="ioc",
-                reduce_only=True,
-                cause="disposal",
-            )
+        for perpetual in (True, False):
+            mine = np.flatnonzero((market.books.kind[to[1, :orders]] == 0) == perpetual)
+            if len(mine):
+                row, book, side = to[:, mine]
+                me.limit(
+                    row,
+                    book,
+                    side,
+                    price[mine],
+                    coins[mine],
+                    tif="ioc",
+                    reduce_only=perpetual,
+                    cause="disposal",
+                )
 
     def _watch_queues(self, me: Me, market: Market) -> None:
         """Suspend where a withdrawal would take too long, reopen after a time."""

@@ -154,7 +154,7 @@ def test_another_price_rule_in_the_middle_of_a_run_counts_at_once() -> None:
     for price, worth in (("redemption", 100), ("index", 97), ("own_book", 50)):
         told = {"collateral": {"assets": {"BTC": {"redemption": 100.0}}, "price": price}}
         rules = model.rules | {"alpha": VenueRules.model_validate(model.rules["alpha"].model_dump() | told)}
-        rewrite_rules(d.state, model.clock, rules, model.books, model.asset_scales)
+        rewrite_rules(d.state, model.clock, rules, model.books, model.asset_scales, model.rules)
         assert d.margin(row)[0] == worth * USD
 
 

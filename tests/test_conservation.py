@@ -86,7 +86,7 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "collateral": (
         {"fund": {"cash": 3000.0}, "collateral": {"assets": {"BTC": {"tiers": ((1.0, 0.9), (1.5, 0.6))}},
          "conversion": {"threshold": 40.0, "every": 5.0, "limit": 10.0}}},
-        {"fund": {"cash": 400.0}, "liquidation": {"style": "market", "slice_above": 60.0}},
+        {"fund": {"cash": 400.0}, "liquidation": MARKET | {"slice_above": 60.0}},
     ),
     "collateral bought by the venue": (
         {"fund": {"rule": "none"}, "collateral": {"assets": {"BTC": {"haircut": 0.2, "redemption": 90.0}},

@@ -18,6 +18,7 @@ from abm.collateral_price import price_collateral
 from abm.model import CascadeModel
 from abm.resting import cancel_all
 from abm.venue import Asset, Clock, Contract, VenueRules
+from agents.exchange import Exchange
 from tests.twins.market import BTC, SPOT, START, Desk, small_model
 
 USD, COIN = 10**6, 10**8
@@ -224,3 +225,24 @@ def test_a_dump_in_the_own_book_liquidates_those_whom_it_values_and_conversion_d
     inside, also = usde_market("own_book", "internal")
     assert bottom < int(quiet.state.books["last"][spot]) - 500, "what is converted is sold into the same book"
     assert int(inside.state.books["last"][spot]) > bottom and len(also) <= len(closed)
+
+
+def test_a_pool_sells_the_collateral_that_it_took_over_a_little_at_a_time() -> None:
+    accepts = {"assets": {"BTC": {"haircut": 0.1}}}
+    rules = FREE | {"collateral": accepts, "fund": {"cash": 1e6, "disposal": 0.05}}
+    d = Desk(small_model(rules, FREE, check=True))
+    maker, seller = d.open("maker", cash=10**12), d.open("seller", coins=COIN)
+    model = d.model
+    fund = int(d.state.venues["fund"][0])
+    model.accounts.deposit([fund], "BTC", np.array([4 * COIN], np.int64))
+    model.add(Exchange(model, "exchange", Exchange.Parameters()))
+    model.setup()
+    assert d.place(maker, SPOT, 1, 1000, 100_000) == "accepted"
+    d.place(seller, SPOT, -1, 1001, 1)
+    held, money = [4 * COIN], d.cash(fund)
+    for _ in range(30):
+        model.step()
+        held.append(d.cash(fund, BTC))
+    assert all(0 <= before - after <= 0.4 * COIN for before, after in zip(held, held[1:], strict=False))
+    assert 0.5 * COIN < held[-1] < 2 * COIN
+    assert d.cash(fund) - money == pytest.approx((held[0] - held[-1]) / COIN * 100 * USD, rel=1e-9)
