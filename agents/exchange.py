@@ -49,8 +49,7 @@ class Exchange(Participant):
     def setup(self, me: Me, market: Market) -> None:
         """Every pair of a pool's row and a perpetual that it insures, or a spot book of accepted collateral."""
         perps = np.asarray(market.perps, np.int64)
-        insured_by = self.model.state.books["fund"][perps]
-        row, which = np.nonzero(me.rows[:, None] == insured_by[None, :])
+        row, which = np.nonzero(me.insures(perps))
         book = perps[which]
         coins = [b for b in np.asarray(market.spots, np.int64) if self._accepted(market, int(b))]
         holder, which = np.nonzero(
