@@ -134,17 +134,9 @@ class AdlRule(Frozen):
         return tuple(name for name in (self.score, self.allocate) if OWN in name)
 
 
-@kernel("f8(i8,f8,f8,f8,b1,f8,f8,f8,f8)")
-def formula(rule, profit, entry, value, long, total, equity, maintenance, least_wallet):
-    """Rank score from numbers, those of the module's page.
-
-    Args:
-        profit, entry, value: of the position, entry and value at mark without sign. long: its side.
-        total, equity, maintenance: of the account: unrealised profit of all positions, equity, maintenance margin.
-        least_wallet: the least that binance divides by (1, in the units of the money).
-
-    Returns above zero for who is in profit, below zero for who is at a loss.
-    """
+@inlined
+def formula_of(rule, profit, entry, value, long, total, equity, maintenance, least_wallet):
+    """`formula` inside a kernel."""
     if rule == BINANCE:
         if total <= 0.0:
             return total - 1e-9
@@ -165,6 +157,20 @@ def formula(rule, profit, entry, value, long, total, equity, maintenance, least_
     if profit > 0.0:
         return percent * strained / funds
     return percent / max(strained / funds, 1e-12) - 1e-300
+
+
+@kernel("f8(i8,f8,f8,f8,b1,f8,f8,f8,f8)")
+def formula(rule, profit, entry, value, long, total, equity, maintenance, least_wallet):
+    """Rank score from numbers, those of the module's page.
+
+    Args:
+        profit, entry, value: of the position, entry and value at mark without sign. long: its side.
+        total, equity, maintenance: of the account: unrealised profit of all positions, equity, maintenance margin.
+        least_wallet: the least that binance divides by (1, in the units of the money).
+
+    Returns above zero for who is in profit, below zero for who is at a loss.
+    """
+    return formula_of(rule, profit, entry, value, long, total, equity, maintenance, least_wallet)
 
 
 @kernel("f8(i8,i8,i8)")
@@ -191,7 +197,7 @@ def score_of_at(address, rule, p):
             if q != p and y.qty != 0:
                 total += at_price(y.qty * s.books[y.book].unit, s.books[y.book].mark) - y.entry
             q = y.next
-    return formula(
+    return formula_of(
         rule, float(profit), float(abs(x.entry)), float(abs(value)), x.qty > 0, float(total), float(equity),
         float(maintenance), float(s.venues[bk.venue].least_wallet),
     )  # fmt: skip

@@ -112,17 +112,14 @@ class Ledger:
     uncovered: float
 
 
-def ledger(events: Mapping[str, Any], kinds: Sequence[str]) -> Ledger:
-    """The ledger of a run's table of events (columns as in `abm.columns`), or of a part of it, such as one venue's.
+def ledger(events: Mapping[str, Any]) -> Ledger:
+    """The ledger of a run's events (columns as in `abm.columns`, kinds by name), or of some of them, such as a venue's.
 
     A fill's `amount` is what the winners lost against the mark. What a failed account lacked when ADL began is what
     winners paid for it and what it still lacked afterwards, its event of a deficit under the same parent.
-
-    Args: kinds: the names that the column `kind` is coded by.
     """
     kind = np.asarray(events["kind"])
-    fills = kind == kinds.index("adl")
-    owed = kind == kinds.index("deficit")
+    fills, owed = kind == "adl", kind == "deficit"
     column = {
         name: np.asarray(events[name]) for name in ("row", "parent", "quantity", "mark", "amount", "value")
     }
@@ -145,19 +142,15 @@ def ledger(events: Mapping[str, Any], kinds: Sequence[str]) -> Ledger:
     )
 
 
-def haircut_later(events: Mapping[str, Any], kinds: Sequence[str], later: Mapping[int, float]) -> float:
+def haircut_later(events: Mapping[str, Any], later: Mapping[Any, float]) -> float:
     """Production haircut on the price path as it was: sum over owners of (equity if not deleveraged - equity)+ at
-    the marks `later`, by book."""
-    kind = np.asarray(events["kind"])
-    fills = np.flatnonzero(kind == kinds.index("adl"))
-    lost: dict[int, float] = {}
-    for i in fills.tolist():
-        owner, book = int(events["other_owner"][i]), int(events["book"][i])
-        # the failed side's sign: a winner opposite a long is short and would have gained by a fall
-        gain = (
-            float(events["side"][i])
-            * float(events["quantity"][i])
-            * (float(events["price"][i]) - later[book])
-        )
-        lost[owner] = lost.get(owner, 0.0) + gain
-    return sum(max(0.0, gain) for gain in lost.values())
+    the marks `later`, by book, both in the contract's quote."""
+    fills = np.flatnonzero(np.asarray(events["kind"]) == "adl")
+    side, quantity, price = (np.asarray(events[name], float)[fills] for name in ("side", "quantity", "price"))
+    lost: dict[Any, float] = {}
+    for i, owner, book in zip(
+        range(len(fills)), events["other_owner"][fills], events["book"][fills], strict=True
+    ):
+        # a winner opposite a long is short and would have gained by a fall
+        lost[owner] = lost.get(owner, 0.0) + side[i] * quantity[i] * (price[i] - later[book])
+    return float(sum(max(0.0, gain) for gain in lost.values()))
