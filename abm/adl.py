@@ -87,6 +87,14 @@ class AdlRule(Frozen):
     power: float = parameter(
         1.0, "risk_aware: the exponent c of leverage^c", unit="1", source="arXiv 2512.01112", ge=0, le=10
     )
+    least_wallet: float = parameter(
+        1.0,
+        "binance: the profit is divided by the wallet balance, but by no less than this",
+        unit="settlement asset",
+        source=BINANCE_ADL,
+        gt=0,
+        le=1e9,
+    )
     cancels_orders: bool = parameter(
         True, "The open orders in that contract of whoever is deleveraged are cancelled", source=BINANCE_ADL
     )
@@ -127,13 +135,13 @@ class AdlRule(Frozen):
 
 
 @kernel("f8(i8,f8,f8,f8,b1,f8,f8,f8,f8)")
-def formula(rule, profit, entry, value, long, total, equity, maintenance, one):
+def formula(rule, profit, entry, value, long, total, equity, maintenance, least_wallet):
     """Rank score from numbers, those of the module's page.
 
     Args:
         profit, entry, value: of the position, entry and value at mark without sign. long: its side.
         total, equity, maintenance: of the account: unrealised profit of all positions, equity, maintenance margin.
-        one: units in one of the settlement asset; money is in such units.
+        least_wallet: the least that binance divides by (1, in the units of the money).
 
     Returns above zero for who is in profit, below zero for who is at a loss.
     """
@@ -142,7 +150,7 @@ def formula(rule, profit, entry, value, long, total, equity, maintenance, one):
             return total - 1e-9
         if equity <= 0.0:
             return 0.0
-        return total / max(one, equity - total) * maintenance / equity
+        return total / max(least_wallet, equity - total) * maintenance / equity
     if rule == NO_SCORE:
         return 1.0
     if rule == PROFIT:
@@ -185,7 +193,7 @@ def score_of_at(address, rule, p):
             q = y.next
     return formula(
         rule, float(profit), float(abs(x.entry)), float(abs(value)), x.qty > 0, float(total), float(equity),
-        float(maintenance), float(s.venues[bk.venue].one),
+        float(maintenance), float(s.venues[bk.venue].least_wallet),
     )  # fmt: skip
 
 

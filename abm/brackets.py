@@ -217,7 +217,7 @@ def choose(
         chosen: what the venue says, one of ``TABLES``; "contract" = the table that the contract names.
         named: the contract's own ``brackets``, a symbol of ``tables`` or "generic".
         coin: the contract's name, by which it is looked up where the contract names no symbol. A coin that the venue's
-            file lacks has the generic table of its class: an assumption.
+            file lacks has what the contract names: an assumption.
         tables: Binance's rows by symbol, see ``read``.
 
     Raises:
@@ -233,7 +233,7 @@ def choose(
     for symbol in (f"{base}USDT", base):
         if symbol in rows:
             return (symbol if chosen == "binance" else f"{chosen}/{symbol}"), rows[symbol]
-    return "generic", None
+    return choose("contract", named, coin, known)
 
 
 def generic(size_class: str, unit: int) -> Brackets:

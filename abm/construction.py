@@ -157,7 +157,7 @@ def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     record["portion"], record["spread"] = rate(liquidation.portion), rate(liquidation.spread)
     record["portion_least"] = round(liquidation.portion_least * scale)
     record["score"], record["allocate"] = rules.adl.score_code, rules.adl.served
-    record["one"] = scale
+    record["least_wallet"] = max(1, round(rules.adl.least_wallet * scale))
     record["adl_gap"], record["adl_cancels"] = rate(rules.adl.gap), int(rules.adl.cancels_orders)
     record["adl_price"], record["stp"] = (
         PRICES.index(rules.adl.price),

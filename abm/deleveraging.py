@@ -1,37 +1,30 @@
 """Auto-deleveraging: what neither book nor fund takes is closed against ranked winners.
 
-`ask_adl` writes requests, `check_funds` adds what pools can no longer carry, `deleverage` closes requests of venues with
-a queue against winners in the order of the score; other ways to share are in `sharing`. A kernel that may run out of
-room returns where it stopped; the caller makes room and goes on.
+`ask_adl` writes requests, `pools.check_funds` adds what pools can no longer carry, `deleverage` closes requests of
+venues with a queue against winners in the order of the score; other ways to share are in `sharing`. A kernel that may
+run out of room returns where it stopped; the caller makes room and goes on.
 """
 
 from __future__ import annotations
 
 from abm.accounts import (
-    PERP,
     change_position,
     ensure_holding,
     holding,
-    position,
     touch,
 )
 from abm.adl import AT_BANKRUPTCY, AT_CAPPED, AT_INDEX, AT_MARK, IN_KERNEL, rank
 from abm.causes import (
     C_ADL,
     E_ADL,
-    E_BANKRUPTCY,
 )
-from abm.insurance import SYMBOL_DRAWDOWN, UNLIMITED, highest, peak_of, profit_in
 from abm.jit import inlined, kernel
-from abm.liquidation import (
-    bankruptcy_amount,
-    largest_position,
-)
+from abm.liquidation import bankruptcy_amount
 from abm.margin import equity_and_maintenance
 from abm.ranking import drop_first
 from abm.resting import cancel_all, end_reduced
 from abm.state import NONE, views
-from abm.takeover import ask_position, count_closed, cover_from, new_event, room
+from abm.takeover import ask_position, count_closed, cover_from, new_event
 from abm.units import at_price, at_rate, mul_div, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -46,76 +39,6 @@ def ask_adl(address, row, parent):
         if s.positions[p].qty != 0:
             ask_position(address, row, p, parent)
         p = s.positions[p].next
-
-
-# ---------------------------------------------------------------- pools
-
-
-@kernel("void(i8,i8)")
-def ask_excess(address, b):
-    """Request ADL of so much of a pool's inventory in a contract that its loss there is back at `start`, at the price at
-    which it was taken over; say whether take-over of the contract has stopped."""
-    s = views(address)
-    bk = s.books[b]
-    v = s.venues[bk.venue]
-    width = v.fund_bin
-    profit = profit_in(address, b)
-    lost = highest(address, b, width, profit) - profit
-    equity, _ = equity_and_maintenance(s, bk.fund)
-    k = 0
-    while s.pools[k].row != bk.fund:
-        k += 1
-    most = max(peak_of(s, s.meta[0].books + k), equity)
-    if bk.closed != 0 and lost < at_rate(most, v.fund_stop):
-        bk.closed = 0
-    elif bk.closed == 0 and equity > v.fund_threshold and lost >= at_rate(most, v.fund_start):
-        bk.closed = 1
-    excess = lost - at_rate(most, v.fund_start)
-    p = position(s, bk.fund, b)
-    if bk.closed == 0 or excess <= 0 or equity <= 0 or p == NONE or s.positions[p].qty == 0 or not room(s):
-        return
-    x = s.positions[p]
-    held = x.qty if x.qty > 0 else -x.qty
-    open_loss = x.entry - at_price(x.qty * bk.unit, bk.mark)
-    if open_loss <= 0:
-        return
-    i = new_event(address, E_BANKRUPTCY, NONE, bk.fund, b)
-    ask_position(address, bk.fund, p, s.events[i].id)
-    r = s.requests[s.meta[0].requests - 1]
-    if excess < open_loss:
-        r.qty = min(held, mul_div(held, excess, open_loss) + 1)
-    if v.adl_price == AT_BANKRUPTCY or v.adl_price == AT_CAPPED:
-        r.fixed = 1
-        r.amount = mul_div(x.entry, r.qty, held)
-
-
-@kernel("i8(i8)")
-def check_funds(address):
-    """Keep the pools' highest values and what they take over; request ADL of what a pool below zero holds, and of what
-    one has lost too much in; what a pool without inventory owes the venue pays."""
-    s = views(address)
-    for k in range(s.meta[0].pools):
-        fund = wide(s.pools[k].row)
-        v = s.venues[s.pools[k].venue]
-        equity, _ = equity_and_maintenance(s, fund)
-        peak = highest(address, s.meta[0].books + k, v.fund_bin, equity)
-        lost = peak - equity
-        if s.pools[k].closed != 0 and lost < at_rate(peak, v.fund_stop):
-            s.pools[k].closed = 0
-        elif s.pools[k].closed == 0 and lost > 0 and lost >= at_rate(peak, v.fund_start):
-            s.pools[k].closed = 1
-        if equity < 0 and v.fund_rule != UNLIMITED and room(s):
-            if largest_position(s, fund) == NONE:
-                cover_from(address, fund, fund, NONE)
-            else:
-                i = new_event(address, E_BANKRUPTCY, NONE, fund, NONE)
-                ask_adl(address, fund, s.events[i].id)
-    for venue in range(s.meta[0].venues):
-        if s.venues[venue].fund_rule == SYMBOL_DRAWDOWN:
-            for b in range(s.meta[0].books):
-                if s.books[b].venue == venue and s.books[b].kind == PERP:
-                    ask_excess(address, b)
-    return 0
 
 
 # ---------------------------------------------------------------- one request

@@ -26,7 +26,8 @@ def deficit(equity: ArrayLike) -> float:
 
 def endowments(profit: ArrayLike) -> Floats:
     """What may be taken from each: unrealised profit, never the cash that was paid in."""
-    return np.maximum(np.asarray(profit, float), 0.0)
+    w: Floats = np.maximum(np.asarray(profit, float), 0.0)
+    return w
 
 
 def _per_endowment(taken: Floats, w: Floats) -> Floats:
@@ -82,7 +83,7 @@ def markout(
 
 
 def volume_weighted_price(levels: Sequence[tuple[float, float]], quantity: float) -> tuple[float, float]:
-    """(mean price, notional) of taking `quantity` from (price, size) levels, best first; NaN price if it is too little."""
+    """(mean price, notional) of taking `quantity` from (price, size) levels, best first; NaN if there is too little."""
     left, notional = quantity, 0.0
     for price, size in levels:
         part = min(left, size)

@@ -70,8 +70,8 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
 
 @kernel("void(i8,f8[::1],f8[:,::1])")
 def purses(address, unit, out):  # type: ignore[no-untyped-def]
-    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; of its capital the
-    equity. Collateral that was taken over is inventory, for what it counts.
+    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; of its capital
+    the equity. Collateral that was taken over is inventory, for what it counts.
 
     Args:
         unit: float64[venues], what each is divided by. out: float64[4, venues].

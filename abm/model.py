@@ -25,6 +25,7 @@ from abm import (
     ledger,
     mark,
     matching,
+    pools,
     publication,
     resting,
     saving,
@@ -350,7 +351,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """8. What funds and vaults cannot carry is closed against the winners."""
         s = self.state
         self.make_room()
-        deleveraging.check_funds(s.address)
+        pools.check_funds(s.address)
         if s.count("requests"):
             while deleveraging.deleverage(s.address):
                 self.make_room()

@@ -92,7 +92,7 @@ VENUE = _record(
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
     collateral="i4", collaterals="i4",  # the first of its records, and how many assets it accepts
     convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", convert_first="i4", internal="i4",
-    one="i8", adl_gap="i8", adl_cancels="i4",
+    least_wallet="i8", adl_gap="i8", adl_cancels="i4",
     fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
     rate_limit="i8", rate_window="i8", cancel_limit="i8",
 )  # fmt: skip

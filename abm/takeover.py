@@ -176,8 +176,9 @@ def absorb(address, row, parent):
 
 @kernel("void(i8,i8,i8,i8)")
 def cover_from(address, row, fund, parent):
-    """Bring a flat account below zero back to exactly zero: a pool pays as far as its equity goes, then the venue, first
-    from the fees that it has earned, then from its capital, which may go below zero. A pool's own debt is the venue's."""
+    """Bring a flat account below zero back to exactly zero: a pool pays as far as its equity goes, then the venue,
+    first from the fees that it has earned, then from its capital, which may go below zero. What a pool owes is the
+    venue's."""
     s = views(address)
     if largest_position(s, row) != NONE:
         return

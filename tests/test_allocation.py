@@ -26,7 +26,8 @@ def candidates(
         leverage = np.where(equity > 0, notional / np.maximum(equity, 1), np.inf)
     return Candidates(
         size=size, most=np.minimum(most, size), profit=profit, equity=equity, maintenance=notional // 100,
-        notional=notional, leverage=leverage, score=profit.astype(float), key=np.arange(len(size)), cost=cost, power=power,
+        notional=notional, leverage=leverage, score=profit.astype(float), key=np.arange(len(size)), cost=cost,
+        power=power,
     )  # fmt: skip
 
 

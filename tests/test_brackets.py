@@ -164,7 +164,7 @@ def test_a_contract_is_known_by_its_symbol_wherever_it_is_traded() -> None:
     assert table("BTCUSDT", "major", DOLLAR, bracket_tables(), coin="MYBTC").max_leverage(0) == 150
 
 
-def test_a_coin_that_a_venues_table_lacks_has_the_generic_one_of_its_class() -> None:
+def test_a_coin_that_a_venues_table_lacks_has_what_its_contract_names() -> None:
     for venue in ("bybit", "hyperliquid", "binance"):
         got = table("generic", "large", DOLLAR, bracket_tables(), venue=venue, coin="UNKNOWN")
         assert got.floor.tolist() == generic("large", DOLLAR).floor.tolist()
@@ -178,10 +178,8 @@ def test_a_coin_that_a_venues_table_lacks_has_the_generic_one_of_its_class() -> 
 )  # fmt: skip
 def test_the_generic_table_is_that_of_the_coins_size(symbol: str, size: str) -> None:
     assert brackets.size_of(bracket_tables()[symbol]) == size
-    for venue in ("generic", "bybit"):
-        got = table(symbol, "small", DOLLAR, bracket_tables(), venue=venue, coin="X")
-        if venue == "generic" or f"{symbol}" not in brackets.of_venue("bybit"):
-            assert got.floor.tolist() == generic(size, DOLLAR).floor.tolist()
+    got = table(symbol, "small", DOLLAR, bracket_tables(), venue="generic", coin="X")
+    assert got.floor.tolist() == generic(size, DOLLAR).floor.tolist()
 
 
 def test_two_venues_with_the_same_coin_have_their_own_tables_in_engine_and_opening() -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from abm.adl import ALLOCATIONS, PRICES
 from abm.agent import Participant
 from abm.causes import EVENT_KINDS
 from abm.channels import EdgeParameters
@@ -76,9 +77,11 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"fund": {"rule": "none"}, "adl": {"score": "bitmex", "allocate": "pro_rata"}},
     ),
     "drawdown": (
-        {"fund": {"cash": 400.0, "rule": "drawdown", "cap": 0.3}, "adl": {"score": "profit"},
+        {"fund": {"cash": 400.0, "rule": "drawdown", "pools": {"alts": {"coins": ("ETH",), "cash": 50.0}}},
+         "adl": {"score": "profit"},
          "orders": {"band": 0.0, "self_trade": "cancel_both", "levels": 40, "capacity": 300}},
-        {"fund": {"cash": 50.0, "cap": 2.0}, "orders": {"band": 0.0, "self_trade": "off", "max_orders_per_row": 5}},
+        {"fund": {"cash": 50.0, "cap": 2.0, "pools": {"coin": {"coins": ("BTC",), "cash": 40.0}}},
+         "orders": {"band": 0.0, "self_trade": "off", "max_orders_per_row": 5}},
     ),
     "collateral": (
         {"fund": {"cash": 3000.0}, "collateral": {"assets": {"BTC": {"tiers": ((1.0, 0.9), (1.5, 0.6))}},
@@ -192,16 +195,28 @@ def hostile(price: str, allocate: str, style: str, fund: str, rebate: float) -> 
     return [
         {"adl": adl | {"score": "binance"}, "fees": fees, "fund": {"cash": 2000.0, "cap": 0.6},
          "liquidation": {"fee": 0.005}},
-        {"adl": adl | {"score": "hyperliquid"}, "fees": fees, "fund": {"cash": 60.0, "rule": fund},
+        {"adl": adl | {"score": "hyperliquid"}, "fees": fees, "fund": {"cash": 60.0, "rule": fund, "threshold": 5.0},
          "liquidation": liquidation},
     ]  # fmt: skip
 
 
-PRICES, ALLOCATIONS = ("bankruptcy", "mark", "previous_mark"), ("queue", "pro_rata")
+SHARED = ("pro_rata_profit", "leverage_draining", "social_loss")
+FUNDS = ("notional_cap", "drawdown", "vault", "none", "unlimited", "symbol_drawdown", "exhausted")
 
 
-@pytest.mark.parametrize("price", PRICES)
-@pytest.mark.parametrize("allocate", ALLOCATIONS)
+@pytest.mark.parametrize(
+    ("price", "allocate"),
+    [
+        *(
+            (price, allocate)
+            for price in ("bankruptcy", "mark", "previous_mark")
+            for allocate in ("queue", "pro_rata")
+        ),
+        *(("bankruptcy", allocate) for allocate in SHARED),
+        ("oracle", "capped_pro_rata"),
+        ("bankruptcy_capped", "risk_aware"),
+    ],
+)
 def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
     price: str, allocate: str
 ) -> None:
@@ -213,7 +228,7 @@ def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
         "liquidation": 1,
         "bankruptcy": 20,
         "takeover": 2,
-        "adl": 50,
+        "adl": 50 if allocate != "social_loss" else 15,
         "funding": 3,
         "transfer_arrived": 1,
     }
@@ -225,7 +240,7 @@ def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(list(STAGES)),
-    st.sampled_from(["notional_cap", "drawdown", "vault", "none", "unlimited"]), st.sampled_from([0.0, 0.0003, 0.001]),
+    st.sampled_from(FUNDS), st.sampled_from([0.0, 0.0003, 0.001]),
     st.dictionaries(st.integers(3, 38), st.floats(-0.6, 1.5), min_size=1, max_size=5), st.integers(1, 10**6),
 )  # fmt: skip
 def test_no_gap_creates_or_loses_anything(

@@ -95,3 +95,46 @@ def test_a_name_that_is_no_species(buyer: Path) -> None:
         ScenarioError, match=r'buyer.py has no class "Seller" that is an abm.agent.Participant'
     ):
         config.load("two_venues", [("population.mine", '{species = "buyer:Seller"}')], files=[buyer])
+
+
+RULE = """import numpy as np
+
+
+def equal(lots, c):
+    out = np.minimum(c.most, lots // len(c))
+    return out
+
+
+def old(c):
+    return -c.key.astype(float)
+"""
+
+
+def test_a_rule_of_ones_own_shares_what_is_deleveraged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(RULE)
+    line = ["run", "two_venues", "--set", "clock.duration=420", "--set", "venues.beta.adl.allocate=mine:equal",
+            "--set", "venues.beta.adl.score=mine:old"]  # fmt: skip
+    assert cli.answer(line) == 2, "the scenario alone runs no code"
+    assert cli.answer([*line, "--with", "mine.py", "--check"]) == 0
+    assert len(Run.open("runs/two_venues").events("adl")["time"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("mine:absent", 'mine.py has no function "absent"'), ("other:equal", "no file other.py was named"),
+     ("fairly", "expected one of queue")],
+)  # fmt: skip
+def test_a_name_that_is_no_rule(tmp_path: Path, name: str, fault: str) -> None:
+    (tmp_path / "mine.py").write_text(RULE)
+    with pytest.raises(ScenarioError, match=fault):
+        config.load("two_venues", [("venues.beta.adl.allocate", name)], files=[tmp_path / "mine.py"])
+
+
+def test_pools_name_perpetuals_of_the_venue_once() -> None:
+    pools = '{a = {coins = ["BTC", "ETH"]}, b = {coins = ["BTC"]}}'
+    with pytest.raises(ScenarioError) as error:
+        config.load("two_venues", [("venues.alpha.fund.pools", pools)])
+    assert "no perpetual of the venue" in str(error.value) and "in a too" in str(error.value)

@@ -198,14 +198,14 @@ def scripted(
     rules: dict[str, dict[str, Any]] = {
         "big": {
             "share": 0.6, "spot_share": 0.7, "fees": {"maker": -0.0001, "taker": 0.0005}, "orders": {"band": 0.0},
-            "collateral": debts, "fund": {"cash": 60.0 * unit}, "liquidation": {**money, "slice_above": unit},
-            "funding": {"interval": 1.0},
+            "collateral": debts, "fund": {"cash": 60.0 * unit, "threshold": unit},
+            "liquidation": {**money, "slice_above": unit}, "funding": {"interval": 1.0}, "adl": {"least_wallet": unit},
         },
         "small": {
             "share": 0.4, "spot_share": 0.3, "orders": {"band": 0.1, "self_trade": "cancel_both"}, "collateral": debts,
             "liquidation": {**money, "stages": STAGES["market"], "fee": 0.0, "slice_above": 50.0 * unit},
-            "fund": {"cash": 20.0 * unit, "rule": "vault"}, "mark": {"rule": "median_oracle"},
-            "adl": {"score": "hyperliquid", "price": "previous_mark", "allocate": "pro_rata"},
+            "fund": {"cash": 20.0 * unit, "rule": "vault", "threshold": unit}, "mark": {"rule": "median_oracle"},
+            "adl": {"score": "hyperliquid", "price": "previous_mark", "allocate": "pro_rata", "least_wallet": unit},
             "funding": {"interval": 1.0, "cap": 0.04},
         },
     }  # fmt: skip
