@@ -16,6 +16,7 @@ Notionals are integers in the units of the quote asset (micro-dollars), rates in
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,7 @@ DATA = Path(__file__).parent / "data"
 TABLES = ("contract", "binance", "bybit", "hyperliquid", "generic")  # what a venue may choose
 
 # Assumption: contracts of one size class share one table (max leverage, cap in dollars, mmr).
-# "major" is near BTC's and ETH's, "large" is SOL's, "small" is IOTX's (on 2025-09-29 also XPL's).
+# "major" is near BTC's and ETH's, "large" is SOL's, "mid" ENA's, "small" is IOTX's (on 2025-09-29 also XPL's).
 GENERIC: dict[str, tuple[tuple[int, float, float], ...]] = {
     "major": (
         (150, 300e3, 0.004),
@@ -61,6 +62,17 @@ GENERIC: dict[str, tuple[tuple[int, float, float], ...]] = {
         (4, 100e6, 0.125),
         (2, 200e6, 0.25),
         (1, 400e6, 0.5),
+    ),
+    "mid": (
+        (75, 20e3, 0.01),
+        (50, 160e3, 0.015),
+        (25, 800e3, 0.02),
+        (20, 1.6e6, 0.025),
+        (10, 8e6, 0.05),
+        (5, 16e6, 0.1),
+        (4, 20e6, 0.125),
+        (2, 40e6, 0.25),
+        (1, 80e6, 0.5),
     ),
     "small": (
         (50, 5e3, 0.015),
@@ -234,6 +246,16 @@ def generic(size_class: str, unit: int) -> Brackets:
     return from_rows(rows, unit, f"generic {size_class}")
 
 
+def size_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The generic size class nearest to a real table, by the notional up to which five times leverage is allowed."""
+
+    def reach(steps: Iterable[tuple[float, float]]) -> float:
+        return math.log(max([cap for leverage, cap in steps if leverage >= 5.0], default=1.0))
+
+    own = reach((float(row["max_leverage"]), float(row["notional_cap"])) for row in rows)
+    return min(GENERIC, key=lambda name: abs(reach((x, cap) for x, cap, _ in GENERIC[name]) - own))
+
+
 def table(
     name: str,
     size_class: str,
@@ -246,11 +268,14 @@ def table(
     """The table that a contract or its venue asks for (see ``choose``).
 
     A contract that stands for several real ones (``stands_for``) has bounds that many times wider: a maker or
-    a fund with one position in each of them would otherwise be margined as if all of it were in one.
+    a fund with one position in each of them would otherwise be margined as if all of it were in one. The generic table
+    is that of the coin's size: of its real table, where the contract names one, or else of its size class.
 
     Raises:
         KeyError: the contract names a symbol that is not in ``tables``.
     """
     symbol, rows = choose(venue, name, coin, tables)
+    if rows is None and name in (tables or {}):
+        size_class = size_of((tables or {})[name])
     one = generic(size_class, unit) if rows is None else from_rows(rows, unit, symbol)
     return one if stands_for == 1.0 else one.widened(stands_for)

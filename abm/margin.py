@@ -43,7 +43,7 @@ class MarginRule(Frozen):
     brackets: Literal["contract", "binance", "bybit", "hyperliquid", "generic"] = parameter(
         "contract",
         "Table of maintenance margin by position size: what each contract names, a venue's own (abm/data), or"
-        " generic by size class; a coin that a venue's table lacks has what the contract names",
+        " generic by the coin's size; a coin that a venue's table lacks has what the contract names",
     )
 
 

@@ -171,6 +171,17 @@ def test_a_coin_that_a_venues_table_lacks_has_what_its_contract_names() -> None:
     assert brackets.choose("generic", "BTCUSDT", "BTC", bracket_tables()) == ("generic", None)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "size"),
+    [("BTCUSDT", "major"), ("ETHUSDT", "major"), ("SOLUSDT", "large"), ("ENAUSDT", "mid"), ("WIFUSDT", "mid"),
+     ("IOTXUSDT", "small")],
+)  # fmt: skip
+def test_the_generic_table_is_that_of_the_coins_size(symbol: str, size: str) -> None:
+    assert brackets.size_of(bracket_tables()[symbol]) == size
+    got = table(symbol, "small", DOLLAR, bracket_tables(), venue="generic", coin="X")
+    assert got.floor.tolist() == generic(size, DOLLAR).floor.tolist()
+
+
 def test_two_venues_with_the_same_coin_have_their_own_tables_in_engine_and_opening() -> None:
     sides: list[dict[str, Any]] = [{"margin": {"brackets": name}} for name in ("bybit", "hyperliquid")]
     d = Desk(small_model(*sides, tables=bracket_tables(), brackets="BTCUSDT"))
