@@ -81,7 +81,7 @@ COLUMNS: tuple[Column, ...] = (
         "events",
         "kind",
         "",
-        "what happened: liquidation, takeover, adl, deficit, bankruptcy, funding, conversion, halted, transfer_sent ...",
+        "what happened: liquidation, takeover, adl, deficit, bankruptcy, funding, conversion, halted, news ...",
     ),
     Column("events", "parent", "", "event that caused this one; -1 none"),
     Column("events", "venue", "", "venue"),

@@ -227,6 +227,11 @@ class Me:
     def _asset(self, asset: Any) -> Any:
         return self._asset_names[asset] if isinstance(asset, str) else asset
 
+    def insures(self, book: Ints) -> NDArray[np.bool_]:
+        """bool[n, books]: which own rows are the pools that insure these contracts; for who runs venues."""
+        pools: NDArray[np.bool_] = self._state.books["fund"][book][None, :] == self.rows[:, None]
+        return pools
+
     def waiting(self, index: Any = None) -> Ints:
         """Own messages that the gateways have not accepted yet, by row."""
         rows = self._index(index)

@@ -49,9 +49,8 @@ class Exchange(Participant):
     def setup(self, me: Me, market: Market) -> None:
         """Every pair of a pool's row and a perpetual that it insures, or a spot book of accepted collateral."""
         perps = np.asarray(market.perps, np.int64)
-        row = np.array([self._pool(market, int(b)) for b in perps], np.int64)
-        order = np.argsort(row, kind="stable")
-        row, book = row[order], perps[order]
+        row, which = np.nonzero(me.insures(perps))
+        book = perps[which]
         coins = [b for b in np.asarray(market.spots, np.int64) if self._accepted(market, int(b))]
         holder, which = np.nonzero(
             me.venue[:, None] == market.books.venue[np.array(coins, np.int64)][None, :]
@@ -62,17 +61,6 @@ class Exchange(Participant):
             row=row.astype(np.int64), book=book, owed=np.zeros(len(row)),
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
         )  # fmt: skip
-
-    def _pool(self, market: Market, b: int) -> int:
-        """Which of its own rows insures a contract: the venues' funds come first, then their pools in order."""
-        books = market.books
-        coin, place = books.coin_names[books.coin[b]], len(self.venue_names)
-        for venue, name in enumerate(self.venue_names):
-            for pool in self.model.rules[name].fund.pools.values():
-                if venue == books.venue[b] and coin in pool.coins:
-                    return place
-                place += 1
-        return int(books.venue[b])
 
     def decide(self, me: Me, market: Market) -> None:
         """Sell a little of every inventory; look at the queues if the scenario says so."""
