@@ -148,18 +148,14 @@ def expected_score(rule: str, lots: int, entry: int, cash: int, mark: int) -> Fr
     profit = worth - entry
     equity = cash + worth
     maintenance = -(-value // 100)
-    if profit <= 0:
-        return Fraction(profit)
-    if rule == "profit":
+    if rule == "profit" or (profit <= 0 and rule in ("binance", "hyperliquid")):
         return Fraction(profit)
     if rule == "binance":
         return Fraction(profit, max(1, equity - profit)) * Fraction(maintenance, max(1, equity))
     if rule == "hyperliquid":
         return Fraction(-entry, value) * Fraction(value, max(1, equity))
-    percent = Fraction(profit, -entry)
-    return percent * (
-        Fraction(value, max(1, equity)) if rule == "bitmex" else Fraction(maintenance, max(1, equity))
-    )
+    strain = Fraction(value if rule == "bitmex" else maintenance, max(1, equity))
+    return Fraction(profit, -entry) * strain if profit > 0 else Fraction(profit, -entry) / strain
 
 
 Short = st.tuples(
