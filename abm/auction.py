@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abm.accounts import PERP, settle_perp, settle_spot
 from abm.book import best_level, best_price, depth_of, side_base
-from abm.halts import extend, restart
+from abm.halts import lengthen, restart
 from abm.jit import inlined, kernel
 from abm.matching import note_fill
 from abm.messages import REDUCE_ONLY, STP_OFF, STP_RESTING, STP_TAKING
@@ -37,7 +37,7 @@ def willing(address, b, side, price):
     return total
 
 
-@kernel("b1(i8,i8,i8,i8,i8)")
+@inlined
 def better(address, b, price, best, reference):
     """Whether a price is a better clearing price than the best so far (0 = none)."""
     if best == 0:
@@ -163,10 +163,7 @@ def cross(address, b, price):
             continue
         if other < lots:
             lots = other
-        if side > 0:
-            fill(s, b, bid, offer, 1, price, lots)
-        else:
-            fill(s, b, offer, bid, -1, price, lots)
+        fill(s, b, bid if side > 0 else offer, offer if side > 0 else bid, side, price, lots)
         traded += lots
     while depth_of(s, b, 1) > 0 and depth_of(s, b, -1) > 0 and best_price(s, b, 1) >= best_price(s, b, -1):
         bids, offers = best_level(s, b, 1), best_level(s, b, -1)
@@ -185,7 +182,7 @@ def reopen(address):
         if bk.halted == 0 or s.meta[0].now < bk.halted_until:
             continue
         price = clearing_price(address, b, bk.last if bk.last > 0 else bk.mark >> 10)
-        if price > 0 and extend(address, b, price) > 0:
+        if price > 0 and lengthen(address, b, price) > 0:
             continue
         if price > 0 and cross(address, b, price) == 0:
             price = 0

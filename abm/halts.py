@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import field_validator
 
 from abm.book import best_price
 from abm.index import mid_of
 from abm.jit import inlined, kernel
 from abm.parameters import Frozen, parameter
-from abm.state import NONE, views
+from abm.state import NONE, State, views
 from abm.units import at_rate
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -36,6 +37,7 @@ MOST_TRIGGERS = 4
 REFUSE, COLLECT = 1, 2  # what `halted` of a book says; 0 = it trades
 REFERENCES = ("mean", "range", "past")  # by code
 MEAN, RANGE, PAST = range(len(REFERENCES))
+BEGUN, ENDED = 1, 2  # what `halt_news` of a book says
 GRAIN = 60  # bars that the shortest horizon is divided into
 
 
@@ -219,28 +221,31 @@ def set_bounds(address, b):
             bk.ceiling = t.ceiling
 
 
-@inlined
-def broken(s, b, price, but):
-    """(Pause, mask) of the triggers whose bounds a price breaks, without those of the mask `but`."""
+@kernel("i8(i8,i8,i8)")
+def lengthen(address, b, price):
+    """Add the pauses of the triggers that a price breaks and that have not acted in this pause. Returns the time
+    added, ms."""
+    s = views(address)
+    bk = s.books[b]
     pause = 0
-    mask = 0
     for i in range(s.books[b].triggers):
         t = s.triggers[MOST_TRIGGERS * b + i]
-        if (price > t.ceiling or price < t.floor) and (but >> i) & 1 == 0:
+        if (price > t.ceiling or price < t.floor) and (bk.halt_mask >> i) & 1 == 0:
             pause += t.pause
-            mask |= 1 << i
-    return pause, mask
+            bk.halt_mask |= 1 << i
+    bk.halted_until += pause
+    return pause
 
 
 @inlined
 def halt(s, b, price):
     """Begin the pause of a book whose next trade would have been at a price."""
     bk = s.books[b]
-    pause, mask = broken(s, b, price, 0)
     bk.halted = bk.halt_during
-    bk.halted_until = s.meta[0].now + pause
-    bk.halt_mask = mask
-    bk.halt_news = 1
+    bk.halted_until = s.meta[0].now
+    bk.halt_mask = 0
+    lengthen(s.meta[0].address, b, price)
+    bk.halt_news = BEGUN
     bk.limited = 0
 
 
@@ -257,18 +262,6 @@ def trip(address, b, price):
         bk.limit_price = price
 
 
-@kernel("i8(i8,i8,i8)")
-def extend(address, b, price):
-    """Add the pauses of triggers that have not acted in this pause and that an auction's price would break. Returns
-    the time added, ms."""
-    s = views(address)
-    bk = s.books[b]
-    pause, mask = broken(s, b, price, bk.halt_mask)
-    bk.halted_until += pause
-    bk.halt_mask |= mask
-    return pause
-
-
 @kernel("void(i8,i8,i8)")
 def restart(address, b, price):
     """End a book's pause; references begin anew from the auction's price or, where there was no trade (price 0), from
@@ -277,7 +270,7 @@ def restart(address, b, price):
     bk = s.books[b]
     bk.halted = 0
     bk.halt_mask = 0
-    bk.halt_news = 2
+    bk.halt_news = ENDED
     if bk.triggers == 0:
         return
     if price == 0:
@@ -331,13 +324,9 @@ def watch_all(address):
                 halt(s, b, bk.limit_price)
 
 
-@kernel("i8(i8)")
-def news(address):
-    """The next book whose pause has begun (2 x its number) or ended (2 x its number + 1) untold, or -1."""
-    s = views(address)
-    for b in range(s.meta[0].books):
-        told = s.books[b].halt_news
-        if told != 0:
-            s.books[b].halt_news = 0
-            return 2 * b + told - 1
-    return NONE
+def news(state: State) -> list[tuple[int, bool]]:
+    """(Book, whether its pause has begun or else ended) of all pauses that have not been told; they are now."""
+    untold = state.books["halt_news"]
+    told = [(int(b), int(untold[b]) == BEGUN) for b in np.flatnonzero(untold)]
+    untold[:] = 0
+    return told

@@ -136,9 +136,10 @@ def mid_of(s, b):
     return (bid + ask) << 9
 
 
-@inlined
-def spot_price(s, b):
+@kernel("i8(i8,i8)")
+def spot_price_at(address, b):
     """Last trade of a book, held between its best quotes, in fixed point; 0 before anything was traded or quoted."""
+    s = views(address)
     last = s.books[b].last
     if s.books[b].halted != 0:
         return last << 10
@@ -151,6 +152,12 @@ def spot_price(s, b):
     elif ask > 0 and last > ask:
         last = ask
     return last << 10
+
+
+@inlined
+def spot_price(s, b):
+    """`spot_price_at` from inside a kernel."""
+    return spot_price_at(s.meta[0].address, b)
 
 
 @inlined

@@ -132,12 +132,6 @@ def funding_to_come(s, b):
     return mul_div(bk.funding, left, bk.interval_ms)
 
 
-@kernel("i8(i8,i8)")
-def decayed(weight, loss):
-    """A weight less its share `loss` (1e-8)."""
-    return weight - at_rate(weight, loss)
-
-
 @kernel("UniTuple(i8,2)(i8,i8,i8,i8,i8)")
 def averaged(mean, weight, sample, gap, loss):
     """One step of a slow average: (mean, weight of what it has seen) after a sample that comes `gap` intervals after
@@ -146,7 +140,7 @@ def averaged(mean, weight, sample, gap, loss):
         weight = 0
         gap = 4096
     for _ in range(gap if weight > 0 else 0):
-        weight = decayed(weight, loss)
+        weight -= at_rate(weight, loss)
     weight += gap * WEIGHT
     move = sample - mean
     if move >= 0:

@@ -363,9 +363,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         s = self.state
         s.meta["step"] = self.step_number
         halts.watch_all(s.address)
-        while (told := halts.news(s.address)) >= 0:
-            book = told // 2
-            self._note(("halted", "resumed")[told % 2], venue=int(self.books.venue[book]), book=book)
+        for book, begun in halts.news(s):
+            self._note("halted" if begun else "resumed", venue=int(self.books.venue[book]), book=book)
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
         venues = s.venues[: len(self.venue_names)]

@@ -183,11 +183,11 @@ def test_a_pause_is_told_and_published() -> None:
     crash(d)
     d.state.meta["now"] += 1000
     halts.watch_all(d.address)
-    assert halts.news(d.address) == 2 * PERP and halts.news(d.address) == -1
+    assert halts.news(d.state) == [(PERP, True)] and halts.news(d.state) == []
     d.state.books["halted_until"][PERP] = 0
     d.model.make_room()
     auction.reopen(d.address)
-    assert halts.news(d.address) == 2 * PERP + 1
+    assert halts.news(d.state) == [(PERP, False)]
 
 
 def test_limit_up_limit_down_waits_fifteen_seconds_and_then_pauses_for_five_minutes() -> None:
