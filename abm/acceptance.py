@@ -81,7 +81,6 @@ def _conversion(record: Any, rule: CollateralRule, scale: int) -> None:
     record["convert_every"] = round(how.every * 1000)
     record["debt_limit"] = round(how.limit * scale)
     record["debt_left"] = round(how.limit * how.down_to * scale)
-    record["convert_first"] = int(how.at_liquidation)
     record["internal"] = int(how.through == "internal")
 
 

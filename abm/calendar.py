@@ -7,7 +7,7 @@ pointer of its own.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from abm import random
 from abm.parameters import Frozen, parameter
 
-HOUR_MS = 3_600_000
 NEVER_MS = (1 << 62) - 1
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -102,23 +100,3 @@ class Deliveries:
     def arrived(self, now_ms: int) -> int:
         """How many items have arrived by `now_ms`."""
         return int(np.searchsorted(self.times_ms, now_ms, side="right"))
-
-
-def next_funding_ms(start: datetime, now_ms: int, interval_hours: float) -> int:
-    """First funding time after `now_ms`, in ms since the start; intervals are counted from midnight UTC.
-
-    Eight-hour funding falls on 00:00, 08:00 and 16:00 UTC whatever the start of the run.
-
-    Raises:
-        ValueError: the interval is not positive or does not divide a day.
-    """
-    interval = round(interval_hours * HOUR_MS)
-    if interval <= 0 or (24 * HOUR_MS) % interval:
-        raise ValueError(f"funding interval: {interval_hours} hours given, a positive part of 24 expected")
-    offset = milliseconds(_EPOCH, start)
-    return ((offset + now_ms) // interval + 1) * interval - offset
-
-
-def funding_due(start: datetime, now_ms: int, step_ms: int, interval_hours: float) -> bool:
-    """Whether a funding time falls in the step that ends at `now_ms`."""
-    return next_funding_ms(start, now_ms - step_ms, interval_hours) <= now_ms

@@ -71,11 +71,6 @@ class ConversionRule(Frozen):
     down_to: float = parameter(
         0.8, "What they leave of the limit", unit="share of the limit", source=BINANCE_UNIFIED, ge=0, le=1
     )
-    at_liquidation: bool = parameter(
-        True,
-        "An account under maintenance first sells collateral for what it owes, unrealised losses included",
-        source=f"{BINANCE_MULTI_ASSETS}; Bybit UTA trading rules",
-    )
     through: Literal["book", "internal"] = parameter(
         "book", "book = into the venue's own spot book; internal = the venue buys at the collateral price"
     )

@@ -141,7 +141,7 @@ def convert_row(address, row, parent):
     losses included. Its open orders have been cancelled. Returns the id of the last event, or `parent`."""
     s = views(address)
     v = s.venues[s.rows[row].venue]
-    if v.collaterals == 0 or v.convert_first == 0 or s.rows[row].only != NONE or s.rows[row].exempt != 0:
+    if v.collaterals == 0 or s.rows[row].only != NONE or s.rows[row].exempt != 0:
         return parent
     equity, maintenance = equity_and_maintenance(s, row)
     backed = collateral_at(address, row, 0)

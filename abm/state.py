@@ -35,7 +35,7 @@ BOOK = _record(
     key="i8",  # of its name, for draws
     venue="i4", coin="i4", kind="i4", base="i4", quote="i4",
     first_key="i4", cap="i4",  # where its keys begin; price levels that a side may have
-    unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8", largest="i8",
+    unit="i8", lot_base="i8", maker_fee="i8", taker_fee="i8", band="i8", reach="i8",
     n0="i4", n1="i4",  # live levels, bids and asks
     bracket="i4", brackets="i4", source="i4", sources="i4", peer="i4", peers="i4", par="i8",
     mark_rule="i4", window="i4", mark_every="i8",
@@ -91,7 +91,7 @@ VENUE = _record(
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",
     collateral="i4", collaterals="i4",  # the first of its records, and how many assets it accepts
-    convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", convert_first="i4", internal="i4",
+    convert_above="i8", convert_every="i8", debt_limit="i8", debt_left="i8", internal="i4",
     least_wallet="i8", adl_gap="i8", adl_cancels="i4",
     fund_start="i8", fund_stop="i8", fund_bin="i8", fund_threshold="i8", parted="i4",
     rate_limit="i8", rate_window="i8", cancel_limit="i8",

@@ -315,6 +315,8 @@ def liquidate_row(address, row):
         elif stage == ADL and (refused or equity < 0):
             parent = failed(address, row, parent)
             ask_adl(address, row, parent)
+        if stage < BACKSTOP and waits(address, row):
+            break  # its own order has halted the book: the rest comes after the pause
         equity, maintenance = equity_and_maintenance(s, row)
     s.meta[0].stage = 0
     cover(address, row, parent)

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from abm.calendar import (
     Deliveries,
     NewsDelay,
-    funding_due,
     learning_delays,
     milliseconds,
-    next_funding_ms,
 )
 
 START = datetime(2025, 10, 10, 20, tzinfo=UTC)
@@ -61,27 +59,3 @@ def test_an_owners_delay_does_not_depend_on_who_else_is_there() -> None:
     assert np.array_equal(everyone[7::13], some)
     assert not np.array_equal(everyone, learning_delays(NewsDelay(), KEYS, seed=4))
     assert not np.array_equal(everyone, learning_delays(NewsDelay(), KEYS, seed=3, news=1))
-
-
-def test_funding_falls_on_utc_hours_whatever_the_start() -> None:
-    midnight = 4 * 3_600_000  # four hours after a start at 20:00
-    assert next_funding_ms(START, 0, 8.0) == midnight
-    assert next_funding_ms(START, midnight - 1, 8.0) == midnight
-    assert next_funding_ms(START, midnight, 8.0) == midnight + 8 * 3_600_000
-    assert next_funding_ms(START, -1, 1.0) == 0
-    assert next_funding_ms(START, 0, 0.5) == 1_800_000
-    late = START + timedelta(minutes=17)
-    assert next_funding_ms(late, 0, 1.0) == 43 * 60_000
-
-
-@pytest.mark.parametrize("step", [250, 1000, 2000, 7000])
-def test_each_funding_time_is_due_in_one_step(step: int) -> None:
-    times = [now for now in range(-120_000, 3 * 3_600_000 + step, step) if funding_due(START, now, step, 1.0)]
-    assert len(times) == 4
-    assert all(0 <= now % 3_600_000 < step for now in times)
-
-
-@pytest.mark.parametrize("hours", [0.0, -1.0, 7.0])
-def test_an_interval_that_does_not_divide_the_day_is_an_error(hours: float) -> None:
-    with pytest.raises(ValueError, match="funding interval"):
-        next_funding_ms(START, 0, hours)
