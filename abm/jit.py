@@ -12,11 +12,15 @@ changed in another module.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import mmap
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import cache
+from graphlib import TopologicalSorter
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -131,17 +135,42 @@ def cold() -> bool:
     return not INTERPRETED and not any(cache_folder("abm.waterfall").rglob("*.nbi"))
 
 
-def warm() -> int:
-    """Compile every kernel of the project, or load it from the cache. Returns how many there are."""
-    import importlib
+def warm(workers: int | None = None) -> int:
+    """Compile every kernel of the project, or load it from the cache. Returns how many there are.
 
-    for name in ("abm.model", "agents"):
+    What is not in the cache is compiled by several processes (as a rule one a core), each module after those that it
+    imports; then all is loaded here.
+    """
+    modules = [
+        f"{folder}.{path.stem}" for folder in ("abm", "agents") for path in (_ROOT / folder).glob("[!_]*.py")
+    ]
+    workers = workers or os.cpu_count() or 1
+    if workers > 1 and cold():
+        _compile_apart(modules, workers)
+    for name in sorted(modules):
         importlib.import_module(name)
-    package = importlib.import_module("agents")
-    for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
-        if path.stem != "__init__":
-            importlib.import_module(f"agents.{path.stem}")
     return len(KERNELS)
+
+
+def _compile_apart(modules: list[str], workers: int) -> None:
+    """Import the modules that have kernels in several processes, none before those that it imports."""
+    sources = {name: _ROOT / (name.replace(".", "/") + ".py") for name in modules}
+    modules = [name for name in modules if "\n@kernel(" in sources[name].read_text(encoding="utf-8")]
+    order = TopologicalSorter({name: (_imported(name) - {name}) & set(modules) for name in modules})
+    order.prepare()
+    running: dict[Future[Any], str] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        while order.is_active():
+            for name in order.get_ready():
+                running[pool.submit(_take_in, name)] = name
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for one in done:
+                one.result()
+                order.done(running.pop(one))
+
+
+def _take_in(module: str) -> None:
+    importlib.import_module(module)
 
 
 LARGE = 1 << 20  # bytes
