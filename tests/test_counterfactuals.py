@@ -23,7 +23,10 @@ FUND = ("takeover", "adl", "deficit")
 RULES: list[tuple[str, str, tuple[str, ...]]] = [
     ("venues.*.adl.score", "profit", ("adl",)),
     ("venues.alpha.adl.price", "mark", ("adl",)),
-    ("venues.beta.adl.allocate", "pro_rata", ("adl",)),
+    ("venues.alpha.adl.price", "oracle", ("adl",)),
+    ("venues.beta.adl.allocate", "pro_rata_profit", ("adl",)),
+    ("venues.beta.adl.allocate", "leverage_draining", ("adl",)),
+    ("venues.beta.adl.allocate", "social_loss", WATERFALL),
     ("venues.alpha.liquidation.stages", '["cancel_orders", "market_slices", "take_over", "adl"]', WATERFALL),
     ("venues.beta.liquidation.stages", '["cancel_orders", "market_rounds", "backstop", "adl"]', WATERFALL),
     ("venues.gamma.liquidation.stages", '["cancel_orders", "fillable_order", "adl"]', WATERFALL),
@@ -34,6 +37,17 @@ RULES: list[tuple[str, str, tuple[str, ...]]] = [
     ("venues.beta.liquidation.backstop", "0.3", WATERFALL),
     ("venues.alpha.fund.rule", "unlimited", FUND),
     ("venues.alpha.fund.cap", "0.2", FUND),
+    ("venues.alpha.fund.rule", "exhausted", FUND),
+    ("venues.alpha.halt.triggers", "[[60.0, 0.02, 30.0]]", ("halted",)),
+]
+
+
+# what is set, and the column in which it acts
+PRICES = [
+    ("venues.alpha.mark.rule", "oracle", "mark"),
+    ("venues.beta.mark.window", "30.0", "mark"),
+    ("venues.alpha.index.rule", "weighted_median", "index"),
+    ("venues.alpha.index.stale", "1.0", "index"),
 ]
 
 
@@ -69,6 +83,19 @@ def test_nothing_moves_before_the_rule_acts(path: str, value: str, kinds: tuple[
     acts = min(first_event(trunk, kinds), first_event(other, kinds))
     differs = first_difference(trunk, other)
     assert acts <= differs < np.inf, "it acts, and not before"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "column"), PRICES, ids=[f"{path}={value}" for path, value, _ in PRICES]
+)
+def test_a_price_rule_moves_its_price_first(path: str, value: str, column: str) -> None:
+    """What else differs, does so in the step of the price's first difference or later."""
+    trunk, other = record(), record((path, value))
+    differs = (trunk.books[column] != other.books[column]).any(axis=1)
+    if column == "index" and not differs.any():  # one spot venue: every rule of an index says the same
+        assert first_difference(trunk, other) == np.inf
+    else:
+        assert float(trunk.time[differs][0]) <= first_difference(trunk, other) < np.inf
 
 
 def test_a_rule_set_to_what_it_is_changes_nothing() -> None:
