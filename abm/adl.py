@@ -5,7 +5,8 @@ those of the account (all of a row: the cross pool, or the one contract of an is
 
 - binance: max(0, U) / max(1, wallet balance) x maintenance / equity, 0 without equity; U, the wallet balance = equity
   - U and the maintenance are the account's (Binance FAQ 360033525471);
-- bitmex (also Bybit): P/E x leverage in profit, P/E / leverage at a loss, leverage = N / (N - value at bankruptcy);
+- bitmex (also Bybit): P/E x leverage in profit, P/E / leverage at a loss, leverage = N / (N - value at bankruptcy): the
+  account's gross value over its equity, because bankruptcy shares equity by value;
 - okx: P/E / margin ratio in profit, P/E x margin ratio at a loss, margin ratio = equity / MM;
 - bitget: P/E x maintenance margin rate in profit, P/E / rate at a loss, rate = MM / equity;
 - grvt: P/E / (margin balance / MM) in profit, times it at a loss: okx's and bitget's in other words;
@@ -25,6 +26,7 @@ from pydantic import field_validator
 
 from abm.allocation import RULES
 from abm.jit import inlined, kernel
+from abm.liquidation import gross_notional
 from abm.margin import equity_and_maintenance
 from abm.parameters import Frozen, parameter
 from abm.random import draw, key_of, unit
@@ -197,6 +199,10 @@ def score_of_at(address, rule, p):
             if q != p and y.qty != 0:
                 total += at_price(y.qty * s.books[y.book].unit, s.books[y.book].mark) - y.entry
             q = y.next
+    if rule == BITMEX:
+        value = gross_notional(
+            s, x.row
+        )  # over equity: the effective leverage of a position closed at bankruptcy
     return formula_of(
         rule, float(profit), float(abs(x.entry)), float(abs(value)), x.qty > 0, float(total), float(equity),
         float(maintenance), float(s.venues[bk.venue].least_wallet),

@@ -224,6 +224,8 @@ RULES: dict[str, Rule] = {
 }
 
 
+BLIND = ("leverage_draining",)
+
 # ---------------------------------------------------------------- a whole request
 
 
@@ -244,11 +246,13 @@ def share(lots: int, c: Candidates, rule: Rule, name: str) -> Ints:
     """Share a request among all candidates: first those in profit (a score above zero) as far as each can pay, then the
     others as far as they can pay, then, because contracts must be closed on both sides, anybody.
 
-    What a rule leaves over of a round goes to its highest scores.
+    A rule of `BLIND` knows no winners: leverage is drained wherever it is. What a rule leaves over of a round goes to
+    the highest scores.
     """
     out = np.zeros(len(c), np.int64)
-    winners = c.score > 0
-    for mine, most in ((winners, c.most), (~winners, c.most), (np.ones(len(c), bool), c.size)):
+    everybody = np.ones(len(c), bool)
+    winners = everybody if name in BLIND else c.score > 0
+    for mine, most in ((winners, c.most), (~winners, c.most), (everybody, c.size)):
         left = min(lots - int(out.sum()), int((most - out)[mine].sum()))
         if left <= 0:
             continue

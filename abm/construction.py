@@ -156,6 +156,8 @@ def _venue(record: Any, rules: VenueRules, scale: int) -> None:
     )
     record["portion"], record["spread"] = rate(liquidation.portion), rate(liquidation.spread)
     record["portion_least"] = round(liquidation.portion_least * scale)
+    record["portion_most"] = min(round(liquidation.portion_most * scale), 1 << 62)
+    record["by_maintenance"] = liquidation.shared_by == "maintenance"
     record["score"], record["allocate"] = rules.adl.score_code, rules.adl.served
     record["least_wallet"] = max(1, round(rules.adl.least_wallet * scale))
     record["adl_gap"], record["adl_cancels"] = rate(rules.adl.gap), int(rules.adl.cancels_orders)

@@ -80,6 +80,12 @@ def price_of(address, k, lots):
     return mul_div(amount, lots, held)
 
 
+@inlined
+def relieve(s, b, amount):
+    """Note that so much of a pool's loss in a contract has gone to others."""
+    s.books[b].served = max(0, s.books[b].served - amount)
+
+
 @kernel("void(i8,i8,i8,i8,i8,i8,i8)")
 def close_against(address, row, p, w, lots, amount, parent):
     """Close `lots` of a failed position against one winner for `amount`; his orders there are cancelled where the
@@ -112,6 +118,8 @@ def close_against(address, row, p, w, lots, amount, parent):
     s.venues[venue].adl += worth
     if s.rows[row].exempt == 0:
         count_closed(s, venue, sign > 0, worth)
+    else:
+        relieve(s, b, e.amount)
     if s.venues[venue].adl_cancels == 0:
         end_reduced(s, winner, w)
     touch(s, row)

@@ -8,7 +8,7 @@ maintenance, Deribit's many small market orders, dYdX's orders at the fillable p
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import field_validator
 
@@ -27,35 +27,6 @@ HYPERLIQUID = "Hyperliquid docs, trading/liquidations"
 DERIBIT = "Deribit docs, auto-liquidation (old text): 200 contracts of 10 dollars, 20 times a second"
 DYDX = "dydxprotocol/v4-chain, x/clob/keeper/liquidations.go and testing/genesis.sh"
 
-# the stages of a waterfall by code; 0 ends the list
-STAGES = (
-    "none",
-    "cancel_orders",
-    "convert_collateral",
-    "reduce_tiers",
-    "bankruptcy_order",
-    "market_slices",
-    "market_rounds",
-    "fillable_order",
-    "backstop",
-    "take_over",
-    "adl",
-)
-(
-    NO_STAGE,
-    CANCEL_ORDERS,
-    CONVERT_COLLATERAL,
-    REDUCE_TIERS,
-    BANKRUPTCY_ORDER,
-    MARKET_SLICES,
-    MARKET_ROUNDS,
-    FILLABLE_ORDER,
-    BACKSTOP,
-    TAKE_OVER,
-    ADL,
-) = range(len(STAGES))
-STAGE_BITS = 4
-
 Stage = Literal[
     "cancel_orders",
     "convert_collateral",
@@ -68,6 +39,10 @@ Stage = Literal[
     "take_over",
     "adl",
 ]
+STAGES = ("none", *get_args(Stage))  # by code; 0 ends a list
+CANCEL_ORDERS, CONVERT_COLLATERAL, REDUCE_TIERS, BANKRUPTCY_ORDER, MARKET_SLICES, MARKET_ROUNDS = range(1, 7)
+FILLABLE_ORDER, BACKSTOP, TAKE_OVER, ADL = range(7, 11)
+STAGE_BITS = 4
 
 
 def packed(stages: tuple[str, ...]) -> int:
@@ -123,6 +98,11 @@ class LiquidationRule(Frozen):
         "Who gets what an order at the bankruptcy price brings above it",
         source=f"fund in {BYBIT}",
     )
+    shared_by: Literal["value", "maintenance"] = parameter(
+        "value",
+        "What an account's equity is shared by among its positions, for their bankruptcy prices",
+        source=f"maintenance in {DYDX}; value where nothing is published",
+    )
     slice: float = parameter(
         0.2,
         "Share of a large position in the first order of market_slices",
@@ -160,6 +140,13 @@ class LiquidationRule(Frozen):
         unit="USD",
         source=DYDX,
         ge=0,
+    )
+    portion_most: float = parameter(
+        100_000.0,
+        "Most that all fillable_orders of an account are worth",
+        unit="USD a second",
+        source=f"{DYDX}: a subaccount and block, blocks of about a second",
+        gt=0,
     )
     spread: float = parameter(
         1.5,
@@ -238,18 +225,19 @@ def largest_position(s, row):
 def bankruptcy_amount_at(address, row, p):
     """Quote units (signed like the position) at which closing position `p` costs its share of the row's equity.
 
-    The row's equity is shared among its positions by their value at mark, so that closing all of them at these
-    amounts leaves exactly zero (for one position: minus the balance).
+    The row's equity is shared among its positions by their value at mark, or by their maintenance margins where the
+    venue says so, so that closing all of them at these amounts leaves exactly zero (for one position: minus the
+    balance).
     """
     s = views(address)
     x = s.positions[p]
     value = at_price(x.qty * s.books[x.book].unit, s.books[x.book].mark)
     size = value if value > 0 else -value
+    equity, maintenance = equity_and_maintenance(s, row)
+    if s.venues[s.rows[row].venue].by_maintenance != 0 and maintenance > 0:
+        return value - mul_div(equity, maintenance_of(s, x.book, size), maintenance)
     gross = gross_notional(s, row)
-    equity, _ = equity_and_maintenance(s, row)
-    if gross == 0:
-        return value
-    return value - mul_div(equity, size, gross)
+    return value - mul_div(equity, size, gross) if gross > 0 else value
 
 
 @inlined
@@ -348,7 +336,8 @@ def portion_lots(s, venue, p):
     part = mul_div(at_rate(held, v.portion), s.meta[0].step_ms, 1000)
     least = worth_lots(s, p, v.portion_least)
     lots = part if part > least else least
-    return lots if lots < held else held
+    most = worth_lots(s, p, max(mul_div(v.portion_most, s.meta[0].step_ms, 1000), 1))
+    return min(lots, most, held)
 
 
 @inlined

@@ -22,8 +22,11 @@ from abm.units import at_price, at_rate, mul_div, wide
 
 @kernel("void(i8,i8)")
 def ask_excess(address, b):
-    """Request ADL of so much of a pool's inventory in a contract that its loss there is back at `start`, at the price
-    at which it was taken over; say whether take-over of the contract has stopped."""
+    """Request ADL of so much of a pool's inventory in a contract as carries its loss beyond `start`, at the price at
+    which it was taken over; say whether take-over of the contract has stopped.
+
+    ADL at the mark leaves the loss where it is: what was asked for (`served`) is asked for once.
+    """
     s = views(address)
     bk = s.books[b]
     v = s.venues[bk.venue]
@@ -37,9 +40,10 @@ def ask_excess(address, b):
     most = max(peak_of(s, s.meta[0].books + k), equity)
     if bk.closed != 0 and lost < at_rate(most, v.fund_stop):
         bk.closed = 0
+        bk.served = 0
     elif bk.closed == 0 and equity > v.fund_threshold and lost >= at_rate(most, v.fund_start):
         bk.closed = 1
-    excess = lost - at_rate(most, v.fund_start)
+    excess = lost - at_rate(most, v.fund_start) - bk.served
     p = position(s, bk.fund, b)
     if bk.closed == 0 or excess <= 0 or equity <= 0 or p == NONE or s.positions[p].qty == 0 or not room(s):
         return
@@ -51,6 +55,7 @@ def ask_excess(address, b):
     i = new_event(address, E_BANKRUPTCY, NONE, bk.fund, b)
     ask_position(address, bk.fund, p, s.events[i].id)
     r = s.requests[s.meta[0].requests - 1]
+    bk.served += min(excess, open_loss)
     if excess < open_loss:
         r.qty = min(held, mul_div(held, excess, open_loss) + 1)
     if v.adl_price == AT_BANKRUPTCY or v.adl_price == AT_CAPPED:

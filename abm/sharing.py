@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from abm.accounts import ensure_holding, holding, touch
+from abm.accounts import ensure_holding, holding, position, touch
 from abm.adl import OWN, SHARED, SOCIAL, AdlRule, opposite
 from abm.allocation import RULES, Candidates, share
 from abm.causes import C_ADL, E_ADL, E_TAKEOVER
-from abm.deleveraging import close_against, cost_of, payable_lots, price_of
+from abm.deleveraging import close_against, cost_of, payable_lots, price_of, relieve
 from abm.jit import kernel
 from abm.liquidation import gross_notional
 from abm.margin import equity_and_maintenance, equity_and_maintenance_at
@@ -78,7 +78,8 @@ def close_shares(address, k, lots, amount, places, shares, first):
 @kernel("i8(i8,i8)")
 def give_to_pool(address, k):
     """The pool that insures the contract takes the position of request `k` over at the ADL price; its own inventory it
-    keeps. Returns the loss that its equity cannot bear, units."""
+    keeps. Returns the loss that holders bear, units: of what it took over so much as its equity cannot, of its own
+    inventory that of the lots requested."""
     s = views(address)
     r = s.requests[k]
     row, p = wide(r.row), wide(r.position)
@@ -87,10 +88,13 @@ def give_to_pool(address, k):
     lots = s.positions[p].qty
     if lots == 0:
         return 0
-    value = at_price(lots * bk.unit, bk.mark)
-    amount = price_of(address, k, lots if lots > 0 else -lots)
+    held = lots if lots > 0 else -lots
     if row == fund:
-        return max(0, amount - value)
+        asked = min(wide(r.qty), held)
+        worth = at_price((asked if lots > 0 else -asked) * bk.unit, bk.mark)
+        return max(0, price_of(address, k, asked) - worth)
+    value = at_price(lots * bk.unit, bk.mark)
+    amount = price_of(address, k, held)
     e = s.events[hand_over(address, row, p, fund, amount, E_TAKEOVER, r.parent)]
     e.cause = C_ADL
     e.amount = value - amount
@@ -119,7 +123,7 @@ def holders(address, b):
 def charge(address, k, places, units, lots):
     """Holders pay the pool that insures the contract of request `k`; one event says how much all of them did.
 
-    Args: lots: of the failed position.
+    Args: lots: of the failed position, or of the pool's inventory that was asked for.
     """
     s = views(address)
     r = s.requests[k]
@@ -133,6 +137,11 @@ def charge(address, k, places, units, lots):
             total += units[i]
             touch(s, row)
     s.holdings[ensure_holding(s, bk.fund, settle)].amount += total
+    p = position(s, bk.fund, r.book)
+    if p != NONE:
+        s.positions[p].paid -= total  # the pool has made it in this contract
+    if r.row == bk.fund:
+        relieve(s, wide(r.book), total)
     e = s.events[new_event(address, E_ADL, r.parent, r.row, r.book)]
     worth = at_price(lots * bk.unit, bk.mark)
     e.cause = C_ADL
@@ -212,7 +221,7 @@ def _close(state: State, k: int, rule: AdlRule, functions: Functions, make_room:
 
 def _let_all_pay(state: State, k: int) -> None:
     r = state.requests
-    lots = abs(int(state.positions["qty"][r["position"][k]]))
+    lots = min(int(r["qty"][k]), abs(int(state.positions["qty"][r["position"][k]])))
     deficit = int(give_to_pool(state.address, k))
     if deficit <= 0:
         return

@@ -46,6 +46,7 @@ BOOK = _record(
     phase_ms="i8",
     halted="i4", resting="i4",
     fund="i4", closed="i4",  # the row that insures it; whether it takes nothing over of this contract
+    served="i8",  # excess loss of the pool for which ADL was asked and that is still there
     index_rule="i4", outlier="i8", stale="i8", moved_at="i8", traded_at="i8", seen_bid="i8", seen_ask="i8",
     ema_weight="i8", ema_at="i8", own_ema="i8", own_weight="i8", own_rate="i8",
     funding_rule="i4", premium_linear="i4", premium_every="i8", premium_k="i8", impact="i8", impact_margin="i4",
@@ -86,7 +87,7 @@ VENUE = _record(
     adl_price="i4",
     stp="i4", max_orders="i4", capacity="i4", resting="i4", fund_rule="i4", suspended="i4",
     stages="i8", tiers="i8", whole_up_to="i8", round_value="i8", rounds="i8", portion="i8", portion_least="i8",
-    spread="i8",
+    portion_most="i8", spread="i8", by_maintenance="i8",
     liquidation_fee="i8", slice="i8", slice_above="i8", cooldown="i8", backstop="i8", fund_limit="i8",
     latency="i8", service="i8", queue_cap="i8", busy_until="i8", queued="i8", delay="i8",
     liquidated_long="i8", liquidated_short="i8", adl="i8", takeover="i8", messages="i8", rejected="i8",

@@ -52,9 +52,11 @@ from abm.ranking import drop_first, heapify
 from abm.resting import cancel_all
 from abm.state import BUCKETS, NONE, views
 from abm.takeover import absorb, count_closed, cover, new_event, room, take_over
-from abm.units import at_rate, at_rate_up, mul_div, wide
+from abm.units import at_price, at_rate, at_rate_up, mul_div, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
+
+LAST_BIT = 1 << 62
 
 
 @kernel("i8(i8,i8)")
@@ -185,44 +187,84 @@ def send(address, row, p, limit, lots, kind, parent):
     if filled > 0:
         e.price = mul_div(value, 1024, filled * s.books[b].unit)
         count_closed(s, venue, was_long, value)
-        fee = min(at_rate(value, s.venues[venue].liquidation_fee), equity_and_maintenance(s, row)[0])
-        e.amount = to_fund(address, row, b, fee) if fee > 0 else 0
         got = (value if was_long else -value) - at_rate_up(value, s.books[b].taker_fee)
         above = got - mul_div(worth, filled, held if was_long else -held)
-        if above > 0 and s.venues[venue].surplus != 0:
-            left = min(above - fee, equity_and_maintenance(s, row)[0])
-            e.amount += to_fund(address, row, b, left) if left > 0 else 0
-        if above < 0 and s.meta[0].stage == FILLABLE_ORDER:
-            e.amount += to_fund(address, row, b, above)
+        e.amount = settle_order(address, row, b, value, above)
     return i, filled
 
 
-@kernel("UniTuple(i8,2)(i8,i8,i8,i8)")
-def at_bankruptcy(address, row, reducing, parent):
+@inlined
+def settle_order(address, row, b, value, above):
+    """The fee of a liquidation order, and who has what it brings `above` bankruptcy or pays what it brings below.
+
+    Of a `fillable_order` the fee is no more than what it brings above, and what it brings below is the pool's. Returns
+    what the pool has of it, signed.
+    """
+    s = views(address)
+    v = s.venues[s.rows[row].venue]
+    fillable = s.meta[0].stage == FILLABLE_ORDER
+    most = equity_and_maintenance(s, row)[0]
+    if fillable and above < most:
+        most = above
+    fee = min(at_rate(value, v.liquidation_fee), most)
+    paid = to_fund(address, row, b, fee) if fee > 0 else 0
+    if above > 0 and v.surplus != 0:
+        left = min(above - paid, equity_and_maintenance(s, row)[0])
+        paid += to_fund(address, row, b, left) if left > 0 else 0
+    if above < 0 and fillable:
+        paid += to_fund(address, row, b, above)
+    return paid
+
+
+@kernel("UniTuple(i8,2)(i8,i8,i8)")
+def largest_but(address, row, done):
+    """(The row's position with the largest value at mark, its bit), without those whose bits are set; -1 if none is
+    left. Bits are by the place in the row's list, the last stands for all further ones."""
+    s = views(address)
+    best, most, mark, bit = NONE, 0, 0, 1
+    p = s.rows[row].positions
+    while p != NONE:
+        x = s.positions[p]
+        if x.qty != 0 and (done & bit) == 0:
+            size = abs(at_price(x.qty * s.books[x.book].unit, s.books[x.book].mark))
+            if best == NONE or size > most:
+                best, most, mark = p, size, bit
+        if bit < LAST_BIT:
+            bit <<= 1
+        p = x.next
+    return best, mark
+
+
+@kernel("UniTuple(i8,2)(i8,i8,i8,i8,i8)")
+def at_bankruptcy(address, row, reducing, parent, dry):
     """Orders at the bankruptcy price, the largest position first: down by brackets (`reducing` 1), or of all that is
-    left. Returns the last event's id (or `parent`) and whether the book had no more to give."""
+    left; none where the book had no more to give (bits of `dry`, see `largest_but`). Returns the last event's id (or
+    `parent`) and where the book is dry now."""
     s = views(address)
     kind = wide(s.venues[s.rows[row].venue].order)
+    done = dry
     for _ in range(64):
-        p = largest_position(s, row)
+        p, bit = largest_but(address, row, done)
         equity, maintenance = equity_and_maintenance(s, row)
         if p == NONE or equity >= maintenance or equity <= 0:
             break
         held = s.positions[p].qty
         lots = tier_lots(s, row, p) if reducing != 0 else (held if held > 0 else -held)
         if lots == 0:
-            break
+            done |= bit  # not to be reduced: the next one may be
+            continue
         i, filled = send(address, row, p, bankruptcy_ticks(s, row, p), lots, kind, parent)
         parent = s.events[i].id
         if filled < lots:
-            return parent, 1
-    return parent, 0
+            done |= bit
+            dry |= bit
+    return parent, dry
 
 
-@kernel("i8(i8,i8,i8,i8)")
+@kernel("UniTuple(i8,2)(i8,i8,i8,i8)")
 def into_book(address, row, stage, parent):
     """Market orders of `market_slices`, `market_rounds` or `fillable_order` until the row is healthy, largest position
-    first. Returns the last event's id, or `parent`."""
+    first. Returns the last event's id (or `parent`), and 1 if the book did not fill one whole."""
     s = views(address)
     venue = wide(s.rows[row].venue)
     v = s.venues[venue]
@@ -252,22 +294,23 @@ def into_book(address, row, stage, parent):
             limit = fillable_ticks(s, venue, row, p, equity, maintenance)
         i, filled = send(address, row, p, limit, lots, IOC, parent)
         parent = s.events[i].id
+        if filled < lots:
+            return parent, 1
         if stage == MARKET_SLICES and lots < held:
             s.rows[row].cooldown = s.meta[0].now + v.cooldown
             break
-        if filled < lots or stage == FILLABLE_ORDER:
+        if stage == FILLABLE_ORDER:
             break
-    return parent
+    return parent, 0
 
 
-@inlined
+@kernel("i8(i8,i8,i8)")
 def failed(address, row, parent):
     """The event that stands for a row's failure: its last liquidation order, or one of bankruptcy if none was sent."""
-    return (
-        parent
-        if parent != NONE
-        else views(address).events[new_event(address, E_BANKRUPTCY, NONE, row, NONE)].id
-    )
+    if parent != NONE:
+        return parent
+    i = new_event(address, E_BANKRUPTCY, NONE, row, NONE)
+    return views(address).events[i].id
 
 
 @kernel("void(i8,i8)")
@@ -285,7 +328,7 @@ def liquidate_row(address, row):
         cover(address, row, NONE)
         return
     parent = NONE
-    dry = 0  # the book has no more to give at the bankruptcy price
+    dry = 0  # where the book has no more to give at the bankruptcy price
     refused = False  # neither vault nor fund takes it
     stages = v.stages
     while stages != 0:
@@ -299,13 +342,14 @@ def liquidate_row(address, row):
             equity, maintenance = equity_and_maintenance(s, row)
         if largest_position(s, row) == NONE or equity >= maintenance:
             break
-        if stage == REDUCE_TIERS:
-            parent, dry = at_bankruptcy(address, row, 1, parent)
-        elif stage == BANKRUPTCY_ORDER and dry == 0:
-            parent, dry = at_bankruptcy(address, row, 0, parent)
+        if stage in (REDUCE_TIERS, BANKRUPTCY_ORDER):
+            parent, dry = at_bankruptcy(address, row, 1 if stage == REDUCE_TIERS else 0, parent, dry)
         elif stage in (MARKET_SLICES, MARKET_ROUNDS, FILLABLE_ORDER):
             if equity >= 0 and not below_backstop(s, venue, equity, maintenance):
-                parent = into_book(address, row, stage, parent)
+                parent, short = into_book(address, row, stage, parent)
+                equity, maintenance = equity_and_maintenance(s, row)
+                if short == 0 and equity >= 0 and not below_backstop(s, venue, equity, maintenance):
+                    break  # the book takes it: more in the next step
         elif stage == TAKE_OVER or (stage == BACKSTOP and below_backstop(s, venue, equity, maintenance)):
             parent = failed(address, row, parent)
             if (stage == TAKE_OVER or equity >= 0 or v.fund_rule == UNLIMITED) and accepts(s, venue, row):

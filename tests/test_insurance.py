@@ -140,6 +140,40 @@ def test_what_a_pool_loses_in_one_symbol_beyond_three_tenths_is_deleveraged_and_
     assert not insurance.accepts_at(d.address, 0, btc) and insurance.accepts_at(d.address, 0, eth)
 
 
+@pytest.mark.parametrize("price", ["mark", "bankruptcy_capped", "previous_mark"])
+def test_at_a_price_that_leaves_the_pool_its_loss_the_excess_is_asked_for_once(price: str) -> None:
+    """Bybit closes at the mark where bankruptcy is more than 5 % away: a seventh of the inventory goes, and no more until
+    the loss grows."""
+    d = desk({"rule": "symbol_drawdown", "cash": 1e6}, {"price": price})
+    mark(d)
+    hold(d, "whale", 50_000, BTC=10_000_000)
+    mark(d, 95.0)
+    mark(d, 60.0)
+    mark(d, 60.0)
+    left = d.lots(FUND)
+    assert left == pytest.approx(10_000_000 * 6 / 7, abs=2)
+    for _ in range(3):
+        mark(d, 60.0)
+    assert d.lots(FUND) == left and len(d.events("adl")) <= 2
+    mark(d, 59.0)
+    assert left - d.lots(FUND) == pytest.approx(left / 36, rel=0.02), (
+        "of a loss of 36 a coin, the one that is new"
+    )
+
+
+def test_holders_bear_the_excess_of_a_pool_once() -> None:
+    d = desk({"rule": "symbol_drawdown", "cash": 1e6}, {"allocate": "social_loss"})
+    mark(d)
+    hold(d, "whale", 50_000, BTC=10_000_000)
+    mark(d, 95.0)
+    before = d.cash(d.bob)
+    for _ in range(4):
+        mark(d, 60.0)
+    assert before - d.cash(d.bob) == pytest.approx(50_000 * USD, abs=35_000)
+    assert equity(d) == pytest.approx(700_000, abs=1) and d.lots(FUND) == 10_000_000
+    assert insurance.profit_in(d.address, PERP) == pytest.approx(-300_000 * USD, abs=35_000)
+
+
 def test_an_account_in_two_symbols_is_taken_over_in_the_one_and_deleveraged_in_the_other() -> None:
     d = desk({"rule": "symbol_drawdown", "cash": 1e6})
     mark(d)

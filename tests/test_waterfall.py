@@ -14,10 +14,11 @@ import pytest
 
 from abm import insurance
 from abm.insurance import highest
+from abm.liquidation import bankruptcy_amount_at
 from abm.messages import POST_ONLY
 from agents.exchange import Exchange
 from experiments.checks import bracket_tables
-from tests.twins.market import PERP, SPOT, Desk, small_model
+from tests.twins.market import ETH, PERP, SPOT, Desk, small_model
 from tests.waterfalls import STAGES
 
 USD = 10**6
@@ -377,7 +378,7 @@ def test_many_small_market_orders_stop_as_soon_as_the_account_is_healthy() -> No
 
 
 def test_rounds_go_on_in_the_next_step() -> None:
-    d = desk({"stages": STAGES["rounds"][:2], "fee": 0.0, "round_value": 1000.0, "rounds": 3})
+    d = desk({"stages": STAGES["rounds"], "fee": 0.0, "round_value": 1000.0, "rounds": 3})
     d.set_brackets(PERP, (0, 0.05, 0, 0.1))
     row = long(d, "ann", 600, 200_000)
     d.place(d.bob, PERP, 1, 1000, 200_000)
@@ -385,7 +386,16 @@ def test_rounds_go_on_in_the_next_step() -> None:
     for _ in range(4):
         fall(d, 1000)
         left.append(d.lots(row))
-    assert left == [170_000, 140_000, 120_000, 120_000]
+    assert left == [170_000, 140_000, 120_000, 120_000] and d.lots(FUND) == 0
+
+
+def test_what_the_book_does_not_take_in_rounds_the_fund_takes() -> None:
+    d = desk({"stages": STAGES["rounds"], "fee": 0.0, "round_value": 1000.0, "rounds": 3}, {"cash": 1e6})
+    d.set_brackets(PERP, (0, 0.05, 0, 0.1))
+    row = long(d, "ann", 600, 200_000)
+    d.place(d.bob, PERP, 1, 1000, 15_000)
+    fall(d, 1000)
+    assert (d.lots(row), d.lots(FUND)) == (0, 185_000)
 
 
 def test_a_fillable_order_is_between_the_mark_and_ruin() -> None:
@@ -407,19 +417,81 @@ def test_a_fillable_order_is_between_the_mark_and_ruin() -> None:
         assert d.lots(row) == (50 if quote == 4501 else 0) and len(d.events("adl")) == (quote == 5000)
 
 
-def test_below_bankruptcy_the_fund_pays_for_a_fillable_order_and_above_it_gets_its_fee() -> None:
-    """dYdX: the fee is at most what the fill brings above bankruptcy; what it brings below is the fund's."""
+@pytest.mark.parametrize(("bid", "fund_has"), [(985, 14_750), (971, 1_000), (968, -2_000)])
+def test_the_fee_of_a_fillable_order_is_what_it_brings_above_bankruptcy_at_most(
+    bid: int, fund_has: int
+) -> None:
+    """dYdX: 10 of 100 coins at 97.5 with 50 dollars left, bankrupt at 97. A fee of 1.5 % of 98.5 would be 14.78: 15 are
+    there. Sold at 97.1 the fund has one dollar, at 96.8 it pays two."""
     d = desk(
-        {"stages": STAGES["fillable"], "fee": 0.015, "spread": 1.5, "portion": 1.0},
-        {"cash": 10.0, "rule": "none"},
+        {"stages": STAGES["fillable"], "fee": 0.015, "portion": 0.1, "portion_least": 0.0},
+        {"rule": "exhausted", "cash": 1000.0},
     )
+    d.set_brackets(PERP, (0, 0.03, 0, 0.05))
+    row = long(d, "ann", 300, 100_000)
+    before = fund_equity(d)
+    d.place(d.bob, PERP, 1, bid, 10_000)
+    fall(d, 975)
+    assert d.lots(row) == 90_000
+    assert (fund_equity(d) - before) // 1000 == (14_775 if bid == 985 else fund_has)
+
+
+def test_fillable_orders_have_a_most() -> None:
+    d = desk({"stages": STAGES["fillable"], "fee": 0.0, "portion": 0.5, "portion_most": 500.0})
     d.set_brackets(PERP, (0, 0.05, 0, 0.1))
-    row = long(d, "ann", 5)
-    d.place(d.bob, PERP, 1, 960, 500)
-    d.place(d.bob, PERP, 1, 945, 500)
-    fall(d, 970)  # 2 of 4.85 dollars: down to 92.7; bankrupt at 95
-    assert [t[4] for t in d.tape()] == [960, 945]
-    assert (d.lots(row), d.cash(row)) == (0, 0)
+    row = long(d, "ann", 400, 100_000)
+    d.place(d.bob, PERP, 1, 1000, 100_000)
+    fall(d, 1000)
+    assert d.lots(row) == 95_000
+
+
+ETH_TIERS = ((0, 0.02, 0, 0.04), (100 * USD, 0.05, 3 * USD, 0.1), (200 * USD, 0.1, 13 * USD, 0.2),
+             (300 * USD, 0.15, 28 * USD, 0.3))  # fmt: skip
+
+
+def two_coins(d: Desk, cash: float, eth: int) -> int:
+    """A thousand dollars of BTC and an ETH at 50 dollars each, bought at the mark."""
+    row = d.open("ann", cash=round(cash * USD))
+    d.hold(PERP, 100.0, {row: 10_000, d.bob: -10_000})
+    d.hold(ETH, 50.0, {row: eth, d.bob: -eth})
+    d.set_mark(ETH, 500 * TICKS)
+    return row
+
+
+def test_the_position_that_can_be_reduced_is_not_always_the_largest() -> None:
+    """BTC of 1,000 dollars in the lowest bracket, ETH of 450 in the fourth: the ETH goes down."""
+    d = desk({"fee": 0.0, "tiers": 2, "whole_up_to": 2})
+    d.set_brackets(ETH, *ETH_TIERS)
+    row = two_coins(d, 40, 900)
+    d.place(d.bob, PERP, 1, 1000, 100_000)
+    d.place(d.bob, ETH, 1, 500, 100_000)
+    fall(d, 1000)
+    assert (d.lots(row), d.lots(row, ETH)) == (10_000, 400)
+
+
+def test_a_dry_book_ends_the_orders_in_its_own_contract_only() -> None:
+    d = desk({"fee": 0.0, "stages": STAGES["bankruptcy"]}, {"cash": 1e6})
+    d.set_brackets(ETH, (0, 0.01, 0, 0.02))
+    row = two_coins(d, 9, 1800)
+    d.place(d.bob, PERP, 1, 1000, 100)
+    d.place(d.bob, ETH, 1, 500, 100_000)
+    fall(d, 1000)
+    assert d.lots(row) == d.lots(row, ETH) == 0
+    assert (d.lots(FUND), d.lots(FUND, ETH)) == (9_900, 0), "the ETH was sold to the last"
+
+
+@pytest.mark.parametrize(
+    ("by", "amounts"), [("value", (950, 950)), ("maintenance", (976.923077, 923.076923))]
+)
+def test_equity_is_shared_by_value_or_by_maintenance(by: str, amounts: tuple[float, float]) -> None:
+    """dYdX: two longs of 1,000 dollars that ask for 30 and 100, 100 dollars of equity."""
+    d = desk({"shared_by": by})
+    d.set_brackets(PERP, (0, 0.03, 0, 0.05))
+    d.set_brackets(ETH, (0, 0.1, 0, 0.2))
+    row = two_coins(d, 100, 2000)
+    got = [bankruptcy_amount_at(d.address, row, d.place_of(row, book)) / USD for book in (PERP, ETH)]
+    assert got == pytest.approx(amounts, abs=1e-5)
+    assert sum(got) == pytest.approx(1900, abs=1e-5)
 
 
 def test_what_a_waterfall_does_is_recorded_by_stage() -> None:
