@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,11 @@ class Brackets:
         limit = int(self.limit * factor)
         return Brackets(floor, cap, self.mmr, np.array(cum, np.int64), self.leverage, limit)
 
+    def with_fee(self, fee: float) -> Brackets:
+        """The same table with the fee of closing in the maintenance margin: every rate so much higher."""
+        mmr = np.minimum(self.mmr + round(fee * RATE), RATE - 1)
+        return replace(self, mmr=mmr)
+
 
 def from_rows(rows: Iterable[Mapping[str, Any]], unit: int, name: str = "brackets") -> Brackets:
     """Build and check one table.
@@ -264,12 +269,14 @@ def table(
     stands_for: float = 1.0,
     venue: str = "contract",
     coin: str = "",
+    fee: float = 0.0,
 ) -> Brackets:
     """The table that a contract or its venue asks for (see ``choose``).
 
     A contract that stands for several real ones (``stands_for``) has bounds that many times wider: a maker or
     a fund with one position in each of them would otherwise be margined as if all of it were in one. The generic table
-    is that of the coin's size: of its real table, where the contract names one, or else of its size class.
+    is that of the coin's size: of its real table, where the contract names one, or else of its size class. `fee` is
+    what the venue adds to every rate for closing.
 
     Raises:
         KeyError: the contract names a symbol that is not in ``tables``.
@@ -278,4 +285,5 @@ def table(
     if rows is None and name in (tables or {}):
         size_class = size_of((tables or {})[name])
     one = generic(size_class, unit) if rows is None else from_rows(rows, unit, symbol)
-    return one if stands_for == 1.0 else one.widened(stands_for)
+    one = one if stands_for == 1.0 else one.widened(stands_for)
+    return one.with_fee(fee) if fee > 0 else one

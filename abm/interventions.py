@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.construction import rewrite_rules
+from abm.enactment import rewrite_rules
 from abm.state import NONE
 from abm.takeover import absorb
 from abm.venue import News, VenueRules

@@ -31,7 +31,7 @@ from abm.units import RATE, at_price, at_rate, at_rate_up, mul_div
 class MarginRule(Frozen):
     """Initial margin, and the table of maintenance margin by position size."""
 
-    OPENING: ClassVar[tuple[str, ...]] = ("leverage", "brackets")
+    OPENING: ClassVar[tuple[str, ...]] = ("leverage", "brackets", "closing_fee")
 
     leverage: float = parameter(
         20.0,
@@ -44,6 +44,11 @@ class MarginRule(Frozen):
         "contract",
         "Table of maintenance margin by position size: what each contract names, a venue's own (abm/data), or"
         " generic by the coin's size; a coin that a venue's table lacks has what the contract names",
+    )
+    closing_fee: bool = parameter(
+        False,
+        "Maintenance margin includes the taker's fee of closing",
+        source="OKX, Gate: MMR + taker fee; Bybit: an estimate of the closing fee (texts of 2025)",
     )
 
 

@@ -35,7 +35,7 @@ class BookInfo:
         lot_base: base units a lot; scale: quote units in one of the quote asset.
         maker_fee, taker_fee: shares of value; band: how far through the mark a limit order may be, inf = no band.
         beta, calm_volatility: pre-event beta, per square root of a second.
-        opening_price: price at the start.
+        opening_price: price at the start. stands_for: real contracts that the coin's stands for.
     """
 
     name: list[str]
@@ -57,6 +57,7 @@ class BookInfo:
     beta: Floats
     calm_volatility: Floats
     opening_price: Floats
+    stands_for: Floats
     dollar: Floats
     coin_names: list[str]
     venue_names: list[str]

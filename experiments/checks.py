@@ -45,6 +45,8 @@ def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
         _units,
         _shares,
         _index,
+        _peers,
+        _ends,
         _brackets,
         _collateral,
         _pools,
@@ -197,6 +199,33 @@ def _index(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
             if not sources and coin in known["contracts"] and set(scenario.venues) == known["venues"]:
                 by = "of these weights" if weights else "with a spot_share"
                 yield f"{where}: no spot venue {by} lists {coin}, expected at least one for its index"
+
+
+def _peers(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Venues whose perpetuals a mark looks at, and what funding says by coin or class."""
+    classes = {"major", "large", "small"}
+    for name, venue in scenario.venues.items():
+        for peer, weight in venue.mark.peers.items():
+            where = f"venues.{name}.mark.peers"
+            if peer not in known["venues"] - {name}:
+                yield f"{where}: given {show(peer)}, {meant(peer, known['venues'] - {name})}"
+            if weight < 0:
+                yield f"{where}.{peer}: given {weight:g}, expected a number of at least 0"
+        for table in ("caps", "impacts"):
+            for key, value in getattr(venue.funding, table).items():
+                where = f"venues.{name}.funding.{table}"
+                if key not in classes | known["contracts"]:
+                    yield f"{where}: given {show(key)}, {meant(key, classes | known['contracts'])}"
+                if value < 0:
+                    yield f"{where}.{key}: given {value:g}, expected a number of at least 0"
+
+
+def _ends(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """A waterfall must end somewhere, or accounts below zero stay open."""
+    for name, venue in scenario.venues.items():
+        if venue.perps and not {"take_over", "adl"} & set(venue.liquidation.stages):
+            given = show(venue.liquidation.stages)
+            yield f"venues.{name}.liquidation.stages: given {given}, expected take_over or adl at its end"
 
 
 def _pools(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

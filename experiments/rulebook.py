@@ -36,6 +36,7 @@ from experiments.faults import rows as parameter_rows
 
 FOLDER = Path(__file__).parent / "rulebooks"
 ASSUMPTION = "assumption"
+WINDOWLESS = ("fair", "oracle")  # marks without a mean
 _LINE = {"is", "source", "since", "says"}
 
 
@@ -99,6 +100,9 @@ def read(name: str) -> RuleBook:
         raise RuleBookError([f"given {show(name)}, expected readable TOML: {error}"]) from error
     title, date, sources = raw.pop("title", ""), raw.pop("date", None), raw.pop("sources", {})
     faults = [] if isinstance(date, dt.date) else [f"{path.name}: date: expected a day such as 2025-10-10"]
+    if not isinstance(sources, Mapping) or not all(isinstance(text, str) for text in sources.values()):
+        faults.append(f"{path.name}: sources: given {show(sources)}, expected a table of texts")
+        sources = {}
     rules = []
     for where, line in _lines(raw, ()):
         if not isinstance(line, Mapping) or "is" not in line or set(line) - _LINE:
@@ -112,6 +116,8 @@ def read(name: str) -> RuleBook:
                 f"{path.name}: {where}.source: given {show(source)}, {meant(source, [*sources, ASSUMPTION])}"
             )
         since = line.get("since", "")
+        if since != "" and not (isinstance(since, dt.date) and isinstance(date, dt.date) and since <= date):
+            faults.append(f"{path.name}: {where}.since: given {show(since)}, expected a day up to {date}")
         rules.append(
             Rule(where, line["is"], sources.get(source, source), str(since), str(line.get("says", "")))
         )
@@ -162,7 +168,9 @@ def overview() -> Table:
         rules = VenueRules.model_validate({"quote": "USD", **book.tables()})
         given = {rule.path.split(".")[0] for rule in book.rules}
         cells = [
-            f"{rules.mark.rule}, {rules.mark.window:g} s",
+            rules.mark.rule
+            if rules.mark.rule in WINDOWLESS
+            else f"{rules.mark.rule}, {rules.mark.window:g} s",
             ", ".join(rules.liquidation.stages),
             f"{rules.fund.rule}",
             f"{rules.adl.score}, {rules.adl.allocate}, {rules.adl.price}",
@@ -176,12 +184,13 @@ def overview() -> Table:
 def described(book: RuleBook) -> Group:
     """A rule book to read: part by part, each rule in words with its source; then what is left to the defaults."""
     known = {rule.path: rule for rule in book.rules}
+    told = {rule.path.split(".")[0] for rule in book.rules} | {"gateway"}
     rules = VenueRules.model_validate({"quote": "USD", **book.tables()})
     parts: dict[str, Table] = {}
     for row in parameter_rows(rules, ""):
         path = row.path.removeprefix(".")
         part, _, name = path.partition(".")
-        if not name:
+        if not name or part not in told:  # of what a venue does not have the defaults say nothing
             continue
         rule = known.get(path) or next((r for p, r in known.items() if path.startswith(p + ".")), None)
         value = f"{row.value} {row.unit}" if row.unit not in ("", "1") else row.value

@@ -102,7 +102,14 @@ def terms(contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules]) -
     def tables(wide: bool) -> list[brackets.Brackets]:
         return [
             brackets.table(
-                c.brackets, c.class_, 10**6, rows, c.stands_for if wide else 1.0, v.margin.brackets, coin
+                c.brackets,
+                c.class_,
+                10**6,
+                rows,
+                c.stands_for if wide else 1.0,
+                v.margin.brackets,
+                coin,
+                v.fees.taker if v.margin.closing_fee else 0.0,
             )
             for v in venues.values()
             for coin, c in contracts.items()

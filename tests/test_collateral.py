@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from abm import collateral, ledger
 from abm.collateral import weight_of
 from abm.collateral_price import price_collateral
-from abm.construction import rewrite_rules
+from abm.enactment import rewrite_rules
 from abm.statements import statements
 from abm.venue import VenueRules
 from abm.waterfall import anchor

@@ -161,6 +161,12 @@ venues.alpha.liquidation.stages = ["adl", "take_over"]
     venues.alpha.liquidation.stages: given ["adl", "take_over"], expected nothing but adl after
 venues.alpha.liquidation.stages = ["adl", "adl"]
     venues.alpha.liquidation.stages: given ["adl", "adl"], expected at least one stage, each once
+venues.alpha.liquidation.stages = ["cancel_orders"]
+    venues.alpha.liquidation.stages: given ["cancel_orders"], expected take_over or adl at its end
+venues.alpha.mark.peers = {alpha = 1.0}
+    venues.alpha.mark.peers: given "alpha", expected one of beta
+venues.alpha.funding.caps = {BTK = 0.01}
+    venues.alpha.funding.caps: given "BTK", did you mean BTC?
 venues.alpha.liquidation.stages = ["sell"]
     venues.alpha.liquidation.stages.0: given "sell", expected one of
 venues.alpha.perps = 7

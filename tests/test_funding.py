@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from abm import funding
-from abm.funding import FUNDING_RULES, funding_rate, impact_price, premium_index
+from abm.funding import FUNDING_RULES
+from abm.funding_rate import funding_rate, impact_price, premium_index
 from tests.twins.market import OTHER, PERP, Desk, small_model
 
 TICKS = 1024

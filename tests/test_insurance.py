@@ -142,8 +142,8 @@ def test_what_a_pool_loses_in_one_symbol_beyond_three_tenths_is_deleveraged_and_
 
 @pytest.mark.parametrize("price", ["mark", "bankruptcy_capped", "previous_mark"])
 def test_at_a_price_that_leaves_the_pool_its_loss_the_excess_is_asked_for_once(price: str) -> None:
-    """Bybit closes at the mark where bankruptcy is more than 5 % away: a seventh of the inventory goes, and no more until
-    the loss grows."""
+    """Bybit closes at the mark where bankruptcy is more than 5 % away: a seventh of the inventory goes, and no more
+    until the loss grows."""
     d = desk({"rule": "symbol_drawdown", "cash": 1e6}, {"price": price})
     mark(d)
     hold(d, "whale", 50_000, BTC=10_000_000)

@@ -78,6 +78,11 @@ def test_a_rule_that_is_a_table_counts_whole(tmp_path: Path) -> None:
         ),
         ("[fees]\nmaker = { is = 0.1 }", "mine.toml: date: expected a day such as"),
         ("fees = [", "expected readable TOML"),
+        ("date = 2026-01-01\nsources = 3", "mine.toml: sources: given 3, expected a table of texts"),
+        (
+            "date = 2026-01-01\n[fees]\nmaker = { is = 0.1, since = 2026-02-01 }",
+            "fees.maker.since: given 2026-02-01, expected a day up to 2026-01-01",
+        ),
     ],
 )
 def test_a_bad_rule_book_is_refused_in_a_line(tmp_path: Path, text: str, fault: str) -> None:
@@ -111,5 +116,7 @@ def test_the_command_lists_and_shows_them(capsys: pytest.CaptureFixture[str]) ->
     assert cli.answer(["venues", "show", "binance"]) == 0
     shown = capsys.readouterr().out
     assert "since 2025-09-18" in shown and "360033525271" in shown and "notional_cap" in shown
+    assert cli.answer(["venues", "show", "coinbase"]) == 0
+    assert "adl" not in capsys.readouterr().out, "a spot venue has none"
     assert cli.answer(["venues", "show", "binnance"]) == 2
     assert "did you mean binance?" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abm import queueing
-from abm.funding import (
+from abm.funding_rate import (
     clamp,
     drift_funding,
     funding_rate,
