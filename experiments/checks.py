@@ -202,8 +202,7 @@ def _index(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
 
 
 def _peers(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
-    """Venues whose perpetuals a mark looks at, and what funding says by coin or class."""
-    classes = {"major", "large", "small"}
+    """Venues whose perpetuals a mark looks at; what funding says by coin (a rule book may name more than there are)."""
     for name, venue in scenario.venues.items():
         for peer, weight in venue.mark.peers.items():
             where = f"venues.{name}.mark.peers"
@@ -214,8 +213,6 @@ def _peers(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
         for table in ("caps", "impacts"):
             for key, value in getattr(venue.funding, table).items():
                 where = f"venues.{name}.funding.{table}"
-                if key not in classes | known["contracts"]:
-                    yield f"{where}: given {show(key)}, {meant(key, classes | known['contracts'])}"
                 if value < 0:
                     yield f"{where}.{key}: given {value:g}, expected a number of at least 0"
 

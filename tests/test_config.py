@@ -165,8 +165,8 @@ venues.alpha.liquidation.stages = ["cancel_orders"]
     venues.alpha.liquidation.stages: given ["cancel_orders"], expected take_over or adl at its end
 venues.alpha.mark.peers = {alpha = 1.0}
     venues.alpha.mark.peers: given "alpha", expected one of beta
-venues.alpha.funding.caps = {BTK = 0.01}
-    venues.alpha.funding.caps: given "BTK", did you mean BTC?
+venues.alpha.funding.caps = {BTC = -0.01}
+    venues.alpha.funding.caps.BTC: given -0.01, expected a number of at least 0
 venues.alpha.liquidation.stages = ["sell"]
     venues.alpha.liquidation.stages.0: given "sell", expected one of
 venues.alpha.perps = 7
