@@ -164,6 +164,29 @@ def to_fund(address, row, b, amount):
     return amount
 
 
+@inlined
+def settle_order(address, row, b, value, above):
+    """The fee of a liquidation order, and who has what it brings `above` bankruptcy or pays what it brings below.
+
+    Of a `fillable_order` the fee is no more than what it brings above, and what it brings below is the pool's. Returns
+    what the pool has of it, signed.
+    """
+    s = views(address)
+    v = s.venues[s.rows[row].venue]
+    fillable = s.meta[0].stage == FILLABLE_ORDER
+    most = equity_and_maintenance(s, row)[0]
+    if fillable and above < most:
+        most = above
+    fee = min(at_rate(value, v.liquidation_fee), most)
+    paid = to_fund(address, row, b, fee) if fee > 0 else 0
+    if above > 0 and v.surplus != 0:
+        left = min(above - paid, equity_and_maintenance(s, row)[0])
+        paid += to_fund(address, row, b, left) if left > 0 else 0
+    if above < 0 and fillable:
+        paid += to_fund(address, row, b, above)
+    return paid
+
+
 @kernel("UniTuple(i8,2)(i8,i8,i8,i8,i8,i8,i8)")
 def send(address, row, p, limit, lots, kind, parent):
     """One liquidation order of the venue (`kind`: IOC or FOK) into the book, its fee, and who has what it brings above
@@ -191,29 +214,6 @@ def send(address, row, p, limit, lots, kind, parent):
         above = got - mul_div(worth, filled, held if was_long else -held)
         e.amount = settle_order(address, row, b, value, above)
     return i, filled
-
-
-@inlined
-def settle_order(address, row, b, value, above):
-    """The fee of a liquidation order, and who has what it brings `above` bankruptcy or pays what it brings below.
-
-    Of a `fillable_order` the fee is no more than what it brings above, and what it brings below is the pool's. Returns
-    what the pool has of it, signed.
-    """
-    s = views(address)
-    v = s.venues[s.rows[row].venue]
-    fillable = s.meta[0].stage == FILLABLE_ORDER
-    most = equity_and_maintenance(s, row)[0]
-    if fillable and above < most:
-        most = above
-    fee = min(at_rate(value, v.liquidation_fee), most)
-    paid = to_fund(address, row, b, fee) if fee > 0 else 0
-    if above > 0 and v.surplus != 0:
-        left = min(above - paid, equity_and_maintenance(s, row)[0])
-        paid += to_fund(address, row, b, left) if left > 0 else 0
-    if above < 0 and fillable:
-        paid += to_fund(address, row, b, above)
-    return paid
 
 
 @kernel("UniTuple(i8,2)(i8,i8,i8)")
