@@ -192,7 +192,7 @@ def scripted(
 ) -> CascadeModel:
     """Two venues with opposite rule books under any names and in any order, in a currency with so many decimals."""
     unit = 10.0 ** (6 - places)  # of prices and all that is money
-    money = {"round_value": 2000.0 * unit, "portion_least": 1000.0 * unit}
+    money = {"round_value": 2000.0 * unit, "portion_least": 1000.0 * unit, "portion_most": 1e5 * unit}
     debts = {"conversion": {"threshold": 1e4 * unit, "limit": 1e4 * unit}}
     place = {**names, "outside": "outside"}
     rules: dict[str, dict[str, Any]] = {
