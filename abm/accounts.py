@@ -81,13 +81,19 @@ def ensure_position(s, row, b):
 
 
 @inlined
-def touch(s, row):
-    """Note that the row has changed, and that its margin must be looked at again before the step ends."""
-    s.changed[row] = s.meta[0].now
+def look_again(s, row):
+    """Have the next margin check look at a row, whether it has changed or not."""
     if s.rows[row].touched == 0:
         s.rows[row].touched = 1
         s.touched[s.meta[0].touched] = row
         s.meta[0].touched += 1
+
+
+@inlined
+def touch(s, row):
+    """Note that the row has changed, and that its margin must be looked at again before the step ends."""
+    s.changed[row] = s.meta[0].now
+    look_again(s, row)
 
 
 @inlined

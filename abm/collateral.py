@@ -182,15 +182,6 @@ def releasable_at(address, c, amount, free):
 
 
 @inlined
-def look_again(s, row):
-    """Have the next margin check look at a row that has not changed."""
-    if s.rows[row].touched == 0:
-        s.rows[row].touched = 1
-        s.touched[s.meta[0].touched] = row
-        s.meta[0].touched += 1
-
-
-@inlined
 def lean(s, row):
     """Note a row that its collateral holds up only above the anchored price."""
     if s.rows[row].leaning == 0:

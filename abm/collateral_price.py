@@ -8,7 +8,7 @@ price lean: they are looked at whenever collateral is priced.
 
 from __future__ import annotations
 
-from abm.collateral import look_again
+from abm.accounts import look_again
 from abm.jit import inlined, kernel
 from abm.state import NONE, views
 from abm.units import RATE, at_rate, mul_div

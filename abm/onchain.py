@@ -9,47 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# ---------------------------------------------------------------- dYdX v4
-
-
-def bankruptcy_value(value: float, maintenance: float, collateral: float, total_maintenance: float) -> float:
-    """Quote for which a part of a position may be closed so that it takes its share, by maintenance, of the account's
-    collateral along: value - TNC x MMR of the part / TMMR. Below zero for a short: what it may cost to buy back.
-
-    Args:
-        value: signed value of the part at the oracle price. maintenance: that goes with the part.
-        collateral: total net collateral TNC of the account. total_maintenance: TMMR of all its positions.
-    """
-    return value - collateral * maintenance / total_maintenance
-
-
-def fillable_price(
-    oracle: float,
-    long: bool,
-    collateral: float,
-    total_maintenance: float,
-    fraction: float,
-    spread: float = 1.5,
-    adjustment: float = 1.0,
-) -> float:
-    """Worst price at which a liquidation order may be filled: oracle x (1 -/+ ABR x spread x fraction), with ABR =
-    clamp(adjustment x (1 - TNC / TMMR), 0, 1).
-
-    Args: fraction: maintenance fraction of the contract. spread: spread to maintenance margin ratio (genesis: 1.5).
-        adjustment: bankruptcy adjustment (genesis: 1).
-    """
-    share = min(max(adjustment * (1.0 - collateral / total_maintenance), 0.0), 1.0)
-    return oracle * (1.0 + (-1.0 if long else 1.0) * share * spread * fraction)
-
-
-def fund_delta(bankruptcy: float, filled: float, most: float, long: bool = True) -> float:
-    """What the insurance fund gains by a fill, below zero if it pays: all that a fill is worse than the bankruptcy
-    value, of what it is better at most the share `most` of what was filled.
-
-    Args: bankruptcy, filled: quote without sign. long: the liquidated side, which sells.
-    """
-    surplus = filled - bankruptcy if long else bankruptcy - filled
-    return min(surplus, most * filled)
+# ---------------------------------------------------------------- dYdX v4 (its prices are in `bankruptcy_price`)
 
 
 def settle_deleveraging(failed_quote: float, offset_quote: float, bankruptcy: float) -> tuple[float, float]:

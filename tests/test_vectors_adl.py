@@ -16,10 +16,7 @@ from abm import adl, haircuts
 from abm.insurance import symbol_trigger
 from abm.onchain import (
     NetworkPosition,
-    bankruptcy_value,
     disposal,
-    fillable_price,
-    fund_delta,
     liquidated,
     settle_deleveraging,
     size_to_restore,
@@ -69,18 +66,6 @@ def after(budget: float, by: str) -> list[float]:
 
 
 VECTORS: list[tuple[str, str, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]] = [
-    ("V21", "doc", lambda: -bankruptcy_value(-500.0, 15.0, 100.0, 15.0) / 500, (), {}, 1.2),
-    ("V22 fund", "doc", fund_delta, (400.0, 0.77 * 500, 0.015), {}, -15.0),
-    ("V22 spread", "doc", lambda: 1 - fillable_price(1.0, True, 0.0, 15.0, 0.03), (), {}, 0.045),
-    ("V23", "oss", bankruptcy_value, (5_000.0, 500.0, 499.0, 500.0), {}, 4_501.0),
-    ("V24", "oss", bankruptcy_value, (2_500.0, 250.0, 0.0, 500.0), {}, 2_500.0),
-    ("V25", "oss", bankruptcy_value, (300.0, 30.0, 10.0, 50.0), {}, 294.0),
-    ("V26", "oss", fillable_price, (50_000.0, True, 499.0, 500.0, 0.1, 0.1), {}, 49_999.0),
-    ("V27", "oss", fillable_price, (50_000.0, True, 0.0, 500.0, 0.1, 0.1), {}, 49_500.0),
-    ("V28 0.5 %", "oss", fund_delta, (5_100.0, 5_610.0, 0.005), {}, 28.05),
-    ("V28 2.5 %", "oss", fund_delta, (5_100.0, 5_610.0, 0.025), {}, 140.25),
-    ("V28 100 %", "oss", fund_delta, (5_100.0, 5_610.0, 1.0), {}, 510.0),
-    ("V28 short, worse", "der", fund_delta, (5_100.0, 5_610.0, 0.005, False), {}, -510.0),
     ("V29", "oss", settle_deleveraging, (54_999.0, 50_000.0, -54_999.0), {}, (0.0, 104_999.0)),
     ("V30 no fee", "oss", size_to_restore, (10.0, 100.0, 0.10), {}, 1.0),
     ("V30 1 %", "oss", size_to_restore, (10.0, 100.0, 0.10, 0.01), {}, 10 / 9),
