@@ -102,7 +102,7 @@ def test_vector(provenance: str, formula: Callable[..., Any], inputs: tuple[Any,
 def test_v16_a_price_has_five_figures_and_few_decimals(
     price: str | float, size_decimals: int, valid: bool
 ) -> None:
-    """doc: Hyperliquid, tick and lot size."""
+    """V16, doc: Hyperliquid, tick and lot size."""
     assert valid_price(price, size_decimals) is valid
 
 
