@@ -217,6 +217,32 @@ def test_inventory_is_limited_and_unwound_when_the_gap_has_closed() -> None:
     assert np.abs(pen.held).max() < 0.8 * largest
 
 
+def test_what_it_cannot_trade_is_remarked_with_what_stood_in_the_way() -> None:
+    one, pen, record = arbitrageur()
+    record.set([100_000.0, 103_000.0])
+    run(one, pen, record, 400, fill=True)
+    assert {word for word, *_ in pen.remarks} == {"risk_limit"}
+    assert all(ends == (0, 1) and value > 1e5 for _, *ends, value in pen.remarks for ends in [tuple(ends)])
+    pen.remarks.clear()
+    record.set([100_000.0, 100_000.0])
+    run(one, pen, record, 20)
+    assert pen.remarks == [], "no gap, nothing forgone"
+
+
+def test_coins_that_cannot_leave_the_cheap_venue_are_the_dear_ones_forgone_sales() -> None:
+    spot = [*SPOT, ("beta", "BTC", "spot", "USDT")]
+    for stopped, word in ((True, "pause"), (False, "inventory")):
+        pen, record = market(spot, owners=1)
+        one = species(Arbitrageur, pen, record, watch=0.0, rebalance=1e6)
+        run(one, pen, record, 2)
+        base = record.books.base[0]
+        pen.money[0, base], pen.money[1, base] = 0.0, 2 * pen.money[1, base]
+        record.withdrawals_open[1] = not stopped
+        record.set([100_000.0 if b else 103_000.0 for b in range(len(spot))])
+        run(one, pen, record, 11)
+        assert word in {what for what, buys, sells, _ in pen.remarks if sells == 0}, pen.remarks
+
+
 def test_a_leg_that_is_left_alone_is_evened_out() -> None:
     one, pen, record = arbitrageur()
     run(one, pen, record, 2)
