@@ -1,4 +1,4 @@
-"""What a run tells of gaps, and of the arbitrage that was not done: sums and shares, and that stops make themselves felt."""
+"""What a run tells of gaps and of the arbitrage that was not done: sums, shares, and the record of it."""
 
 from __future__ import annotations
 
