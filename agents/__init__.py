@@ -12,6 +12,7 @@ from agents.leveraged_short import LeveragedShort
 from agents.market_maker import MarketMaker
 from agents.noise import Noise
 from agents.value import Value
+from agents.withdrawer import Withdrawer
 
 SPECIES = {
     "arbitrageur": Arbitrageur,
@@ -22,6 +23,7 @@ SPECIES = {
     "market_maker": MarketMaker,
     "noise": Noise,
     "value": Value,
+    "withdrawer": Withdrawer,
 }
 
 __all__ = ["SPECIES"]
