@@ -6,6 +6,7 @@ file beside these and a line here.
 
 from agents.arbitrageur import Arbitrageur
 from agents.exchange import Exchange
+from agents.fundamentalist import Fundamentalist
 from agents.hedger import Hedger
 from agents.leveraged_long import LeveragedLong
 from agents.leveraged_short import LeveragedShort
@@ -17,6 +18,7 @@ from agents.withdrawer import Withdrawer
 SPECIES = {
     "arbitrageur": Arbitrageur,
     "exchange": Exchange,
+    "fundamentalist": Fundamentalist,
     "hedger": Hedger,
     "leveraged_long": LeveragedLong,
     "leveraged_short": LeveragedShort,

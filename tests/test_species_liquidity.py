@@ -9,6 +9,7 @@ import pytest
 
 from agents import desks
 from agents.arbitrageur import Arbitrageur
+from agents.fundamentalist import Fundamentalist
 from agents.market_maker import AWAY, DUMPING, QUOTING, MarketMaker
 from agents.noise import Noise
 from agents.value import Value
@@ -264,6 +265,50 @@ def test_a_venue_that_runs_dry_is_refilled_unless_withdrawals_are_stopped() -> N
         coins = [t for t in pen.sent if t[2] == base]
         assert bool(coins) == open_
         assert all(t[:2] == (1, 0) for t in coins)
+
+
+# ------------------------------------------------------------------ fundamentalists
+
+
+def fundamentalist(**parameters: Any) -> tuple[Any, Pen, Record]:
+    pen, record = market(ONE, owners=4)
+    record.open_interest = np.full(record.n, 10_000.0)
+    return species(Fundamentalist, pen, record, **{"pace": 60.0, "lag": 120.0, **parameters}), pen, record
+
+
+def test_a_drift_that_lasts_is_met_and_a_fall_of_a_minute_is_not() -> None:
+    one, pen, record = fundamentalist()
+    assert run(one, pen, record, 300, fill=True) == []
+    record.set(97_000.0)
+    early = run(one, pen, record, 30, fill=True)
+    soon = float(pen.held.sum())
+    late = run(one, pen, record, 900, fill=True)
+    assert {t["side"] for t in early + late} == {1} and {t["kind"] for t in late} == {"ioc"}
+    assert 0 <= soon < 0.25 * pen.held.sum()
+
+
+def test_its_capital_is_finite_and_what_it_bought_is_sold_when_the_price_has_come_back() -> None:
+    one, pen, record = fundamentalist()
+    run(one, pen, record, 60, fill=True)
+    record.set(70_000.0)
+    run(one, pen, record, 2000, fill=True)
+    largest = float(pen.held.sum())
+    assert 0.9 * 0.02 * 10_000 < largest <= 0.02 * 10_000
+    record.set(100_000.0)
+    run(one, pen, record, 4000, fill=True)
+    assert abs(pen.held.sum()) < 0.3 * largest
+
+
+def test_a_fall_that_news_explains_is_no_bargain_and_one_beyond_it_is() -> None:
+    held = []
+    for size in (-0.03, -0.01):
+        one, pen, record = fundamentalist()
+        run(one, pen, record, 60, fill=True)
+        pen.learned[:] = size
+        record.set(100_000.0 * np.exp(-0.03))
+        run(one, pen, record, 1200, fill=True)
+        held.append(float(pen.held.sum()))
+    assert abs(held[0]) < 0.1 * held[1]
 
 
 # ------------------------------------------------------------------ noise
