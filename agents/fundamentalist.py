@@ -72,11 +72,11 @@ class Fundamentalist(Participant):
         perp = np.asarray(market.books.kind)[book] == 0
         row, book = row[perp], book[perp]
         served = np.bincount(book, minlength=len(market.books.name))[book]
-        n = len(row)
+        n, drawn = len(row), me.uniform("phase", row, forever=True)
         self.memory.update(
             row=row, book=book, weight=1.0 / np.maximum(served, 1),
             home=np.asarray(me.position(row, book), np.float64) if n else np.zeros(0),
-            phase=np.floor(SHIFTS * np.asarray(me.uniform("phase", row, forever=True))) * (self.parameters.look / SHIFTS),
+            phase=np.floor(SHIFTS * np.asarray(drawn)) * (self.parameters.look / SHIFTS),
             slow=np.full(len(market.books.name), np.nan), value=np.full(len(market.books.name), np.nan),
             heard=np.zeros(n), offset=np.zeros(n), time=np.array(np.nan),
         )  # fmt: skip

@@ -288,7 +288,7 @@ def test_a_drift_that_lasts_is_met_and_a_fall_of_a_minute_is_not() -> None:
 
 
 def test_its_capital_is_finite_and_what_it_bought_is_sold_when_the_price_has_come_back() -> None:
-    one, pen, record = fundamentalist()
+    one, pen, record = fundamentalist(memory=1e4)
     run(one, pen, record, 60, fill=True)
     record.set(70_000.0)
     run(one, pen, record, 2000, fill=True)
