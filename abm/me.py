@@ -549,7 +549,7 @@ class Me:
         """Leave a remark for the record, which nobody in the market reads: something seen between two books.
 
         Args:
-            what: a word of the species. book, other: the two books. value: dollars. rate: log price difference.
+            what: one word, of the species. book, other: the two books. value: dollars. rate: log price difference.
         """
         books, others, values, rates = np.broadcast_arrays(np.atleast_1d(book), other, value, rate)
         self.observations.append((what, books, others, values, rates))

@@ -178,7 +178,7 @@ class Recorder:
             saved["fills"] = np.concatenate(self._fills)
         if self._observations:
             saved["observations"] = np.concatenate(self._observations)
-            saved["words"] = list(self._words)
+            saved["words"] = " ".join(self._words)
         if self._counts is not None and self._flow is not None:  # between two records
             saved["counts"], saved["flow_venues"], saved["flow_network"] = self._counts, *self._flow
         saved["accounts"], saved["positions"] = dict(self._accounts), dict(self._positions)
@@ -193,7 +193,7 @@ class Recorder:
         self._events = [saved["events"]] if "events" in saved else []
         self._fills = [saved["fills"]] if "fills" in saved else []
         self._observations = [saved["observations"]] if "observations" in saved else []
-        self._words = list(saved.get("words", ()))
+        self._words = str(saved.get("words", "")).split()
         self._counts = np.array(saved["counts"]) if "counts" in saved else None
         self._flow = (
             (np.array(saved["flow_venues"]), np.array(saved["flow_network"])) if "counts" in saved else None

@@ -125,7 +125,7 @@ class Arbitrageur(Participant):
             first=np.append(first, n).astype(np.int64), perp_at=np.flatnonzero(~spot), spot_at=np.flatnonzero(spot),
             firms=np.array(len(owners)), calm=np.zeros(len(books.name)), weight=np.zeros(len(books.name)),
             looks=np.array(0), since=np.array(np.nan), ready=np.array(False), home=np.zeros(n), held=np.zeros(n),
-            limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n), sends=np.array(False),
+            share=np.zeros(n), limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n), sends=np.array(False),
             looked=np.array(-np.inf), told=np.array(-np.inf), read=np.array(-np.inf),
             delay=np.full(n, self.parameters.settlement),
             largest=np.zeros(len(names)), settle=np.array([quote.get(int(v), -1) for v in me.venue], np.int64),
@@ -169,6 +169,7 @@ class Arbitrageur(Participant):
         limit = m["calm"] * np.where(big, p.limit_major, p.limit_minor) * np.where(spot, p.limit_spot, 1.0)
         wealth = np.bincount(m["firm"], np.maximum(me.equity(row), 0.0), int(m["firms"]))
         part = wealth / max(float(wealth.sum()), 1e-9)
+        m["share"][:] = part[m["firm"]]
         m["limit"][:] = np.maximum(limit[book] * part[m["firm"]], 1e-12)
         m["largest"][:] = np.maximum.reduceat(m["limit"], m["first"][:-1])
         m["weight"][:] = m["calm"] * desks.fair(market) * desks.rates(market, m["via"], m["power"])
@@ -252,7 +253,7 @@ class Arbitrageur(Participant):
             ask = np.log(market.ask * convert)[book] + costs
         seen = forgone.forgone(
             forgone.Stations(
-                first, bid, ask, (market.ask * convert)[book], market.depth_bid[0][book], market.depth_ask[0][book],
+                first, m["share"], bid, ask, (market.ask * convert)[book], market.depth_bid[0][book], market.depth_ask[0][book],
                 market.bid_size[book], market.ask_size[book], np.asarray(books.kind)[book] == 1, market.halted[book],
                 me.waiting(row) > 0, used, m["limit"], m["held"], cash, market.ask[book], value, m["coming"] > 0,
                 coming[row], coins_stuck[cell], money_stuck[firm], m["delay"] > p.settlement,

@@ -1,7 +1,7 @@
 """What arbitrage left undone, and what stood in its way.
 
 A gap pays if the dearest bid is above the cheapest ask by more than own fees and the risk of execution; so much of it
-would be traded as the displayed depth lets the gap close (`gaps.trade`). What a firm cannot trade of that, because of
+would be traded as the displayed depth lets the gap close (`gaps.trade`), by each firm its share. What a firm cannot trade of that, because of
 what it holds, owes or waits for, is forgone, in dollars of coins, and belongs to the constraint that left least room at
 one of the two books. Constraints in the order in which they are asked, the first that is as tight as any other counts:
 
@@ -33,7 +33,7 @@ PAUSE, GATEWAY, QUEUE, MARGIN, INVENTORY, RISK_LIMIT = range(len(CONSTRAINTS))
 class Stations(NamedTuple):
     """Where firms trade, one entry a station (a firm at a book); stations of a cell (a firm in a coin) side by side.
 
-    first: int64[cells], where the stations of a cell begin. bid, ask: float64, log prices in common dollars after own
+    first: int64[cells], where the stations of a cell begin. share: float64, of the firm in the wealth of all firms. bid, ask: float64, log prices in common dollars after own
     costs, NaN = none. worth: dollars of a coin. depth_bid, depth_ask: coins displayed within 0.5 %. top_bid, top_ask:
     coins at the touch. spot, halted, waiting: bool. used: position over its limit, -1 .. 1 and beyond. limit, held,
     cash: coins, coins, quote. price: quote, of a coin. value: log, what a coin is worth less there for what the
@@ -43,6 +43,7 @@ class Stations(NamedTuple):
     """
 
     first: Ints
+    share: Floats
     bid: Floats
     ask: Floats
     worth: Floats
@@ -103,7 +104,7 @@ def forgone(s: Stations, take: float, depth_part: float) -> Forgone:
         np.minimum(s.depth_ask[buy], s.depth_bid[sell]) * part,
         np.minimum(s.top_ask[buy], s.top_bid[sell]) * take,
     )
-    wanted = np.minimum(wanted, depth_part * np.minimum(s.depth_ask[buy], s.depth_bid[sell]))
+    wanted = np.minimum(wanted, depth_part * np.minimum(s.depth_ask[buy], s.depth_bid[sell])) * s.share[buy]
     room_buy, why_buy = _room(s, buy, +1)
     room_sell, why_sell = _room(s, sell, -1)
     room = np.minimum(room_buy, room_sell)

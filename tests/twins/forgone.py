@@ -41,7 +41,9 @@ def forgone(s: Stations, take: float, depth_part: float) -> list[Any]:
             continue
         shallow = min(s.depth_ask[buy], s.depth_bid[sell])
         wanted = shallow * min(min(gap, 0.05) * take / 2 / 0.005, 1.0)
-        wanted = min(max(wanted, min(s.top_ask[buy], s.top_bid[sell]) * take), depth_part * shallow)
+        wanted = (
+            min(max(wanted, min(s.top_ask[buy], s.top_bid[sell]) * take), depth_part * shallow) * s.share[buy]
+        )
         (here, why), (there, other) = room(s, buy, +1), room(s, sell, -1)
         left, why = (
             wanted - min(here, there, wanted),
