@@ -1,7 +1,7 @@
 """Every column that a run records: its table, name, unit and meaning. One list for writers and readers.
 
 Tables: `books`, `venues` and `network` hold one line a recorded step and book, venue or edge; `events` one an
-event; `fills` one a fill (`record.fills`);
+event; `fills` one a fill (`record.fills`); `observations` what participants remarked for the record;
 `accounts` and `positions` one an account or position at each chosen time. USD: dollars at the
 value of the quote asset; a coin's amounts are in whole coins.
 """
@@ -120,6 +120,18 @@ COLUMNS: tuple[Column, ...] = (
     Column("fills", "maker", "", "account of the resting order"),
     Column("fills", "taker_owner", "", "its owner"),
     Column("fills", "maker_owner", "", "its owner"),
+    Column("observations", "time", "s", "seconds since the start, end of the step"),
+    Column("observations", "participant", "", "who remarked it"),
+    Column(
+        "observations",
+        "what",
+        "",
+        "its word for it; arbitrageurs: the constraint that kept a gap that pays from being traded",
+    ),
+    Column("observations", "book", "", "book; arbitrageurs: where it would have bought"),
+    Column("observations", "other_book", "", "the other book; arbitrageurs: where it would have sold"),
+    Column("observations", "value", "USD", "how much; arbitrageurs: coins not traded in that moment"),
+    Column("observations", "rate", "log", "price difference; arbitrageurs: after fees and execution risk"),
     Column("accounts", "row", "", "account"),
     Column("accounts", "owner", "", "owner's number"),
     Column("accounts", "owner_name", "", "owner's name"),

@@ -289,12 +289,13 @@ def _sit(
 
 
 def _market(seed: int) -> CascadeModel:
-    """Two venues in USDT with two coins, channels between them and from outside, bad news after a minute."""
+    """Two venues in USDT with two coins, channels between them and to and from outside, bad news after a minute."""
     common: dict[str, Any] = {
         "quote": "USDT", "perps": tuple(PRICES), "spots": tuple(PRICES), "share": 0.5, "spot_share": 0.5,
         "orders": OrderRules(band=0.0),
     }  # fmt: skip
-    ways = [("outside", "alpha"), ("outside", "beta"), ("alpha", "beta"), ("beta", "alpha")]
+    places = ("alpha", "beta", "outside")
+    ways = [(a, b) for a in places for b in places if a != b]
     return CascadeModel(
         Clock(start=START, duration=float(STEPS), step=1.0, burn_in=0.0),
         {"USDT": Asset(decimals=6)} | {coin: Asset(decimals=8, value=price) for coin, price in PRICES.items()},

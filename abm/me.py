@@ -116,6 +116,7 @@ class Me:
         self.requests: list[tuple[Any, ...]] = []
         self.reports: list[tuple[str, int, float]] = []
         self.suspensions: list[tuple[int, bool]] = []
+        self.observations: list[tuple[str, Any, Any, Any, Any]] = []
         self._heard = np.zeros(len(self.rows))
         self._heard_at = np.full(len(self.rows), np.nan)
         self._network: Any = None
@@ -543,6 +544,15 @@ class Me:
         if kind not in EVENT_KINDS:
             raise ValueError(f"event kind {kind!r}: one of {', '.join(EVENT_KINDS)} expected")
         self.reports.append((kind, int(index), float(amount)))
+
+    def observe(self, what: str, book: Any, other: Any, value: Any, rate: Any) -> None:
+        """Leave a remark for the record, which nobody in the market reads: something seen between two books.
+
+        Args:
+            what: one word, of the species. book, other: the two books. value: dollars. rate: log price difference.
+        """
+        books, others, values, rates = np.broadcast_arrays(np.atleast_1d(book), other, value, rate)
+        self.observations.append((what, books, others, values, rates))
 
     def suspend(self, venue: int, stop: bool) -> None:
         """Stop or reopen the own venue's withdrawals (the exchange only)."""

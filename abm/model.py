@@ -424,6 +424,9 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             self.network.set(edges, open=not stop)
             self._note_gates()
         me.suspensions.clear()
+        if self.recorder is not None:
+            self.recorder.observations(me.name, me.observations, self.now)
+        me.observations.clear()
 
     def _note_gates(self) -> None:
         """Note which venues' withdrawals have stopped or opened."""

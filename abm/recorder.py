@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from abm.model import CascadeModel
 
 
+OBSERVATION = np.dtype(
+    [
+        ("time", "i8"), ("participant", "i4"), ("what", "i4"), ("book", "i4"), ("other_book", "i4"),
+        ("value", "f8"), ("rate", "f8"),
+    ]
+)  # fmt: skip
+
+
 class Recorder:
     """Keeps what `[record]` asks for while a model steps, and hands it over as a `Recording`.
 
@@ -47,6 +55,8 @@ class Recorder:
         self._events: list[NDArray[Any]] = []
         self._fills: list[NDArray[Any]] = []
         self._keeps_fills = fills
+        self._observations: list[NDArray[Any]] = []
+        self._words: list[str] = []
         self._counts: NDArray[Any] | None = None
         self._accounts: dict[str, dict[str, Values]] = {}
         self._positions: dict[str, dict[str, Values]] = {}
@@ -70,6 +80,19 @@ class Recorder:
         """Take over the fills of a step, if they are kept."""
         if self._keeps_fills and len(table):
             self._fills.append(np.array(table))
+
+    def observations(
+        self, participant: str, seen: Sequence[tuple[str, Any, Any, Any, Any]], now: int
+    ) -> None:
+        """Take over what a participant remarked in this step."""
+        for word, book, other, value, rate in seen:
+            if word not in self._words:
+                self._words.append(word)
+            lines = np.zeros(len(value), OBSERVATION)
+            lines["time"], lines["what"] = now, self._words.index(word)
+            lines["participant"] = self.model.accounts.participants.index(participant)
+            lines["book"], lines["other_book"], lines["value"], lines["rate"] = book, other, value, rate
+            self._observations.append(lines)
 
     def due(self, step: int) -> bool:
         """Whether this step (0 is the first after the start) is recorded: the last of every `every`."""
@@ -153,6 +176,9 @@ class Recorder:
             saved["events"] = np.concatenate(self._events)
         if self._fills:
             saved["fills"] = np.concatenate(self._fills)
+        if self._observations:
+            saved["observations"] = np.concatenate(self._observations)
+            saved["words"] = " ".join(self._words)
         if self._counts is not None and self._flow is not None:  # between two records
             saved["counts"], saved["flow_venues"], saved["flow_network"] = self._counts, *self._flow
         saved["accounts"], saved["positions"] = dict(self._accounts), dict(self._positions)
@@ -166,6 +192,8 @@ class Recorder:
         )
         self._events = [saved["events"]] if "events" in saved else []
         self._fills = [saved["fills"]] if "fills" in saved else []
+        self._observations = [saved["observations"]] if "observations" in saved else []
+        self._words = str(saved.get("words", "")).split()
         self._counts = np.array(saved["counts"]) if "counts" in saved else None
         self._flow = (
             (np.array(saved["flow_venues"]), np.array(saved["flow_network"])) if "counts" in saved else None
@@ -228,6 +256,7 @@ class Recorder:
             network=network_table,
             events=self._event_table(),
             fills=self._fill_table() if self._keeps_fills else {},
+            observations=self._observation_table(),
             accounts=self._accounts,
             positions=self._positions,
             columns=COLUMNS,
@@ -238,8 +267,18 @@ class Recorder:
                 "stage": STAGES,
                 "participant": list(model.accounts.participants),
                 "owner_name": list(model.accounts.owner_names),
+                "what": list(self._words),
+                "other_book": list(info.name),
             },
         )
+
+    def _observation_table(self) -> dict[str, Values]:
+        if not self._observations:
+            return {}
+        seen = np.concatenate(self._observations)
+        table: dict[str, Values] = {name: seen[name] for name in OBSERVATION.names or ()}
+        table["time"] = seen["time"] / 1000.0
+        return table
 
     def _event_table(self) -> dict[str, Values]:
         model, info = self.model, self.model.books

@@ -41,6 +41,7 @@ class Recording:
     network: Table = field(default_factory=dict)
     events: Table = field(default_factory=dict)
     fills: Table = field(default_factory=dict)  # only where they are asked for
+    observations: Table = field(default_factory=dict)  # what participants remarked, if they did
     accounts: Mapping[str, Table] = field(default_factory=dict)  # by label: "start", "end" or seconds
     positions: Mapping[str, Table] = field(default_factory=dict)  # by the same labels
     columns: Sequence[Column] = COLUMNS
@@ -64,6 +65,8 @@ class Recording:
         }
         if self.fills:
             found["events/fills"] = self.fills
+        if self.observations:
+            found["events/observations"] = self.observations
         for label in sorted(self.accounts):
             found[f"accounts/{label}"] = self.accounts[label]
         for label in sorted(self.positions):

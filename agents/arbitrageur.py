@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-from agents import desks
+from agents import desks, forgone
 from agents.gaps import any_gap, trade
 
 Floats = NDArray[np.float64]
@@ -93,6 +93,9 @@ class Arbitrageur(Participant):
         dry: float = parameter(
             0.95, "A venue below this share of its opening money is refilled", unit="share", ge=0, le=1
         )
+        report: float = parameter(
+            10.0, "Time between remarks on what could not be traded", unit="seconds", gt=0
+        )
         full: float = parameter(
             0.3, "Coins beyond the opening that are sent on, or lacking that are sent for", unit="share of the limit",
             gt=0, le=1,
@@ -122,8 +125,10 @@ class Arbitrageur(Participant):
             first=np.append(first, n).astype(np.int64), perp_at=np.flatnonzero(~spot), spot_at=np.flatnonzero(spot),
             firms=np.array(len(owners)), calm=np.zeros(len(books.name)), weight=np.zeros(len(books.name)),
             looks=np.array(0), since=np.array(np.nan), ready=np.array(False), home=np.zeros(n), held=np.zeros(n),
-            limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n), sends=np.array(False),
-            looked=np.array(-np.inf), delay=np.full(n, self.parameters.settlement), read=np.array(-np.inf),
+            share=np.zeros(n), limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n),
+            sends=np.array(False),
+            looked=np.array(-np.inf), told=np.array(-np.inf), read=np.array(-np.inf),
+            delay=np.full(n, self.parameters.settlement),
             largest=np.zeros(len(names)), settle=np.array([quote.get(int(v), -1) for v in me.venue], np.int64),
         )  # fmt: skip
 
@@ -145,6 +150,9 @@ class Arbitrageur(Participant):
         m["read"][...] = market.time
         self._read(me, market)
         self._trade(me, market, convert)
+        if market.time - m["told"] >= p.report - 1e-9:
+            m["told"][...] = market.time
+            self._tell(me, market, convert)
 
     def _watched(self, me: Me, market: Market) -> bool:
         """Averages visible depth; once it has seen enough, sets limits and takes stock."""
@@ -162,6 +170,7 @@ class Arbitrageur(Participant):
         limit = m["calm"] * np.where(big, p.limit_major, p.limit_minor) * np.where(spot, p.limit_spot, 1.0)
         wealth = np.bincount(m["firm"], np.maximum(me.equity(row), 0.0), int(m["firms"]))
         part = wealth / max(float(wealth.sum()), 1e-9)
+        m["share"][:] = part[m["firm"]]
         m["limit"][:] = np.maximum(limit[book] * part[m["firm"]], 1e-12)
         m["largest"][:] = np.maximum.reduceat(m["limit"], m["first"][:-1])
         m["weight"][:] = m["calm"] * desks.fair(market) * desks.rates(market, m["via"], m["power"])
@@ -217,6 +226,46 @@ class Arbitrageur(Participant):
                 cause="arbitrage",
                 round="out",
             )
+
+    def _tell(self, me: Me, market: Market, convert: Floats) -> None:
+        """Remark which gaps paid and were not traded, how much, and what stood in the way (`forgone`)."""
+        p, m, books = self.parameters, self.memory, market.books
+        row, book, firm = m["row"], m["book"], m["firm"]
+        calm = desks.or_zero(market.calm_volatility)
+        sigma = calm * desks.stress(m, market, convert, m["weight"])
+        costs = p.fees * books.taker_fee[book] + 0.5 * p.bar * sigma[book] * np.sqrt(p.execution)
+        used = np.clip((m["held"] - m["home"]) / m["limit"], -2.0, 2.0)
+        value = -p.bar * calm[book] * np.sqrt(m["delay"]) * used
+        cash = self._cash(me, market, np.arange(len(me.rows)))[row]
+        # where the firm has more than at its opening and nothing is let out
+        shut = ~np.asarray(market.withdrawals_open)[np.asarray(me.venue)[row]]
+        money_stuck = np.zeros(int(m["firms"]), np.bool_)
+        np.logical_or.at(money_stuck, firm, shut & (cash > m["cash"][row]))
+        first = m["first"][:-1]
+        cell = np.repeat(np.arange(len(first)), np.diff(m["first"]))
+        coins_stuck = np.logical_or.reduceat(
+            shut & (m["held"] > m["home"] + 0.5 * p.full * m["limit"]), first
+        )
+        way = me.transfers()
+        coming = np.zeros(len(me.rows), np.bool_)
+        coming[way["to"][m["settle"][way["to"]] == way["asset"]]] = True
+        with np.errstate(invalid="ignore", divide="ignore"):
+            bid = np.log(market.bid * convert)[book] - costs
+            ask = np.log(market.ask * convert)[book] + costs
+        seen = forgone.forgone(
+            forgone.Stations(
+                first, m["share"], bid, ask, (market.ask * convert)[book], market.depth_bid[0][book], market.depth_ask[0][book],
+                market.bid_size[book], market.ask_size[book], np.asarray(books.kind)[book] == 1, market.halted[book],
+                me.waiting(row) > 0, used, m["limit"], m["held"], cash, market.ask[book], value, m["coming"] > 0,
+                coming[row], coins_stuck[cell], money_stuck[firm], m["delay"] > p.settlement,
+            ),
+            p.take, p.depth_part,
+        )  # fmt: skip
+        for code, word in enumerate(forgone.CONSTRAINTS):
+            mine = seen.constraint == code
+            if mine.any():
+                ends = book[seen.buy[mine]], book[seen.sell[mine]]
+                me.observe(word, *ends, seen.notional[mine], seen.gap[mine])
 
     # ------------------------------------------------------------------ coins and dollars between venues
 

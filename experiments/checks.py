@@ -53,6 +53,7 @@ def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
         _rules,
         _network,
         _population,
+        _homes,
         _record,
         _targets,
     ):
@@ -317,6 +318,15 @@ def _population(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[s
                 for item in given:
                     if isinstance(item, str) and item not in known[table] and item not in ("", "all", "*"):
                         yield _unknown(f"{where}.{key}", item, known[table], table)
+
+
+def _homes(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Where reserves lie: at a venue or at a free node of the network."""
+    places = {*known["venues"], *scenario.network.nodes}
+    for name, entry in scenario.population.items():
+        where = entry.opening.reserve_at if entry.opening is not None else ""
+        if where and where not in places:
+            yield f"population.{name}.opening.reserve_at: given {show(where)}, {meant(where, places)}"
 
 
 def _record(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

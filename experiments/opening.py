@@ -36,7 +36,6 @@ NOT_OF_KIND = {
         "room_at",
         "reserve",
         "reserve_accounts",
-        "reserve_at",
         "pledged",
     ),
 }
@@ -96,7 +95,11 @@ class Opening(Frozen):
     reserve_accounts: float = parameter(
         0.0, "Share of accounts that have such cash", unit="share of accounts", ge=0, le=1
     )
-    reserve_at: str = parameter("", "Venue where it lies; empty = a second account at the same venue")
+    reserve_at: str = parameter(
+        "",
+        "Venue or node where it lies; empty = a second account at the same venue (desk: an empty account there; empty ="
+        " none)",
+    )
     pledged: dict[str, float] = parameter(
         {},
         "Share of the collateral that lies in another asset, by asset, as far as the venue accepts it; cross"

@@ -393,6 +393,9 @@ def _desks(build: _Builder, name: str, opening: Opening) -> None:
             f"population.{name}.opening.share: given to one owner, who would be both sides of the book"
         )
     most = min(float(t.leverage.max()), opening.max_leverage)
+    if opening.reserve_at:
+        home = np.full(n, t.places.index(opening.reserve_at), np.int64)
+        build.parts.open(name, owner, home, 1.0, False, opening.reserve_at)
     for v in at:
         traded = (t.lists_perp[v] | t.lists_spot[v]) & of
         if not traded.any():
@@ -480,7 +483,7 @@ def planned(scenario: Scenario, seed: int) -> Plan:
     openings = {
         name: entry.opening for name, entry in scenario.population.items() if entry.opening is not None
     }
-    ground = terms(scenario.contracts, scenario.venues)
+    ground = terms(scenario.contracts, scenario.venues, scenario.network.nodes)
     quotes = [venue.quote for venue in scenario.venues.values()]
     return plan(openings, ground, quotes, scenario.assets, read_past(scenario.clock.start), seed)
 

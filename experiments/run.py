@@ -159,6 +159,13 @@ class Run:
         table = self.table("events/fills")
         return {name: _plain(table[name]) for name in table.column_names}
 
+    def observations(self) -> dict[str, NDArray[Any]]:
+        """What participants remarked, in order of time: arrays by column, names as text; empty if nobody did."""
+        if not (self.folder / "events" / "observations.parquet").exists():
+            return {}
+        table = self.table("events/observations")
+        return {name: _plain(table[name]) for name in table.column_names}
+
     def accounts(self, label: str = "end") -> dict[str, NDArray[Any]]:
         """All accounts at a label ("start", "end" or seconds): arrays by column."""
         table = self.table(f"accounts/{label}")
@@ -191,6 +198,7 @@ class Run:
             network={name: self._step_values("network", name) for name in self._names("network")},
             events=self._coded("events/events"),
             fills=self._coded("events/fills"),
+            observations=self._coded("events/observations"),
             accounts={label: self._coded(f"accounts/{label}") for label in self.labels()},
             positions={
                 path.stem.removeprefix("positions-"): self._coded(f"accounts/{path.stem}")

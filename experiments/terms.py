@@ -6,7 +6,7 @@ dollar-like quote asset is one dollar here) and coins, in float64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Terms:
 
     coins: list[str]
     venues: list[str]
+    places: list[str]
     classes: list[str]
     price: Floats
     lot: Floats
@@ -93,8 +94,10 @@ def _normal(shares: list[float]) -> Floats:
     return np.array(shares) / total if total > 0 else np.zeros(len(shares))
 
 
-def terms(contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules]) -> Terms:
-    """Arrays of a scenario's contracts and venues, in the order of the file."""
+def terms(
+    contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules], nodes: Sequence[str] = ()
+) -> Terms:
+    """Arrays of a scenario's contracts, venues and free nodes of the network, in the order of the file."""
     coins, names = list(contracts), list(venues)
     rows = brackets.read(BRACKET_FILE)
     shape = (len(names), len(coins))
@@ -136,6 +139,7 @@ def terms(contracts: Mapping[str, Contract], venues: Mapping[str, VenueRules]) -
     return Terms(
         coins=coins,
         venues=names,
+        places=[*names, *nodes],
         classes=[c.class_ for c in contracts.values()],
         price=price,
         lot=lot,

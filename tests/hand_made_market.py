@@ -100,6 +100,7 @@ class Pen:
         self.slot_row = np.zeros(0, np.int64)
         self.sent: list[tuple[int, int, int, float]] = []
         self.events: list[str] = []
+        self.remarks: list[tuple[str, int, int, float]] = []
         self.late, self.shut = np.zeros(n), False
         self.step, self.time, self.dt = 0, 0.0, 1.0
         self.network = self
@@ -202,6 +203,10 @@ class Pen:
 
     def emit(self, kind: str, index: int, amount: float = 0.0) -> None:
         self.events.append(kind)
+
+    def observe(self, what: str, book: Any, other: Any, value: Any, rate: Any) -> None:
+        for one in zip(book, other, value, strict=True):
+            self.remarks.append((what, int(one[0]), int(one[1]), float(one[2])))
 
     def transfer(self, source: int, target: int, asset: int, amount: float) -> None:
         self.sent.append((source, target, asset, amount))

@@ -288,6 +288,9 @@ def told(model: CascadeModel, owner: str = "", venue: str = "") -> dict[str, Any
             out |= {f"{path}.{name}": np.asarray(values)[:, keep] for name, values in table.items()}
             continue
         columns = {name: np.asarray(values) for name, values in table.items()}
+        if "row" not in columns:
+            out |= {f"{path}.{name}": values for name, values in columns.items()}
+            continue
         row = columns["row"]
         stay = np.where(row >= 0, ~skip[row], True)
         if "venue" in columns and venue:

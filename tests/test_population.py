@@ -44,6 +44,7 @@ def scenario(**changes: Any) -> SimpleNamespace:
         contracts={name: Contract(**contract) for name, contract in raw["contracts"].items()},
         venues={name: VenueRules(**venue) for name, venue in raw["venues"].items()},
         population={name: SimpleNamespace(opening=opening) for name, opening in population.items()},
+        network=SimpleNamespace(nodes=()),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from agents import desks
 from agents.arbitrageur import Arbitrageur
+from agents.fundamentalist import Fundamentalist
 from agents.market_maker import AWAY, DUMPING, QUOTING, MarketMaker
 from agents.noise import Noise
 from agents.value import Value
@@ -217,6 +218,32 @@ def test_inventory_is_limited_and_unwound_when_the_gap_has_closed() -> None:
     assert np.abs(pen.held).max() < 0.8 * largest
 
 
+def test_what_it_cannot_trade_is_remarked_with_what_stood_in_the_way() -> None:
+    one, pen, record = arbitrageur()
+    record.set([100_000.0, 103_000.0])
+    run(one, pen, record, 400, fill=True)
+    assert {word for word, *_ in pen.remarks} == {"risk_limit"}
+    assert all(ends == (0, 1) and value > 1e5 for _, *ends, value in pen.remarks for ends in [tuple(ends)])
+    pen.remarks.clear()
+    record.set([100_000.0, 100_000.0])
+    run(one, pen, record, 20)
+    assert pen.remarks == [], "no gap, nothing forgone"
+
+
+def test_coins_that_cannot_leave_the_cheap_venue_are_the_dear_ones_forgone_sales() -> None:
+    spot = [*SPOT, ("beta", "BTC", "spot", "USDT")]
+    for stopped, word in ((True, "pause"), (False, "inventory")):
+        pen, record = market(spot, owners=1)
+        one = species(Arbitrageur, pen, record, watch=0.0, rebalance=1e6)
+        run(one, pen, record, 2)
+        base = record.books.base[0]
+        pen.money[0, base], pen.money[1, base] = 0.0, 2 * pen.money[1, base]
+        record.withdrawals_open[1] = not stopped
+        record.set([100_000.0 if b else 103_000.0 for b in range(len(spot))])
+        run(one, pen, record, 11)
+        assert word in {what for what, buys, sells, _ in pen.remarks if sells == 0}, pen.remarks
+
+
 def test_a_leg_that_is_left_alone_is_evened_out() -> None:
     one, pen, record = arbitrageur()
     run(one, pen, record, 2)
@@ -238,6 +265,50 @@ def test_a_venue_that_runs_dry_is_refilled_unless_withdrawals_are_stopped() -> N
         coins = [t for t in pen.sent if t[2] == base]
         assert bool(coins) == open_
         assert all(t[:2] == (1, 0) for t in coins)
+
+
+# ------------------------------------------------------------------ fundamentalists
+
+
+def fundamentalist(**parameters: Any) -> tuple[Any, Pen, Record]:
+    pen, record = market(ONE, owners=4)
+    record.open_interest = np.full(record.n, 10_000.0)
+    return species(Fundamentalist, pen, record, **{"pace": 60.0, "lag": 120.0, **parameters}), pen, record
+
+
+def test_a_drift_that_lasts_is_met_and_a_fall_of_a_minute_is_not() -> None:
+    one, pen, record = fundamentalist()
+    assert run(one, pen, record, 300, fill=True) == []
+    record.set(97_000.0)
+    early = run(one, pen, record, 30, fill=True)
+    soon = float(pen.held.sum())
+    late = run(one, pen, record, 900, fill=True)
+    assert {t["side"] for t in early + late} == {1} and {t["kind"] for t in late} == {"ioc"}
+    assert 0 <= soon < 0.25 * pen.held.sum()
+
+
+def test_its_capital_is_finite_and_what_it_bought_is_sold_when_the_price_has_come_back() -> None:
+    one, pen, record = fundamentalist(memory=1e4)
+    run(one, pen, record, 60, fill=True)
+    record.set(70_000.0)
+    run(one, pen, record, 2000, fill=True)
+    largest = float(pen.held.sum())
+    assert 0.9 * 0.02 * 10_000 < largest <= 0.02 * 10_000
+    record.set(100_000.0)
+    run(one, pen, record, 4000, fill=True)
+    assert abs(pen.held.sum()) < 0.3 * largest
+
+
+def test_a_fall_that_news_explains_is_no_bargain_and_one_beyond_it_is() -> None:
+    held = []
+    for size in (-0.03, -0.01):
+        one, pen, record = fundamentalist()
+        run(one, pen, record, 60, fill=True)
+        pen.learned[:] = size
+        record.set(100_000.0 * np.exp(-0.03))
+        run(one, pen, record, 1200, fill=True)
+        held.append(float(pen.held.sum()))
+    assert abs(held[0]) < 0.1 * held[1]
 
 
 # ------------------------------------------------------------------ noise

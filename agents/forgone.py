@@ -1,0 +1,139 @@
+"""What arbitrage left undone, and what stood in its way.
+
+A gap pays if the dearest bid is above the cheapest ask by more than own fees and the risk of execution; so much of it
+would be traded as the displayed depth lets the gap close (`gaps.trade`), by each firm its share. What a firm cannot trade of that, because of
+what it holds, owes or waits for, is forgone, in dollars of coins, and belongs to the constraint that left least room at
+one of the two books. Constraints in the order in which they are asked, the first that is as tight as any other counts:
+
+- pause: the book is halted; or coins or money cannot be brought because withdrawals stopped where they are;
+- gateway: an own order to that venue is still on its way;
+- queue: coins or money are on the way, or a channel that serves is slow;
+- margin: no free money at the venue that buys;
+- inventory: no coins to sell, or no money to pay for coins, and nothing has been sent for;
+- risk_limit: the limit of the position is reached, or its value after the price of holding it is too low.
+
+This only looks: nothing that is found here changes what is sent.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+CONSTRAINTS = ("pause", "gateway", "queue", "margin", "inventory", "risk_limit")
+PAUSE, GATEWAY, QUEUE, MARGIN, INVENTORY, RISK_LIMIT = range(len(CONSTRAINTS))
+
+
+class Stations(NamedTuple):
+    """Where firms trade, one entry a station (a firm at a book); stations of a cell (a firm in a coin) side by side.
+
+    first: int64[cells], where the stations of a cell begin. share: float64, of the firm in the wealth of all firms. bid, ask: float64, log prices in common dollars after own
+    costs, NaN = none. worth: dollars of a coin. depth_bid, depth_ask: coins displayed within 0.5 %. top_bid, top_ask:
+    coins at the touch. spot, halted, waiting: bool. used: position over its limit, -1 .. 1 and beyond. limit, held,
+    cash: coins, coins, quote. price: quote, of a coin. value: log, what a coin is worth less there for what the
+    firm holds. coins_coming, money_coming: bool, an own transfer is on the way there. coins_stuck, money_stuck: bool,
+    another venue where the firm has more than at its opening lets nothing out. slow: bool, the settlement that it
+    reckons with there is longer than in calm times.
+    """
+
+    first: Ints
+    share: Floats
+    bid: Floats
+    ask: Floats
+    worth: Floats
+    depth_bid: Floats
+    depth_ask: Floats
+    top_bid: Floats
+    top_ask: Floats
+    spot: Mask
+    halted: Mask
+    waiting: Mask
+    used: Floats
+    limit: Floats
+    held: Floats
+    cash: Floats
+    price: Floats
+    value: Floats
+    coins_coming: Mask
+    money_coming: Mask
+    coins_stuck: Mask
+    money_stuck: Mask
+    slow: Mask
+
+
+class Forgone(NamedTuple):
+    """Per gap that paid and was not traded in full: arrays of one length."""
+
+    buy: Ints  # station that would have bought
+    sell: Ints  # station that would have sold
+    constraint: Ints  # `CONSTRAINTS`
+    notional: Floats  # dollars of coins that were not traded
+    gap: Floats  # log price difference after costs
+
+
+def _first_where(values: Floats, best: Floats, first: Ints, cell: Ints) -> Ints:
+    """First station of each cell that has the cell's best value, -1 = none."""
+    n = len(values)
+    hit = np.where(values == best[cell], np.arange(n), n)
+    found = np.minimum.reduceat(hit, first)
+    return np.where(found < n, found, -1)
+
+
+def forgone(s: Stations, take: float, depth_part: float) -> Forgone:
+    """Gaps that pay after costs, and what of them was not traded.
+
+    Args:
+        take: part of the way that a trade closes a gap. depth_part: largest order over the displayed depth.
+    """
+    n = len(s.bid)
+    cell = np.repeat(np.arange(len(s.first)), np.diff(np.append(s.first, n)))
+    dear, cheap = np.where(np.isnan(s.bid), -np.inf, s.bid), np.where(np.isnan(s.ask), np.inf, s.ask)
+    best, least = np.maximum.reduceat(dear, s.first), np.minimum.reduceat(cheap, s.first)
+    pays = np.flatnonzero((best > least) & np.isfinite(best) & np.isfinite(least))
+    sell = _first_where(dear, best, s.first, cell)[pays]
+    buy = _first_where(cheap, least, s.first, cell)[pays]
+    gap = (best - least)[pays]
+    part = np.minimum(np.minimum(gap, 0.05) * take / 2 / 0.005, 1.0)
+    wanted = np.maximum(
+        np.minimum(s.depth_ask[buy], s.depth_bid[sell]) * part,
+        np.minimum(s.top_ask[buy], s.top_bid[sell]) * take,
+    )
+    wanted = np.minimum(wanted, depth_part * np.minimum(s.depth_ask[buy], s.depth_bid[sell])) * s.share[buy]
+    room_buy, why_buy = _room(s, buy, +1)
+    room_sell, why_sell = _room(s, sell, -1)
+    room = np.minimum(room_buy, room_sell)
+    why = np.where(room_buy < room_sell, why_buy, why_sell)
+    why = np.where(room_buy == room_sell, np.minimum(why_buy, why_sell), why)
+    # what the price of holding the inventory takes away: the gap pays, but not at the firm's own values
+    dull = (best[cell[buy]] - s.value[sell]) - (least[cell[buy]] - s.value[buy]) <= 0
+    stuck = s.coins_stuck[buy] | s.money_stuck[buy]
+    held_back = np.where(stuck, PAUSE, np.where(s.slow[buy] | s.slow[sell], QUEUE, RISK_LIMIT))
+    why = np.where(dull & (room >= wanted), held_back, why)
+    left = np.where(dull, wanted, wanted - np.minimum(room, wanted))
+    some = left > 0
+    return Forgone(buy[some], sell[some], why[some], (left * s.worth[buy])[some], gap[some])
+
+
+def _room(s: Stations, at: Ints, side: int) -> tuple[Floats, Ints]:
+    """(coins that a firm may still buy or sell at stations, the constraint that says so)."""
+    room = np.maximum(1.0 - side * s.used[at], 0.0) * s.limit[at]
+    why = np.full(len(at), RISK_LIMIT)
+    spot = s.spot[at]
+    if side > 0:
+        can_pay = np.where(spot, 0.95 * s.cash[at] / s.price[at], np.where(s.cash[at] > 0, np.inf, 0.0))
+        stuck, coming, none = s.money_stuck[at], s.money_coming[at], np.where(spot, INVENTORY, MARGIN)
+    else:
+        can_pay = np.where(spot, np.maximum(s.held[at], 0.0), np.inf)
+        stuck, coming, none = s.coins_stuck[at], s.coins_coming[at], np.full(len(at), INVENTORY)
+    lacking = np.where(stuck, PAUSE, np.where(coming, QUEUE, none))
+    why = np.where(can_pay <= room, lacking, why)
+    room = np.minimum(room, can_pay)
+    for shut, code in ((s.waiting[at], GATEWAY), (s.halted[at], PAUSE)):
+        why, room = np.where(shut, code, why), np.where(shut, 0.0, room)
+    return room, why

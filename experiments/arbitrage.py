@@ -1,0 +1,128 @@
+"""What a run tells of arbitrage: how far apart venues were, and what kept the gaps from being traded away.
+
+Gaps are between the last prices of two venues' books of a coin at the ends of minutes. Forgone arbitrage is what the
+arbitrageurs themselves remarked (`agents.forgone`): at every look, gaps that paid after fees and the risk of execution,
+the dollars of coins that they did not trade, and the constraint that left least room. A gap that stands is remarked at
+every look, so sums over time are dollars times minutes.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments import readings
+from experiments.run import Run
+
+ABOVE = (1.0, 2.0, 5.0)  # %, in whose minutes a pair's gaps are counted
+
+
+class Gap(NamedTuple):
+    """Two venues' books of a coin over a window."""
+
+    book: str
+    other: str
+    median: float  # % of the dearer price, of all minutes in which both had a price
+    largest: float
+    time: float  # end of the minute of the largest, s
+    minutes: tuple[int, ...]  # minutes above 1, 2, 5 %
+
+
+def gaps(run: Run, coin: str, kind: str = "PERP", window: tuple[float, float] | None = None) -> list[Gap]:
+    """The gaps of a coin between every two venues, widest first; of the whole run, or between two times in seconds.
+
+    Args:
+        kind: "PERP", "SPOT", or "BASIS": each venue's perpetual against every other venue's spot book.
+    """
+    a, b = window if window is not None else (0.0, float(run.time[-1]) if len(run.time) else 0.0)
+    names = {what: readings.books(run, what, coin) for what in ("PERP", "SPOT")}
+    price = {
+        name: readings.closes(run, run.column("last", book=name), a, b)
+        for some in names.values()
+        for name in some
+    }
+    pairs = list(combinations(names[kind], 2)) if kind != "BASIS" else [
+        (perp, spot)
+        for perp in names["PERP"]
+        for spot in names["SPOT"]
+        if perp.partition(":")[0] != spot.partition(":")[0]
+    ]  # fmt: skip
+    found = []
+    for one, other in pairs:
+        apart = 100.0 * np.abs(price[one] - price[other]) / np.fmax(price[one], price[other])
+        if np.isfinite(apart).any():
+            at = int(np.nanargmax(apart))
+            above = tuple(int(np.nansum(apart > bound)) for bound in ABOVE)
+            when = float(readings.minutes(run, a, b)[at])
+            found.append(Gap(one, other, float(np.nanmedian(apart)), float(apart[at]), when, above))
+    return sorted(found, key=lambda gap: (-gap.largest, gap.book, gap.other))
+
+
+class Forgone(NamedTuple):
+    """What one constraint kept from being traded."""
+
+    constraint: str
+    value: float  # dollars of coins times minutes
+    share: float  # of all constraints
+    gap: float  # mean gap after costs, %, weighted by dollars
+
+
+def forgone(run: Run, coin: str | None = None, window: tuple[float, float] | None = None) -> list[Forgone]:
+    """Forgone arbitrage by constraint, most first; of one coin, or between two times in seconds. Empty if none."""
+    seen = run.observations()
+    if not seen:
+        return []
+    a, b = window if window is not None else (-np.inf, np.inf)
+    keep = (seen["time"] > a) & (seen["time"] <= b)
+    if coin is not None:
+        keep &= np.array([name.partition(":")[2].rpartition("-")[0] == coin for name in seen["book"]])
+    every = _between_looks(run)
+    value = seen["value"] * np.array([every[name] for name in seen["participant"]]) / 60.0
+    total = float(value[keep].sum())
+    found = []
+    for word in np.unique(seen["what"][keep]):
+        mine = keep & (seen["what"] == word)
+        amount = float(value[mine].sum())
+        mean = 100.0 * float((value[mine] * seen["rate"][mine]).sum()) / amount
+        found.append(Forgone(str(word), amount, amount / total, mean))
+    return sorted(found, key=lambda one: (-one.value, one.constraint))
+
+
+def _between_looks(run: Run) -> dict[str, float]:
+    """Seconds between two remarks of a participant."""
+    population: dict[str, Any] = run.config.get("population", {})
+    return {name: float(entry.get("report", 0.0)) for name, entry in population.items()}
+
+
+def markdown(run: Run, coin: str) -> str:
+    """Both tables of a coin as Markdown: gaps of its perpetuals and spot books, forgone arbitrage of it and of all."""
+    lines = [
+        f"# Gaps and forgone arbitrage: {run.name}, seed {run.seed}",
+        "",
+        f"## Gaps of {coin}, minute closes",
+        "",
+    ]
+    lines += [
+        f"| | between | median, % | largest, % | at | {' | '.join(f'minutes > {x:g} %' for x in ABOVE)} |",
+        "|---|---|---:|---:|---|---:|---:|---:|",
+    ]
+    for kind in ("PERP", "SPOT", "BASIS"):
+        for gap in gaps(run, coin, kind):
+            when = readings.clock(run, gap.time)
+            cells = [f"{gap.median:.3f}", f"{gap.largest:.2f}", when, *map(str, gap.minutes)]
+            lines.append(f"| {kind.lower()} | {gap.book}, {gap.other} | {' | '.join(cells)} |")
+    for title, which in ((f"Forgone arbitrage, {coin}", coin), ("Forgone arbitrage, all coins", None)):
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| constraint | M$ x minutes | share | gap after costs, % |",
+            "|---|---:|---:|---:|",
+        ]
+        lines += [
+            f"| {one.constraint} | {one.value / 1e6:,.1f} | {one.share:.1%} | {one.gap:.2f} |"
+            for one in forgone(run, which)
+        ] or ["| none | 0 | | |"]
+    return "\n".join(lines) + "\n"
