@@ -256,8 +256,8 @@ class Arbitrageur(Participant):
             forgone.Stations(
                 first, m["share"], bid, ask, (market.ask * convert)[book], market.depth_bid[0][book],
                 market.depth_ask[0][book], market.bid_size[book], market.ask_size[book],
-                np.asarray(books.kind)[book] == 1, market.halted[book], me.waiting(row) > 0, used, m["limit"], m["held"],
-                cash, market.ask[book], value, m["coming"] > 0, coming[row], coins_stuck[cell], money_stuck[firm],
+                np.asarray(books.kind)[book] == 1, market.halted[book], me.waiting(row) > 0, used, m["limit"],
+                m["held"], cash, market.ask[book], value, m["coming"] > 0, coming[row], coins_stuck[cell], money_stuck[firm],
                 m["delay"] > p.settlement,
             ),
             p.take, p.depth_part,
