@@ -1,9 +1,10 @@
 """What arbitrage left undone, and what stood in its way.
 
 A gap pays if the dearest bid is above the cheapest ask by more than own fees and the risk of execution; so much of it
-would be traded as the displayed depth lets the gap close (`gaps.trade`), by each firm its share. What a firm cannot trade of that, because of
-what it holds, owes or waits for, is forgone, in dollars of coins, and belongs to the constraint that left least room at
-one of the two books. Constraints in the order in which they are asked, the first that is as tight as any other counts:
+would be traded as the displayed depth lets the gap close (`gaps.trade`), by each firm its share. What a firm cannot
+trade of that, because of what it holds, owes or waits for, is forgone, in dollars of coins, and belongs to the
+constraint that left least room at one of the two books. Constraints in the order in which they are asked, the first
+that is as tight as any other counts:
 
 - pause: the book is halted; or coins or money cannot be brought because withdrawals stopped where they are;
 - gateway: an own order to that venue is still on its way;
@@ -33,13 +34,13 @@ PAUSE, GATEWAY, QUEUE, MARGIN, INVENTORY, RISK_LIMIT = range(len(CONSTRAINTS))
 class Stations(NamedTuple):
     """Where firms trade, one entry a station (a firm at a book); stations of a cell (a firm in a coin) side by side.
 
-    first: int64[cells], where the stations of a cell begin. share: float64, of the firm in the wealth of all firms. bid, ask: float64, log prices in common dollars after own
-    costs, NaN = none. worth: dollars of a coin. depth_bid, depth_ask: coins displayed within 0.5 %. top_bid, top_ask:
-    coins at the touch. spot, halted, waiting: bool. used: position over its limit, -1 .. 1 and beyond. limit, held,
-    cash: coins, coins, quote. price: quote, of a coin. value: log, what a coin is worth less there for what the
-    firm holds. coins_coming, money_coming: bool, an own transfer is on the way there. coins_stuck, money_stuck: bool,
-    another venue where the firm has more than at its opening lets nothing out. slow: bool, the settlement that it
-    reckons with there is longer than in calm times.
+    first: int64[cells], where the stations of a cell begin. share: float64, of the firm in the wealth of all firms.
+    bid, ask: float64, log prices in common dollars after own costs, NaN = none. worth: dollars of a coin. depth_bid,
+    depth_ask: coins displayed within 0.5 %. top_bid, top_ask: coins at the touch. spot, halted, waiting: bool. used:
+    position over its limit, -1 .. 1 and beyond. limit, held, cash: coins, coins, quote. price: quote, of a coin.
+    value: log, what a coin is worth less there for what the firm holds. coins_coming, money_coming: bool, an own
+    transfer is on the way there. coins_stuck, money_stuck: bool, another venue where the firm has more than at its
+    opening lets nothing out. slow: bool, the settlement that it reckons with there is longer than in calm times.
     """
 
     first: Ints

@@ -28,7 +28,8 @@ def stations(seed: int, hostile: bool) -> forgone.Stations:
         bid, ask = np.round(bid, 2), np.round(ask, 2)
     used = draw.uniform(-1.5, 1.5, n)
     return forgone.Stations(
-        np.concatenate([[0], np.cumsum(sizes)[:-1]]), draw.random(n), bid, ask, np.full(n, 100.0), *depth, draw.random(n) < 0.4,
+        np.concatenate([[0], np.cumsum(sizes)[:-1]]), draw.random(n),
+        bid, ask, np.full(n, 100.0), *depth, draw.random(n) < 0.4,
         flags[0], flags[1], used, draw.lognormal(1, 1, n), draw.normal(0, 5, n), cash, np.full(n, 100.0),
         -0.005 * used, flags[2], flags[3], flags[4], flags[5], flags[6],
     )  # fmt: skip
