@@ -11,6 +11,7 @@ Functions here move orders about; who may place them is in `admission`, what a f
 from __future__ import annotations
 
 from abm.jit import inlined
+from abm.messages import ENDS
 from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, SLOT_BITS, SLOT_MASK, WHEEL
 from abm.units import wide
 
@@ -20,9 +21,9 @@ from abm.units import wide
 @inlined
 def depth_of(s, b, side):
     """Number of live levels on a side (+1 bids, -1 asks)."""
-    if side > 0:
-        return s.books[b].n0
-    return s.books[b].n1
+    bids = s.books[b].n0  # both are read: a choice of two numbers is no branch
+    asks = s.books[b].n1
+    return bids if side > 0 else asks
 
 
 @inlined
@@ -34,25 +35,22 @@ def side_base(s, b, side):
 
 @inlined
 def find(s, base, n, rank):
-    """First index whose rank is at least `rank`; looks near the best first, then bisects."""
+    """First index whose rank is at least `rank`: from the best in strides, then by counting in the last one, which has
+    no branch that the processor could guess wrong."""
     low = rank << LEVEL_BITS
-    i = n
-    nearest = n - 8
-    if nearest < 0:
-        nearest = 0
-    while i > nearest:
-        if s.keys[base + i - 1] < low:
-            return i
+    i = base + n
+    while i >= base + 64 and s.keys[i - 64] >= low:
+        i -= 64
+    while i >= base + 8 and s.keys[i - 8] >= low:
+        i -= 8
+    if i >= base + 8:
+        at = i - 8
+        for k in range(8):
+            at += s.keys[i - 8 + k] < low
+        return at - base
+    while i > base and s.keys[i - 1] >= low:
         i -= 1
-    lo = 0
-    hi = i
-    while lo < hi:
-        middle = (lo + hi) >> 1
-        if s.keys[base + middle] < low:
-            lo = middle + 1
-        else:
-            hi = middle
-    return lo
+    return i - base
 
 
 @inlined
@@ -125,10 +123,8 @@ def enqueue(s, slot):
         for j in range(n, i, -1):
             s.keys[base + j] = s.keys[base + j - 1]
         s.keys[base + i] = (rank << LEVEL_BITS) | number
-        if side > 0:
-            s.books[b].n0 = n + 1
-        else:
-            s.books[b].n1 = n + 1
+        s.books[b].n0 += side > 0
+        s.books[b].n1 += side < 0
         s.levels[number].qty = 0
         s.levels[number].count = 0
         s.levels[number].head = slot
@@ -163,10 +159,8 @@ def dequeue(s, slot):
         i = find(s, base, n, side * o.price)
         for j in range(i, n - 1):
             s.keys[base + j] = s.keys[base + j + 1]
-        if side > 0:
-            s.books[b].n0 = n - 1
-        else:
-            s.books[b].n1 = n - 1
+        s.books[b].n0 -= side > 0
+        s.books[b].n1 -= side < 0
         s.levels[number].next = s.meta[0].free_level
         s.meta[0].free_level = number
 
@@ -227,13 +221,14 @@ def free_slot(s, slot):
 
 
 @inlined
-def link_expiry(s, slot):
+def link_expiry(s, slot, expiry):
     """Put an order with an end of life on the wheel of seconds."""
     o = s.orders[slot]
-    if o.expiry == 0:
-        o.wheel = NONE
+    o.expiry = expiry
+    if expiry == 0:
         return
-    spoke = (o.expiry // 1000) % WHEEL
+    o.flags |= ENDS
+    spoke = (expiry // 1000) % WHEEL
     o.wheel = spoke
     o.wheel_prev = NONE
     o.wheel_next = s.wheel[spoke]
@@ -246,7 +241,7 @@ def link_expiry(s, slot):
 def unlink_expiry(s, slot):
     """Take an order off the wheel of seconds."""
     o = s.orders[slot]
-    if o.wheel == NONE:
+    if (o.flags & ENDS) == 0:
         return
     if o.wheel_prev != NONE:
         s.orders[o.wheel_prev].wheel_next = o.wheel_next
@@ -254,7 +249,6 @@ def unlink_expiry(s, slot):
         s.wheel[o.wheel] = o.wheel_next
     if o.wheel_next != NONE:
         s.orders[o.wheel_next].wheel_prev = o.wheel_prev
-    o.wheel = NONE
 
 
 @inlined

@@ -1,8 +1,7 @@
-"""Compiled kernels, their cache, and the one address table through which they see the state.
+"""Compiled kernels and their cache.
 
-A kernel takes one integer, the address of a table of addresses, and opens with `views(address)`: a named tuple of
-record arrays that LLVM reduces to the pointers really used. Arrays made so carry no reference count, which is what
-costs a numba kernel most when its state comes as array arguments (5-20 times, measured).
+A kernel takes one integer, the address of the state's tables, and opens with `s = views(address)` (`tables`, `state`):
+arrays as arguments cost a numba kernel 5-20 times more, in reference counts.
 
 The cache folder of a module's kernels is named by a hash of that module and of all that it imports from this project,
 because numba stamps a cached kernel by its own file only and would go on using it when a kernel that it calls has
@@ -29,8 +28,6 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 
@@ -111,25 +108,6 @@ def _wide(kind: Any) -> Any:
     """The type that an argument is compiled for: 64 bits for every integer."""
     kind = types.unliteral(kind)
     return types.int64 if isinstance(kind, types.Integer) and kind.bitwidth < 64 else kind
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(_context: Any, _address: Any) -> Any:
-    """The pointer with this address (numba has no such cast of its own)."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), generate
-
-
-def pointer(address: int) -> Any:
-    """Only for kernels: `carray(pointer(address), shape, dtype)`."""
-    return _pointer(address)
-
-
-if not INTERPRETED:
-    pointer = numba.njit(forceinline=True)(lambda address: _pointer(address))
 
 
 def cold() -> bool:

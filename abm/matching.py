@@ -30,6 +30,7 @@ from abm.messages import (
     BAD_PRICE,
     CANCEL,
     CANCEL_ALL,
+    ENDS,
     ENGINE,
     FOK,
     IOC,
@@ -54,7 +55,8 @@ from abm.messages import (
     WOULD_TRADE,
 )
 from abm.resting import cancel, cancel_all, end_reduced, release, remove, reserve, rest
-from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, views
+from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, SLOT_MASK, views
+from abm.tables import prefetch
 from abm.units import at_rate_up, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -94,10 +96,11 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         m.fills += 1
 
 
-@inlined
-def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
+def take(address, row, b, p, side, price, qty, stp, kind, cause):
     """Trade against the other side up to a limit price. Returns the lots left, or -1 - lots left if a self-trade
     ended the taker."""
+    s = views(address)
     bk = s.books[b]
     owner = s.rows[row].owner
     exempt = s.rows[row].exempt != 0
@@ -112,7 +115,7 @@ def take(s, row, b, p, side, price, qty, flags, stp, kind, cause):
         slot = s.levels[best_level(s, b, -side)].head
         o = s.orders[slot]
         maker = o.row
-        if o.expiry != 0 and o.expiry <= s.meta[0].now:
+        if (o.flags & ENDS) != 0 and o.expiry <= s.meta[0].now:
             remove(s, slot)
             continue
         if stp != STP_OFF and s.rows[maker].owner == owner:
@@ -246,9 +249,10 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
             return reject(s, vn, NOTHING_TO_REDUCE)
         if qty > held:
             qty = held
-    code = check_money(address, row, b, side, price, qty, flags)
-    if code != ACCEPTED:
-        return reject(s, vn, code)
+    if s.rows[row].exempt == 0 and (flags & ENGINE) == 0:
+        code = check_money(address, row, b, side, price, qty, flags)
+        if code != ACCEPTED:
+            return reject(s, vn, code)
     stp = s.venues[vn].stp
     if (flags & ENGINE) != 0 and stp != STP_OFF:
         stp = STP_RESTING  # a liquidation does not end at a bid of the same owner
@@ -267,7 +271,8 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         if s.venues[vn].resting >= s.venues[vn].capacity or not has_room(s, b, side, price):
             return reject(s, vn, NO_ROOM)
     if bk.kind == PERP:
-        p = ensure_position(s, row, b)
+        if p == NONE:
+            p = ensure_position(s, row, b)
         ensure_holding(s, row, bk.quote)
         if s.rows[row].only < NONE:
             s.rows[row].only = b  # an isolated account belongs to its first contract
@@ -279,7 +284,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         if affordable(s, row, b, opposite, bk.taker_fee) == 0:
             return reject(s, vn, NO_BALANCE)
     if crosses:
-        left = take(s, row, b, p, side, price, qty, flags, stp, kind, cause)
+        left = take(address, row, b, p, side, price, qty, stp, kind, cause)
         if bk.kind == PERP:
             end_reduced(s, row, p)
         if left < 0:
@@ -296,7 +301,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         if left > 0:
             if not has_room(s, b, side, price):
                 return reject(s, vn, NO_ROOM)
-            rest(address, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
+            rest(s, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
     return ACCEPTED
 
 
@@ -329,7 +334,7 @@ def amend(address, handle, price, qty):
         return ACCEPTED
     row = o.row
     side = wide(o.side)
-    flags = wide(o.flags)
+    flags = wide(o.flags) & ~ENDS
     release(s, slot, o.qty)
     code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
     if code == ACCEPTED:
@@ -366,16 +371,28 @@ def amend(address, handle, price, qty):
 
 
 @inlined
-def room_for_message(s):
-    """Whether the tables can take one more message of any kind."""
+def messages_with_room(s):
+    """How many further messages of any kind the tables can surely take: each may need an order, a level, a position,
+    two holdings, and on the tape two fills more than it ends orders."""
     m = s.meta[0]
-    return (
-        m.orders + 2 < len(s.orders)
-        and m.levels + 2 < len(s.levels)
-        and m.positions + 2 < len(s.positions)
-        and m.holdings + 4 < len(s.holdings)
-        and (m.keep_fills == 0 or m.fills + m.live_orders + 2 < len(s.fills))
-    )
+    count = min(len(s.orders) - m.orders, len(s.levels) - m.levels, len(s.positions) - m.positions) - 2
+    count = min(count, (len(s.holdings) - m.holdings - 3) // 2)
+    if m.keep_fills != 0:
+        count = min(count, (len(s.fills) - m.fills - m.live_orders - 1) // 2)
+    return count
+
+
+@inlined
+def look_ahead(s, i, n):
+    """Have come nearer what later messages need: first their rows and what they name, then the orders that are named.
+    It changes nothing but the time of a message."""
+    m = s.inbox[s.sorted[min(i + 16, n - 1)]]
+    prefetch(s.rows, m.row)
+    prefetch(s.refs, m.ref)
+    m = s.inbox[s.sorted[min(i + 8, n - 1)]]
+    named = s.refs[max(m.ref, 0)]
+    prefetch(s.orders, (m.handle if m.op in (CANCEL, AMEND) else named) & SLOT_MASK)
+    prefetch(s.positions, s.rows[m.row].positions)
 
 
 @kernel("i8(i8,i8,i8)")
@@ -387,13 +404,19 @@ def process(address, first, end_us):
     """
     s = views(address)
     n = s.meta[0].inbox
+    safe = first
+    waiting = first > 0  # before a stop, or not: who knows
     for i in range(first, n):
-        if not room_for_message(s):
-            return i
+        if i == safe:
+            safe += messages_with_room(s)
+            if i >= safe:
+                return i
+        look_ahead(s, i, n)
         m = s.inbox[s.sorted[i]]
         if m.op == 255:
             continue
         if m.tie >= 0 or m.arrive > end_us:
+            waiting = True
             continue
         s.meta[0].messages += 1
         row = wide(m.row)
@@ -452,9 +475,8 @@ def process(address, first, end_us):
         elif op == CANCEL_ALL:
             cancel_all(address, row, m.book)
     kept = 0
-    for i in range(n):
-        m = s.inbox[i]
-        if m.op != 255:
+    for i in range(n if waiting else 0):
+        if s.inbox[i].op != 255:
             if kept != i:
                 s.inbox[kept] = s.inbox[i]
             kept += 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 # what a message asks for
 LIMIT, MARKET, CANCEL, CANCEL_ALL, AMEND, QUOTE = range(6)
 
-# order flags; the last is the venue's own note that an order came without a price
-IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, UNPRICED = 1, 2, 4, 8, 16, 32
+# order flags; the last two are the venue's own notes: an order came without a price, its life has an end
+IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, UNPRICED, ENDS = 1, 2, 4, 8, 16, 32, 64
 
 # self-trade prevention
 STP_RESTING, STP_TAKING, STP_BOTH, STP_OFF = range(4)

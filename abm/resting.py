@@ -17,10 +17,8 @@ def release(s, slot, lots):
     o = s.orders[slot]
     if s.books[o.book].kind == PERP:
         x = s.positions[o.position]
-        if o.side > 0:
-            x.buys -= lots
-        else:
-            x.sells -= lots
+        x.buys -= lots if o.side > 0 else 0
+        x.sells -= lots if o.side < 0 else 0
     else:
         bk = s.books[o.book]
         h = holding(s, o.row, bk.quote if o.side > 0 else bk.base)
@@ -35,10 +33,8 @@ def reserve(s, slot):
     o = s.orders[slot]
     if s.books[o.book].kind == PERP:
         x = s.positions[o.position]
-        if o.side > 0:
-            x.buys += o.qty
-        else:
-            x.sells += o.qty
+        x.buys += o.qty if o.side > 0 else 0
+        x.sells += o.qty if o.side < 0 else 0
     else:
         bk = s.books[o.book]
         h = holding(s, o.row, bk.quote if o.side > 0 else bk.base)
@@ -141,15 +137,13 @@ def expire(address):
     return count
 
 
-@kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
-def rest(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
+@inlined
+def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
     """Put what is left of an order into the book. Returns its handle."""
-    s = views(address)
     slot = new_slot(s)
     o = s.orders[slot]
     o.price = price
     o.qty = qty
-    o.expiry = expiry
     o.cause = cause
     o.tag = tag
     o.row = row
@@ -161,7 +155,7 @@ def rest(address, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, ca
     o.kind = kind
     enqueue(s, slot)
     reserve(s, slot)
-    link_expiry(s, slot)
+    link_expiry(s, slot, expiry)
     rw = s.rows[row]
     o.row_prev = NONE
     o.row_next = rw.orders

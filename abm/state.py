@@ -11,13 +11,25 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numba import carray
 
-from abm.jit import INTERPRETED, inlined, pointer, zeros
+from abm.jit import INTERPRETED, zeros
+from abm.tables import viewer
+
+LINE = 64  # bytes of a cache line
 
 
 def _record(**fields: str) -> np.dtype[Any]:
     return np.dtype(list(fields.items()), align=True)
+
+
+def _in_lines(plain: np.dtype[Any]) -> np.dtype[Any]:
+    """A record that begins with a cache line in every place of its table."""
+    fields = dict(plain.fields or {})
+    layout: Any = {"names": list(fields), "itemsize": -(-plain.itemsize // LINE) * LINE}
+    layout["formats"] = [field[0] for field in fields.values()]
+    layout["offsets"] = [field[1] for field in fields.values()]
+    padded: np.dtype[Any] = np.dtype(layout, align=True)
+    return padded
 
 
 META = _record(
@@ -60,11 +72,14 @@ BOOK = _record(
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
 
-ORDER = _record(
-    price="i8", qty="i8", expiry="i8", cause="i8", gen="i8", tag="i8",
-    row="i4", book="i4", level="i4", next="i4", prev="i4", row_next="i4", row_prev="i4",
-    wheel="i4", wheel_next="i4", wheel_prev="i4", position="i4", ref="i4", side="i1", flags="u1", kind="u1", live="u1",
-)  # fmt: skip
+ORDER = _in_lines(_record(
+    # what matching and cancelling look at: one cache line
+    price="i8", qty="i8", gen="i8",
+    row="i4", book="i4", level="i4", next="i4", prev="i4", row_next="i4", row_prev="i4", position="i4", ref="i4",
+    side="i1", flags="u1", kind="u1", live="u1",
+    # what is looked at now and then
+    expiry="i8", cause="i8", tag="i8", wheel="i4", wheel_next="i4", wheel_prev="i4",
+))  # fmt: skip
 
 ROW = _record(
     key="i8", cooldown="i8", imr="i4",
@@ -76,8 +91,8 @@ ROW = _record(
 
 POSITION = _record(
     qty="i8", entry="i8", buys="i8", sells="i8",
-    row="i4", book="i4", next="i4", bucket="i4", b_next="i4", b_prev="i4", reducing="i4",
     paid="i8",  # for all that was ever bought, less what was sold for: profit = value - paid
+    row="i4", book="i4", next="i4", reducing="i4", bucket="i4", b_next="i4", b_prev="i4",
 )  # fmt: skip
 
 HOLDING = _record(amount="i8", locked="i8", row="i4", asset="i4", next="i4")
@@ -200,28 +215,13 @@ _LIVE: WeakValueDictionary[int, State] = (
 )  # by address, for kernels that run as plain Python
 
 
-def _constructor() -> Any:
-    lines = [
-        "def construct(address):",
-        f"    t = carray(pointer(address), ({2 * len(NAMES)},), I8)",
-        "    return Views(",
-    ]
-    scope: dict[str, Any] = {"carray": carray, "pointer": pointer, "Views": Views, "I8": I8}
-    for i, (name, dtype) in enumerate(SCHEMA):
-        scope[f"D{i}"] = dtype
-        lines.append(f"        carray(pointer(t[{2 * i}]), (t[{2 * i + 1}],), D{i}),  # {name}")
-    lines.append("    )")
-    exec("\n".join(lines), scope)
-    return scope["construct"]
+def views(address: int) -> Any:
+    """The tables behind an address; here, for kernels that run as plain Python, as the arrays themselves."""
+    return _LIVE[address].views
 
 
-if INTERPRETED:
-
-    def views(address: int) -> Any:
-        """The tables behind an address, as the arrays themselves."""
-        return _LIVE[address].views
-else:
-    views = inlined(_constructor())
+if not INTERPRETED:
+    views = viewer(SCHEMA)
 
 
 class State:

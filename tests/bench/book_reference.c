@@ -27,11 +27,13 @@ typedef struct {
     uint8_t flags, kind;
 } message;
 
-typedef struct {
-    int64_t price, qty, expiry, cause, gen, tag;
-    int32_t row, book, level, next, prev, row_next, row_prev, wheel, wheel_next, wheel_prev, position, ref;
+typedef struct __attribute__((aligned(64))) {
+    int64_t price, qty, gen;
+    int32_t row, book, level, next, prev, row_next, row_prev, position, ref;
     int8_t side;
     uint8_t flags, kind, live;
+    int64_t expiry, cause, tag;
+    int32_t wheel, wheel_next, wheel_prev;
 } order;
 
 typedef struct { int64_t qty; int32_t head, tail, count, next; } level;
@@ -55,7 +57,8 @@ typedef struct {
 book *book_new(int64_t orders, int64_t cap, int64_t names, int64_t accounts, int64_t fills, int64_t unit,
                int64_t maker_fee, int64_t taker_fee, int64_t stp) {
     book *b = calloc(1, sizeof *b);
-    b->orders = calloc(orders, sizeof(order));
+    b->orders = aligned_alloc(64, orders * sizeof(order));
+    memset(b->orders, 0, orders * sizeof(order));
     b->levels = calloc(orders, sizeof(level));
     for (int i = 0; i < 2; i++) b->keys[i] = calloc(cap, sizeof(int64_t));
     b->refs = malloc(names * sizeof(int64_t));
