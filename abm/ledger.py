@@ -104,6 +104,24 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
                 out[3, v] = (cash + inventory) / unit[v]
 
 
+@kernel("b1(i8,i8)")
+def roomy(address, spare):  # type: ignore[no-untyped-def]
+    """Whether every table that a batch of messages may fill has room for `spare` more records, and the scratch tables
+    are as large as anything that may be ranked."""
+    s = views(address)
+    m = s.meta[0]
+    return (
+        m.orders + spare <= len(s.orders)
+        and m.levels + spare <= len(s.levels)
+        and m.positions + spare <= len(s.positions)
+        and m.holdings + spare <= len(s.holdings)
+        and m.events + spare <= len(s.events)
+        and m.requests + spare <= len(s.requests)
+        and (m.keep_fills == 0 or m.fills + 2 * m.live_orders + spare <= len(s.fills))
+        and len(s.positions) + m.rows + 64 <= min(len(s.ranking), len(s.scores), len(s.sorted))
+    )
+
+
 @kernel("i8(i8)")
 def crossed_books(address):  # type: ignore[no-untyped-def]
     """How many books that trade have a bid at or above the best offer; a call auction collects such bids."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_CAUSE = {name: i for i, name in enumerate(CAUSES)}
+_CAUSE = {name: np.array([i], np.int64) for i, name in enumerate(CAUSES)}
 _FLAGS = {"gtc": 0, "ioc": IOC, "fok": FOK}
 
 
@@ -169,10 +169,24 @@ class Me:
 
     def position(self, index: Any, book: Any) -> Floats:
         """Signed position in coins of rows in books."""
+        return self.standing(index, book)[0]
+
+    def standing(self, index: Any, book: Any) -> tuple[Floats, Ints]:
+        """Signed position in coins of rows in books, and own messages that the gateways have not accepted yet."""
+        rows, books, shape = self._pairs(index, book)
+        coins, waiting = np.empty(shape), np.empty(shape, np.int64)
+        flat = (coins, waiting) if coins.ndim == 1 else (coins.reshape(-1), waiting.reshape(-1))
+        code = pen.standing(self._state.address, self.rows, rows, books, self._books.lot, *flat)
+        if code < 0:
+            pen.complain(code)
+        return coins, waiting
+
+    def stock(self, index: Any, book: Any) -> Floats:
+        """Coins of rows at books: the signed position in a perpetual, what could be sold at a spot book."""
         rows, books, shape = self._pairs(index, book)
         out = np.empty(shape)
         flat = out if out.ndim == 1 else out.reshape(-1)
-        code = pen.coins(self._state.address, self.rows, rows, books, self._books.lot, flat)
+        code = pen.stock(self._state.address, self.rows, rows, books, self._books.lot, self._scales, flat)
         if code < 0:
             pen.complain(code)
         return out
@@ -347,7 +361,7 @@ class Me:
         name: Any = _ZERO,
         expiry: Any = _ZERO,
         flags: int = 0,
-        kind: int = 0,
+        kind: Any = _ZERO,
         outwards: bool = False,
     ) -> None:
         """Write messages of one kind; the meaning of the columns is that of `pen.write`."""
@@ -358,6 +372,7 @@ class Me:
         ]  # fmt: skip
         if max([column.ndim for column in columns]) > 1:
             columns = [np.ascontiguousarray(x).ravel() for x in np.broadcast_arrays(*columns)]
+        kind = np.ascontiguousarray(kind, np.int64)
         info = self._books
         while True:
             n = pen.write(
@@ -418,11 +433,16 @@ class Me:
         side: Any,
         quantity: Any,
         reduce_only: bool = False,
-        cause: str = "decision",
+        cause: str | Ints = "decision",
     ) -> None:
-        """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
+        """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest.
+
+        Args:
+            cause: one of `abm.causes.CAUSES`, or their numbers, one an order.
+        """
         flags = IOC | (REDUCE_ONLY if reduce_only else 0)
-        self._write(MARKET, index, book, side, quantity=quantity, flags=flags, kind=_CAUSE[cause])
+        kind = _CAUSE[cause] if isinstance(cause, str) else cause
+        self._write(MARKET, index, book, side, quantity=quantity, flags=flags, kind=kind)
 
     def quote(
         self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"

@@ -48,6 +48,7 @@ from abm.venue import Asset, Clock, Contract, News, VenueRules
 
 Ints = NDArray[np.int64]
 
+BATCH = 4096  # records for which there is room before a batch of messages
 VOLATILITY_HALF_LIFE = 60.0  # seconds, of the published volatility
 
 
@@ -141,7 +142,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self._decay = 1.0 - 2.0 ** (-clock.step / VOLATILITY_HALF_LIFE)
         self.gateway_delays = np.zeros((RING, len(self.venue_names)))
         self.withdrawals_open = np.ones((RING, len(self.venue_names)), bool)
-        self._views: dict[int, Market] = {}
+        self._views: dict[float, Market] = {}
         self._open_own_rows()
         self.phases: list[tuple[str, Callable[[], None]]] = [
             ("calendar", self.calendar),
@@ -290,9 +291,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def decide(self) -> None:
         """3. Every participant looks and answers."""
         self._views.clear()
+        now = self.now
         for participant in self.participants:
             me = self.desks[participant.name]
-            me.time, me.step = self.now / 1000.0, self.step_number
+            me.time, me.step = now / 1000.0, self.step_number
             participant.decide(me, self.view(participant))
             self._collect(me)
 
@@ -398,21 +400,23 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def view(self, participant: Participant) -> Market:
         """The public record as old as the participant's feed."""
-        late = math.ceil(participant.parameters.feed_delay / self.clock.step)
-        late = min(late, RING - 1, max(0, self.step_number - 1))
-        if late not in self._views:
+        delay: float = participant.parameters.feed_delay
+        if delay not in self._views:
+            late = min(math.ceil(delay / self.clock.step), RING - 1, max(0, self.step_number - 1))
             step = max(0, self.step_number - 1 - late)
             now = self.now - late * self.clock.step_ms
             place = step % RING
-            self._views[late] = Market(
+            self._views[delay] = Market(
                 self.state, self.books, step, now, self.gateway_delays[place], self.withdrawals_open[place]
             )
-        return self._views[late]
+        return self._views[delay]
 
     def _collect(self, me: Me) -> None:
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
         if me.outbox:
             me.post(self._tie_streams[me.name], self.now * 1000)
+        if not (me.requests or me.reports or me.suspensions):
+            return
         for source, target, asset, amounts in me.requests:
             self._transfer(source, target, asset, amounts)
         me.requests.clear()
@@ -518,14 +522,16 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def make_room(self) -> None:
         """Grow whatever table may run full in the next batch."""
         s = self.state
-        s.grow("orders", s.count("orders") + 4096)
-        s.grow("levels", s.count("levels") + 4096)
-        s.grow("positions", s.count("positions") + 4096)
-        s.grow("holdings", s.count("holdings") + 4096)
-        s.grow("events", s.count("events") + 4096)
-        s.grow("requests", s.count("requests") + 4096)
+        if ledger.roomy(s.address, BATCH):
+            return
+        s.grow("orders", s.count("orders") + BATCH)
+        s.grow("levels", s.count("levels") + BATCH)
+        s.grow("positions", s.count("positions") + BATCH)
+        s.grow("holdings", s.count("holdings") + BATCH)
+        s.grow("events", s.count("events") + BATCH)
+        s.grow("requests", s.count("requests") + BATCH)
         if s.meta["keep_fills"][0]:
-            s.grow("fills", s.count("fills") + 2 * s.count("live_orders") + 4096)
+            s.grow("fills", s.count("fills") + 2 * s.count("live_orders") + BATCH)
         for table in ("ranking", "scores", "sorted"):
             s.grow(table, len(s.positions) + s.count("rows") + 64)
 
