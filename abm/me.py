@@ -116,8 +116,7 @@ class Me:
         self.requests: list[tuple[Any, ...]] = []
         self.reports: list[tuple[str, int, float]] = []
         self.suspensions: list[tuple[int, bool]] = []
-        self._heard = np.zeros(len(self.rows))
-        self._heard_at = np.full(len(self.rows), np.nan)
+        self.remember(np.zeros(len(self.rows)), np.full(len(self.rows), np.nan))
         self._network: Any = None
         self.time = 0.0
         self.step = 0
@@ -295,12 +294,13 @@ class Me:
     # ---- news and draws
 
     def heard(self, index: Any = None) -> Floats:
-        """Sum of the log changes of the fundamental (for beta one) that each row's owner has learned of."""
-        return np.array(self._heard if index is None else np.atleast_1d(self._heard[index]))
+        """Sum of the log changes of the fundamental (for beta one) that each row's owner has learned of; of all rows a
+        table that goes on changing as they learn."""
+        return self._heard_now[0] if index is None else np.array(np.atleast_1d(self._heard[index]))
 
     def heard_at(self, index: Any = None) -> Floats:
         """When each row's owner learned of the latest news, seconds since the start; NaN before."""
-        return np.array(self._heard_at if index is None else np.atleast_1d(self._heard_at[index]))
+        return self._heard_now[1] if index is None else np.array(np.atleast_1d(self._heard_at[index]))
 
     def learn(self, index: Ints, size: float, time: float) -> None:
         """Deliver a piece of news to rows (the model does)."""
@@ -310,6 +310,9 @@ class Me:
     def remember(self, heard: Floats, heard_at: Floats) -> None:
         """What rows have heard, as it was saved (the model does)."""
         self._heard, self._heard_at = np.array(heard), np.array(heard_at)
+        self._heard_now = self._heard.view(), self._heard_at.view()
+        for table in self._heard_now:
+            table.flags.writeable = False
 
     def _stream(self, purpose: str) -> int:
         if purpose not in self._streams:

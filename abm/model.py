@@ -130,6 +130,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.state = new_state(
             clock, assets, contracts, venues, self.network.node_names, self.books, seed, brackets
         )
+        settle = self.state.venues["settle"][: len(self.venue_names)]
+        self._dollar = self.asset_scales[settle] / self.asset_values[settle]  # units of each venue's money
         self.accounts = ledger.Accounts(
             self.state, self.network.node_names, self.asset_names, self.asset_scales.astype(np.int64)
         )
@@ -229,12 +231,12 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def schedule_news(self) -> None:
         """When each row's owner learns each piece of news: one keyed law, the same for all rows of an owner."""
         self._news: list[tuple[float, str, Deliveries]] = []
+        self._news_out = [milliseconds(self.clock.start, news.time) for news in self.news]
         owner_keys = self.accounts.owner_names.key
         for k, news in enumerate(self.news):
-            out = milliseconds(self.clock.start, news.time)
             delays = learning_delays(news.delay, owner_keys, self.seed_number, k)
             for name, me in self.desks.items():
-                times = out + delays[me.owner] if len(me.owner) else np.zeros(0, np.int64)
+                times = self._news_out[k] + delays[me.owner] if len(me.owner) else np.zeros(0, np.int64)
                 self._news.append((news.size, name, Deliveries(times)))
 
     # ------------------------------------------------------------------ time
@@ -273,8 +275,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             due = deliveries.due(now, step)
             if len(due):
                 self.desks[name].learn(due, size, now / 1000.0)
-        for n in self.news:
-            if now - step < milliseconds(self.clock.start, n.time) <= now:
+        for out in self._news_out:
+            if now - step < out <= now:
                 self._note("news", amount=0)
 
     def move_money(self) -> None:
@@ -369,26 +371,16 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             self._note("halted" if begun else "resumed", venue=int(self.books.venue[book]), book=book)
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
-        venues = s.venues[: len(self.venue_names)]
-        unit = self.asset_scales[venues["settle"]] / self.asset_values[venues["settle"]]
-        self.liquidated = ((venues["liquidated_long"] + venues["liquidated_short"]) / unit).sum()
+        venues = np.empty(len(self.venue_names), ledger.VENUE)
+        ledger.tally(s.address, self._dollar, venues.view(np.float64).reshape(len(venues), -1))
+        self.liquidated = float(venues["liquidated_long"].sum() + venues["liquidated_short"].sum())
         self.datacollector.collect(self)
-        self.gateway_delays[place] = venues["delay"] / 1e6
+        self.gateway_delays[place] = venues["gateway_delay"]
         self.withdrawals_open[place] = self.network.withdrawals_open[: len(self.venue_names)]
         number = self.step_number - self.clock.burn_in_steps
         self.step_number += 1
         if self.recorder is not None and number >= 0:
-            self.recorder.keep(self, number)
-        for field in (
-            "liquidated_long",
-            "liquidated_short",
-            "adl",
-            "takeover",
-            "messages",
-            "rejected",
-            "delay",
-        ):
-            venues[field] = 0
+            self.recorder.keep(self, number, venues)
         s.meta["events"] = 0
         s.meta["fills"] = 0
 
