@@ -94,9 +94,9 @@ class Deliveries:
         """Indices of the items that arrive in the step ending at `now_ms`: by time, then by index."""
         if now_ms < self._first or now_ms - step_ms >= self._last:
             return self.order[:0]
-        first, last = np.searchsorted(self.times_ms, (now_ms - step_ms, now_ms), side="right")
+        first, last = self.arrived(now_ms - step_ms), self.arrived(now_ms)
         return self.order[first:last]
 
     def arrived(self, now_ms: int) -> int:
         """How many items have arrived by `now_ms`."""
-        return int(np.searchsorted(self.times_ms, now_ms, side="right"))
+        return int(self.times_ms.searchsorted(now_ms, "right"))

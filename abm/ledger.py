@@ -68,17 +68,36 @@ def open_positions(address, book, rows, lots, values):  # type: ignore[no-untype
         touch(s, rows[i])
 
 
+VENUE = np.dtype(
+    [
+        (name, "f8")
+        for name in (
+            "liquidated_long", "liquidated_short", "adl", "takeover", "fund_cash", "fund_inventory", "fund_equity",
+            "capital", "gateway_delay", "messages", "rejected",
+        )
+    ]
+)  # fmt: skip
+
+
 @kernel("void(i8,f8[::1],f8[:,::1])")
-def purses(address, unit, out):  # type: ignore[no-untyped-def]
-    """Of every venue's pools together: wallet balance (with entry values), inventory at mark, equity; of its capital
-    the equity. Collateral that was taken over is inventory, for what it counts.
+def tally(address, unit, out):  # type: ignore[no-untyped-def]
+    """What every venue has counted in the step, and what its pools and its capital own; the counts begin anew.
+
+    Of the pools together: wallet balance (with entry values), inventory at mark, equity; of the capital the equity.
+    Collateral that was taken over is inventory, for what it counts.
 
     Args:
-        unit: float64[venues], what each is divided by. out: float64[4, venues].
+        unit: float64[venues], units of a dollar. out: float64[venues, fields of `VENUE`], dollars, seconds, messages.
     """
     s = views(address)
-    for v in range(out.shape[1]):
-        out[0, v], out[1, v], out[2, v] = 0.0, 0.0, 0.0
+    for v in range(len(out)):
+        venue = s.venues[v]
+        out[v, 0], out[v, 1] = venue.liquidated_long / unit[v], venue.liquidated_short / unit[v]
+        out[v, 2], out[v, 3] = venue.adl / unit[v], venue.takeover / unit[v]
+        out[v, 4], out[v, 5], out[v, 6] = 0.0, 0.0, 0.0
+        out[v, 8], out[v, 9], out[v, 10] = venue.delay / 1e6, venue.messages, venue.rejected
+        venue.liquidated_long, venue.liquidated_short, venue.adl, venue.takeover = 0, 0, 0, 0
+        venue.delay, venue.messages, venue.rejected = 0, 0, 0
         for k in range(-1, s.meta[0].pools):
             if k >= 0 and s.pools[k].venue != v:
                 continue
@@ -97,11 +116,29 @@ def purses(address, unit, out):  # type: ignore[no-untyped-def]
             if s.venues[v].collaterals != 0:
                 inventory += np.float64(collateral_at(address, row, 0))
             if k >= 0:
-                out[0, v] += (cash + entry) / unit[v]
-                out[1, v] += inventory / unit[v]
-                out[2, v] += (cash + inventory) / unit[v]
+                out[v, 4] += (cash + entry) / unit[v]
+                out[v, 5] += inventory / unit[v]
+                out[v, 6] += (cash + inventory) / unit[v]
             else:
-                out[3, v] = (cash + inventory) / unit[v]
+                out[v, 7] = (cash + inventory) / unit[v]
+
+
+@kernel("b1(i8,i8)")
+def roomy(address, spare):  # type: ignore[no-untyped-def]
+    """Whether every table that a batch of messages may fill has room for `spare` more records, and the scratch tables
+    are as large as anything that may be ranked."""
+    s = views(address)
+    m = s.meta[0]
+    return (
+        m.orders + spare <= len(s.orders)
+        and m.levels + spare <= len(s.levels)
+        and m.positions + spare <= len(s.positions)
+        and m.holdings + spare <= len(s.holdings)
+        and m.events + spare <= len(s.events)
+        and m.requests + spare <= len(s.requests)
+        and (m.keep_fills == 0 or m.fills + 2 * m.live_orders + spare <= len(s.fills))
+        and len(s.positions) + m.rows + 64 <= min(len(s.ranking), len(s.scores), len(s.sorted))
+    )
 
 
 @kernel("i8(i8)")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_CAUSE = {name: i for i, name in enumerate(CAUSES)}
+_CAUSE = {name: np.array([i], np.int64) for i, name in enumerate(CAUSES)}
 _FLAGS = {"gtc": 0, "ioc": IOC, "fok": FOK}
 
 
@@ -117,8 +117,7 @@ class Me:
         self.reports: list[tuple[str, int, float]] = []
         self.suspensions: list[tuple[int, bool]] = []
         self.observations: list[tuple[str, Any, Any, Any, Any]] = []
-        self._heard = np.zeros(len(self.rows))
-        self._heard_at = np.full(len(self.rows), np.nan)
+        self.remember(np.zeros(len(self.rows)), np.full(len(self.rows), np.nan))
         self._network: Any = None
         self.time = 0.0
         self.step = 0
@@ -170,10 +169,24 @@ class Me:
 
     def position(self, index: Any, book: Any) -> Floats:
         """Signed position in coins of rows in books."""
+        return self.standing(index, book)[0]
+
+    def standing(self, index: Any, book: Any) -> tuple[Floats, Ints]:
+        """Signed position in coins of rows in books, and own messages that the gateways have not accepted yet."""
+        rows, books, shape = self._pairs(index, book)
+        coins, waiting = np.empty(shape), np.empty(shape, np.int64)
+        flat = (coins, waiting) if coins.ndim == 1 else (coins.reshape(-1), waiting.reshape(-1))
+        code = pen.standing(self._state.address, self.rows, rows, books, self._books.lot, *flat)
+        if code < 0:
+            pen.complain(code)
+        return coins, waiting
+
+    def stock(self, index: Any, book: Any) -> Floats:
+        """Coins of rows at books: the signed position in a perpetual, what could be sold at a spot book."""
         rows, books, shape = self._pairs(index, book)
         out = np.empty(shape)
         flat = out if out.ndim == 1 else out.reshape(-1)
-        code = pen.coins(self._state.address, self.rows, rows, books, self._books.lot, flat)
+        code = pen.stock(self._state.address, self.rows, rows, books, self._books.lot, self._scales, flat)
         if code < 0:
             pen.complain(code)
         return out
@@ -282,12 +295,13 @@ class Me:
     # ---- news and draws
 
     def heard(self, index: Any = None) -> Floats:
-        """Sum of the log changes of the fundamental (for beta one) that each row's owner has learned of."""
-        return np.array(self._heard if index is None else np.atleast_1d(self._heard[index]))
+        """Sum of the log changes of the fundamental (for beta one) that each row's owner has learned of; of all rows a
+        table that goes on changing as they learn."""
+        return self._heard_now[0] if index is None else np.array(np.atleast_1d(self._heard[index]))
 
     def heard_at(self, index: Any = None) -> Floats:
         """When each row's owner learned of the latest news, seconds since the start; NaN before."""
-        return np.array(self._heard_at if index is None else np.atleast_1d(self._heard_at[index]))
+        return self._heard_now[1] if index is None else np.array(np.atleast_1d(self._heard_at[index]))
 
     def learn(self, index: Ints, size: float, time: float) -> None:
         """Deliver a piece of news to rows (the model does)."""
@@ -297,6 +311,9 @@ class Me:
     def remember(self, heard: Floats, heard_at: Floats) -> None:
         """What rows have heard, as it was saved (the model does)."""
         self._heard, self._heard_at = np.array(heard), np.array(heard_at)
+        self._heard_now = self._heard.view(), self._heard_at.view()
+        for table in self._heard_now:
+            table.flags.writeable = False
 
     def _stream(self, purpose: str) -> int:
         if purpose not in self._streams:
@@ -348,7 +365,7 @@ class Me:
         name: Any = _ZERO,
         expiry: Any = _ZERO,
         flags: int = 0,
-        kind: int = 0,
+        kind: Any = _ZERO,
         outwards: bool = False,
     ) -> None:
         """Write messages of one kind; the meaning of the columns is that of `pen.write`."""
@@ -359,6 +376,7 @@ class Me:
         ]  # fmt: skip
         if max([column.ndim for column in columns]) > 1:
             columns = [np.ascontiguousarray(x).ravel() for x in np.broadcast_arrays(*columns)]
+        kind = np.ascontiguousarray(kind, np.int64)
         info = self._books
         while True:
             n = pen.write(
@@ -419,11 +437,16 @@ class Me:
         side: Any,
         quantity: Any,
         reduce_only: bool = False,
-        cause: str = "decision",
+        cause: str | Ints = "decision",
     ) -> None:
-        """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest."""
+        """Market orders (quantity in coins): take what is there within the venue's bound, cancel the rest.
+
+        Args:
+            cause: one of `abm.causes.CAUSES`, or their numbers, one an order.
+        """
         flags = IOC | (REDUCE_ONLY if reduce_only else 0)
-        self._write(MARKET, index, book, side, quantity=quantity, flags=flags, kind=_CAUSE[cause])
+        kind = _CAUSE[cause] if isinstance(cause, str) else cause
+        self._write(MARKET, index, book, side, quantity=quantity, flags=flags, kind=kind)
 
     def quote(
         self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"

@@ -48,6 +48,7 @@ from abm.venue import Asset, Clock, Contract, News, VenueRules
 
 Ints = NDArray[np.int64]
 
+BATCH = 4096  # records for which there is room before a batch of messages
 VOLATILITY_HALF_LIFE = 60.0  # seconds, of the published volatility
 
 
@@ -129,6 +130,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.state = new_state(
             clock, assets, contracts, venues, self.network.node_names, self.books, seed, brackets
         )
+        settle = self.state.venues["settle"][: len(self.venue_names)]
+        self._dollar = self.asset_scales[settle] / self.asset_values[settle]  # units of each venue's money
         self.accounts = ledger.Accounts(
             self.state, self.network.node_names, self.asset_names, self.asset_scales.astype(np.int64)
         )
@@ -141,7 +144,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self._decay = 1.0 - 2.0 ** (-clock.step / VOLATILITY_HALF_LIFE)
         self.gateway_delays = np.zeros((RING, len(self.venue_names)))
         self.withdrawals_open = np.ones((RING, len(self.venue_names)), bool)
-        self._views: dict[int, Market] = {}
+        self._views: dict[float, Market] = {}
         self._open_own_rows()
         self.phases: list[tuple[str, Callable[[], None]]] = [
             ("calendar", self.calendar),
@@ -228,12 +231,12 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def schedule_news(self) -> None:
         """When each row's owner learns each piece of news: one keyed law, the same for all rows of an owner."""
         self._news: list[tuple[float, str, Deliveries]] = []
+        self._news_out = [milliseconds(self.clock.start, news.time) for news in self.news]
         owner_keys = self.accounts.owner_names.key
         for k, news in enumerate(self.news):
-            out = milliseconds(self.clock.start, news.time)
             delays = learning_delays(news.delay, owner_keys, self.seed_number, k)
             for name, me in self.desks.items():
-                times = out + delays[me.owner] if len(me.owner) else np.zeros(0, np.int64)
+                times = self._news_out[k] + delays[me.owner] if len(me.owner) else np.zeros(0, np.int64)
                 self._news.append((news.size, name, Deliveries(times)))
 
     # ------------------------------------------------------------------ time
@@ -272,8 +275,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             due = deliveries.due(now, step)
             if len(due):
                 self.desks[name].learn(due, size, now / 1000.0)
-        for n in self.news:
-            if now - step < milliseconds(self.clock.start, n.time) <= now:
+        for out in self._news_out:
+            if now - step < out <= now:
                 self._note("news", amount=0)
 
     def move_money(self) -> None:
@@ -290,9 +293,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def decide(self) -> None:
         """3. Every participant looks and answers."""
         self._views.clear()
+        now = self.now
         for participant in self.participants:
             me = self.desks[participant.name]
-            me.time, me.step = self.now / 1000.0, self.step_number
+            me.time, me.step = now / 1000.0, self.step_number
             participant.decide(me, self.view(participant))
             self._collect(me)
 
@@ -367,26 +371,16 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             self._note("halted" if begun else "resumed", venue=int(self.books.venue[book]), book=book)
         publication.publish(s.address, self._decay)
         place = self.step_number % RING
-        venues = s.venues[: len(self.venue_names)]
-        unit = self.asset_scales[venues["settle"]] / self.asset_values[venues["settle"]]
-        self.liquidated = ((venues["liquidated_long"] + venues["liquidated_short"]) / unit).sum()
+        venues = np.empty(len(self.venue_names), ledger.VENUE)
+        ledger.tally(s.address, self._dollar, venues.view(np.float64).reshape(len(venues), -1))
+        self.liquidated = float(venues["liquidated_long"].sum() + venues["liquidated_short"].sum())
         self.datacollector.collect(self)
-        self.gateway_delays[place] = venues["delay"] / 1e6
+        self.gateway_delays[place] = venues["gateway_delay"]
         self.withdrawals_open[place] = self.network.withdrawals_open[: len(self.venue_names)]
         number = self.step_number - self.clock.burn_in_steps
         self.step_number += 1
         if self.recorder is not None and number >= 0:
-            self.recorder.keep(self, number)
-        for field in (
-            "liquidated_long",
-            "liquidated_short",
-            "adl",
-            "takeover",
-            "messages",
-            "rejected",
-            "delay",
-        ):
-            venues[field] = 0
+            self.recorder.keep(self, number, venues)
         s.meta["events"] = 0
         s.meta["fills"] = 0
 
@@ -398,21 +392,23 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def view(self, participant: Participant) -> Market:
         """The public record as old as the participant's feed."""
-        late = math.ceil(participant.parameters.feed_delay / self.clock.step)
-        late = min(late, RING - 1, max(0, self.step_number - 1))
-        if late not in self._views:
+        delay: float = participant.parameters.feed_delay
+        if delay not in self._views:
+            late = min(math.ceil(delay / self.clock.step), RING - 1, max(0, self.step_number - 1))
             step = max(0, self.step_number - 1 - late)
             now = self.now - late * self.clock.step_ms
             place = step % RING
-            self._views[late] = Market(
+            self._views[delay] = Market(
                 self.state, self.books, step, now, self.gateway_delays[place], self.withdrawals_open[place]
             )
-        return self._views[late]
+        return self._views[delay]
 
     def _collect(self, me: Me) -> None:
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
         if me.outbox:
             me.post(self._tie_streams[me.name], self.now * 1000)
+        if not (me.requests or me.reports or me.suspensions):
+            return
         for source, target, asset, amounts in me.requests:
             self._transfer(source, target, asset, amounts)
         me.requests.clear()
@@ -521,14 +517,16 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def make_room(self) -> None:
         """Grow whatever table may run full in the next batch."""
         s = self.state
-        s.grow("orders", s.count("orders") + 4096)
-        s.grow("levels", s.count("levels") + 4096)
-        s.grow("positions", s.count("positions") + 4096)
-        s.grow("holdings", s.count("holdings") + 4096)
-        s.grow("events", s.count("events") + 4096)
-        s.grow("requests", s.count("requests") + 4096)
+        if ledger.roomy(s.address, BATCH):
+            return
+        s.grow("orders", s.count("orders") + BATCH)
+        s.grow("levels", s.count("levels") + BATCH)
+        s.grow("positions", s.count("positions") + BATCH)
+        s.grow("holdings", s.count("holdings") + BATCH)
+        s.grow("events", s.count("events") + BATCH)
+        s.grow("requests", s.count("requests") + BATCH)
         if s.meta["keep_fills"][0]:
-            s.grow("fills", s.count("fills") + 2 * s.count("live_orders") + 4096)
+            s.grow("fills", s.count("fills") + 2 * s.count("live_orders") + BATCH)
         for table in ("ranking", "scores", "sorted"):
             s.grow(table, len(s.positions) + s.count("rows") + 64)
 

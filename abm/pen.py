@@ -13,7 +13,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from abm import random
-from abm.accounts import holding, position
+from abm.accounts import PERP, holding, position
 from abm.jit import CONSTANT, INTS, inlined, kernel
 from abm.margin import equity_and_maintenance, free_margin
 from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
@@ -64,18 +64,32 @@ def entries(address, own, index, book, lots, value):
     return 0
 
 
-@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1])")
-def coins(address, own, index, book, lot, out):
-    """Signed positions in coins. Returns 0 or a complaint."""
+@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1],i8[::1])")
+def standing(address, own, index, book, lot, coins, waiting):
+    """Signed positions in coins, and the rows' messages that no gateway has accepted. Returns 0 or a complaint."""
     s = views(address)
-    for i in range(len(out)):
+    for i in range(len(coins)):
         r = _row(index[i if len(index) > 1 else 0], len(own))
         b = _row(book[i if len(book) > 1 else 0], len(lot))
         if r < 0 or b < 0:
             return NO_ROW if r < 0 else NO_BOOK
         p = position(s, own[r], b)
-        out[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
+        coins[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
+        waiting[i] = s.rows[own[r]].waiting
     return 0
+
+
+@inlined
+def _spendable(s, row, a):
+    """Wallet balance (with entry values, in the settlement asset) less what orders lock, in units."""
+    h = holding(s, row, a)
+    amount = s.holdings[h].amount - s.holdings[h].locked if h != NONE else 0
+    if s.venues[s.rows[row].venue].settle == a:
+        p = s.rows[row].positions
+        while p != NONE:
+            amount += s.positions[p].entry
+            p = s.positions[p].next
+    return amount
 
 
 @kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1])")
@@ -90,14 +104,25 @@ def spendable(address, own, index, asset, scale, out):
         if a < 0:  # as of a perpetual's base: there is none
             out[i] = 0.0
             continue
-        h = holding(s, own[r], a)
-        amount = s.holdings[h].amount - s.holdings[h].locked if h != NONE else 0
-        if s.venues[s.rows[own[r]].venue].settle == a:
-            p = s.rows[own[r]].positions
-            while p != NONE:
-                amount += s.positions[p].entry
-                p = s.positions[p].next
-        out[i] = amount / scale[a]
+        out[i] = _spendable(s, own[r], a) / scale[a]
+    return 0
+
+
+@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},{CONSTANT},f8[::1])")
+def stock(address, own, index, book, lot, scale, out):
+    """Coins at stations: the position in a perpetual, what could be sold at a spot book. Returns 0 or a complaint."""
+    s = views(address)
+    for i in range(len(out)):
+        r = _row(index[i if len(index) > 1 else 0], len(own))
+        b = _row(book[i if len(book) > 1 else 0], len(lot))
+        if r < 0 or b < 0:
+            return NO_ROW if r < 0 else NO_BOOK
+        bk = s.books[b]
+        if bk.kind == PERP:
+            p = position(s, own[r], b)
+            out[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
+        else:
+            out[i] = _spendable(s, own[r], bk.base) / scale[bk.base]
     return 0
 
 
@@ -209,7 +234,7 @@ _COLUMN = types.Array(types.int64, 1, "C", readonly=True)
 _NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 _MESSAGES = from_dtype(MESSAGE)[::1]
 _WRITE: Any = types.int64(
-    _MESSAGES, types.int64, types.int64, types.int64, types.int64, types.boolean,
+    _MESSAGES, types.int64, types.int64, _COLUMN, types.int64, types.boolean,
     types.Array(types.int32, 1, "C", readonly=True), _COLUMN, _COLUMN, _COLUMN, _NUMBERS, _NUMBERS, _COLUMN, _COLUMN,
     _NUMBERS, _NUMBERS,
 )  # fmt: skip
@@ -221,11 +246,11 @@ def write(
 ):
     """Write messages of one kind to `out` from number `at` on. Returns how many, or a complaint (FULL: no room).
 
-    `name` is a limit order's tag, a quote's slot, or the handle to cancel or amend. Left out: orders below a lot or
-    without a price. A quote without a size or a price takes its order away.
+    `kind` is the cause, a number of `CAUSES`. `name` is a limit order's tag, a quote's slot, or the handle to cancel or
+    amend. Left out: orders below a lot or without a price. A quote without a size or a price takes its order away.
     """
     n = len(index)
-    for m in (len(book), len(side), len(price), len(quantity), len(name), len(expiry)):
+    for m in (len(kind), len(book), len(side), len(price), len(quantity), len(name), len(expiry)):
         n = _wider(n, m)
         if n < 0:
             return NO_SHAPE
@@ -256,7 +281,8 @@ def write(
             ticks = 1
         message = out[at]
         message.arrive, message.tie, message.cause = 0, 0, NONE
-        message.row, message.book, message.op, message.kind, message.flags = own[r], b, op, kind, flags
+        message.row, message.book, message.op, message.flags = own[r], b, op, flags
+        message.kind = kind[i if len(kind) > 1 else 0]
         message.side, message.price, message.qty = way if op != AMEND else 0, ticks, size
         message.expiry = expiry[i if len(expiry) > 1 else 0]
         message.tag = label if op == LIMIT else 0

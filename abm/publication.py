@@ -18,22 +18,22 @@ from abm.units import ONE, RATE
 @inlined
 def depth_within(s, b, side, reference, r):
     """Add up the lots of a side within 0.5, 1, 2 and 5 % of a reference price (in half ticks) into record `r`."""
-    n = depth_of(s, b, side)
     base = side_base(s, b, side)
+    half, one, two, five = reference // 200, reference // 100, reference // 50, reference // 20
     d0 = d1 = d2 = d3 = 0
-    i = n - 1
+    i = depth_of(s, b, side) - 1
     while i >= 0:
         key = s.keys[base + i]
         away = side * reference - 2 * (key >> LEVEL_BITS)  # half ticks below (bids) or above (asks)
-        if away * 10000 > reference * 500:
+        if away > five:
             break
         lots = s.levels[key & LEVEL_MASK].qty
         d3 += lots
-        if away * 10000 <= reference * 200:
+        if away <= two:
             d2 += lots
-            if away * 10000 <= reference * 100:
+            if away <= one:
                 d1 += lots
-                if away * 10000 <= reference * 50:
+                if away <= half:
                     d0 += lots
         i -= 1
     if side > 0:

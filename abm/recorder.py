@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import ledger
 from abm.causes import CAUSES, E_LIQUIDATION, E_TAKEOVER, EVENT_KINDS
 from abm.columns import COLUMNS
 from abm.feed import published
@@ -98,16 +97,14 @@ class Recorder:
         """Whether this step (0 is the first after the start) is recorded: the last of every `every`."""
         return (step + 1) % self.every == 0
 
-    def keep(self, model: CascadeModel, number: int) -> None:
-        """Record the step that has just ended: `number` 0 is the first after the start."""
+    def keep(self, model: CascadeModel, number: int, venues: NDArray[Any]) -> None:
+        """Record the step that has just ended: `number` 0 is the first after the start; `venues` as `ledger.VENUE`."""
         s = model.state
         self.events(np.array(s.events[: s.count("events")]))
         self.fills(s.fills[: s.count("fills")])
         n = len(model.books)
         first = (int(s.meta["step"][0]) % int(s.meta["ring"][0])) * n
-        self.step(
-            number, model.now, s.public[first : first + n], _venue_record(model), _network_record(model)
-        )
+        self.step(number, model.now, s.public[first : first + n], venues, _network_record(model))
         label = self.label(number, model.now, model.step_number == model.clock.steps)
         if label is not None:
             self.accounts(label, *statements(model))
@@ -338,26 +335,7 @@ class Recorder:
         }
 
 
-FLOWS = ("liquidated_long", "liquidated_short", "adl", "takeover")
-PURSES = ("fund_cash", "fund_inventory", "fund_equity", "capital")
-VENUE = np.dtype([(name, "f8") for name in (*FLOWS, *PURSES, "gateway_delay", "messages", "rejected")])
 EDGE = np.dtype([("queue", "i4"), ("in_transit", "f8"), ("open", "?"), ("moved", "f8")])
-
-
-def _venue_record(model: CascadeModel) -> NDArray[Any]:
-    """Flows and balances of the venues in dollars."""
-    out = np.zeros(len(model.venue_names), VENUE)
-    v = model.state.venues[: len(out)]
-    unit = model.asset_scales[v["settle"]] / model.asset_values[v["settle"]]
-    purses = np.empty((len(PURSES), len(out)))
-    ledger.purses(model.state.address, unit, purses)
-    for name in FLOWS:
-        out[name] = v[name] / unit
-    for name, values in zip(PURSES, purses, strict=True):
-        out[name] = values
-    out["gateway_delay"] = v["delay"] / 1e6
-    out["messages"], out["rejected"] = v["messages"], v["rejected"]
-    return out
 
 
 def _network_record(model: CascadeModel) -> NDArray[Any]:

@@ -30,8 +30,8 @@ def snapshot(model: CascadeModel) -> dict[str, Any]:
         "withdrawals": np.array(model.withdrawals_open),
         "network": model.network.snapshot(),
         "memory": {p.name: p.state() for p in model.participants},
-        "heard": {name: me.heard() for name, me in model.desks.items()},
-        "heard_at": {name: me.heard_at() for name, me in model.desks.items()},
+        "heard": {name: np.array(me.heard()) for name, me in model.desks.items()},
+        "heard_at": {name: np.array(me.heard_at()) for name, me in model.desks.items()},
         "reported": {k: np.array(v, np.float64) for k, v in model.datacollector.model_vars.items()},
         "record": {} if model.recorder is None else model.recorder.snapshot(),
     }

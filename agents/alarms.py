@@ -29,7 +29,8 @@ _NONE: Entries = np.empty(0, np.int64)
 def open_diary(memory: Memory, kinds: int, entries: int) -> None:
     """An empty diary: `when[kind, entry]` seconds, never by default."""
     memory["when"] = np.full((kinds, entries), NEVER)
-    memory["soon"] = _NONE
+    memory["soon"], memory["soon_at"] = _NONE, np.empty(0)  # the short list: who and when
+    memory["near"] = np.zeros(1, np.int64)  # how many are on it; behind them is room
     memory["next"] = np.array([-NEVER, -NEVER])  # the next time worth a look, the end of the short list
 
 
@@ -37,11 +38,12 @@ def appoint(memory: Memory, kind: int, entries: Entries, at: Any) -> None:
     """Note a time (s) for each entry; an earlier note of the same kind is replaced."""
     if len(entries) == 0:
         return
-    near = np.empty(len(entries), np.int64)
-    at = np.atleast_1d(np.asarray(at, np.float64))
-    count = note(memory["when"], memory["next"], kind, entries, at, near)
-    if count:
-        memory["soon"] = np.concatenate((memory["soon"], near[:count]))
+    near, room = memory["near"], len(memory["soon"])
+    if near[0] + len(entries) > room:
+        for name in ("soon", "soon_at"):
+            memory[name] = np.resize(memory[name], 2 * (room + len(entries)))
+    at = np.asarray(at, np.float64).reshape(-1)
+    note(memory["when"], memory["next"], kind, entries, at, memory["soon"], memory["soon_at"], near)
 
 
 def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
@@ -53,9 +55,10 @@ def due(memory: Memory, now: float) -> list[tuple[int, Entries]]:
     if now >= look[1]:
         look[1] = now + AHEAD
         memory["soon"] = np.flatnonzero(when.reshape(-1) < look[1])
-    soon = memory["soon"]
-    found, ends = np.empty(len(soon), np.int64), np.empty(len(when), np.int64)
-    memory["soon"] = soon[: ripe(when, look, soon, now, found, ends)]
+        memory["soon_at"] = when.reshape(-1)[memory["soon"]]
+        memory["near"][0] = len(memory["soon"])
+    found, ends = np.empty(memory["near"][0], np.int64), np.empty(len(when), np.int64)
+    ripe(when, look, memory["soon"], memory["soon_at"], memory["near"], now, found, ends)
     first, pages = 0, []
     for kind, last in enumerate(ends.tolist()):
         if last > first:

@@ -122,7 +122,9 @@ class Arbitrageur(Participant):
         n = len(row)
         self.memory.update(
             row=row, book=book, firm=firm.astype(np.int64), via=via, power=power,
-            first=np.append(first, n).astype(np.int64), perp_at=np.flatnonzero(~spot), spot_at=np.flatnonzero(spot),
+            first=np.append(first, n).astype(np.int64), spot_at=np.flatnonzero(spot), spot_row=row[spot],
+            spot_base=np.asarray(books.base, np.int64)[book[spot]], spot=np.asarray(books.kind) == 1,
+            costs=np.zeros(n),
             firms=np.array(len(owners)), calm=np.zeros(len(books.name)), weight=np.zeros(len(books.name)),
             looks=np.array(0), since=np.array(np.nan), ready=np.array(False), home=np.zeros(n), held=np.zeros(n),
             share=np.zeros(n), limit=np.zeros(n), cash=np.zeros(len(me.rows)), coming=np.zeros(n),
@@ -183,13 +185,10 @@ class Arbitrageur(Participant):
 
     def _read(self, me: Me, market: Market) -> None:
         """Positions, and at spot books coins, there and on the way; no resting orders, so nothing is locked."""
-        m, books = self.memory, market.books
-        at, there = m["perp_at"], m["spot_at"]
-        m["held"][at] = me.position(m["row"][at], m["book"][at])
-        base = books.base[m["book"][there]]
-        m["held"][there] = me.balance(m["row"][there], base)
+        m = self.memory
+        m["held"] = me.stock(m["row"], m["book"])
         if m["sends"]:
-            m["coming"][there] = me.coming(m["row"][there], base)
+            m["coming"][m["spot_at"]] = me.coming(m["spot_row"], m["spot_base"])
             m["sends"][...] = m["coming"].any()
 
     @staticmethod
@@ -201,31 +200,18 @@ class Arbitrageur(Participant):
     def _trade(self, me: Me, market: Market, convert: Floats) -> None:
         """One pair of orders for each firm and coin whose values leave a profit; or one order that evens legs."""
         p, m, books = self.parameters, self.memory, market.books
-        row, book, cells = m["row"], m["book"], len(m["largest"])
-        calm = desks.or_zero(market.calm_volatility)
-        sigma = calm * desks.stress(m, market, convert, m["weight"])
-        shut = market.halted[book] | (me.waiting(row) > 0)
-        cash = self._cash(me, market, np.arange(len(me.rows)))[row]
-        station, side = np.empty((2, 2 * cells), np.int64)
-        price, quantity = np.empty((2, 2 * cells))
+        most = 2 * len(m["largest"])
+        to, price, quantity = np.empty((3, most), np.int64), np.empty(most), np.empty(most)
         n = trade(
-            m["first"], book, shut, m["held"], m["coming"], m["home"], m["limit"], m["largest"], m["delay"], cash,
-            np.empty(len(row)), market.bid, market.ask, market.depth_bid[0], market.depth_ask[0], market.bid_size,
-            market.ask_size, convert, books.taker_fee, books.lot, calm, sigma, books.kind == 1,
-            p.bar, p.fees, p.execution, p.take, p.depth_part, p.even, station, side, price, quantity,
+            m["first"], m["row"], m["book"], m["held"], m["coming"], m["home"], m["limit"], m["largest"], m["delay"],
+            m["costs"], me.waiting(), me.available(), market.bid, market.ask, market.depth_bid[0], market.depth_ask[0],
+            market.bid_size, market.ask_size, convert, books.taker_fee, books.lot, market.calm_volatility,
+            desks.stress(m, market, convert, m["weight"]), m["spot"], market.halted, p.bar, p.fees, p.execution, p.take,
+            p.depth_part, p.even, to, price, quantity,
         )  # fmt: skip
         if n:
-            here = station[:n]
-            me.limit(
-                row[here],
-                book[here],
-                side[:n],
-                price[:n],
-                quantity[:n],
-                tif="ioc",
-                cause="arbitrage",
-                round="out",
-            )
+            row, book, side = to[:, :n]
+            me.limit(row, book, side, price[:n], quantity[:n], tif="ioc", cause="arbitrage", round="out")
 
     def _tell(self, me: Me, market: Market, convert: Floats) -> None:
         """Remark which gaps paid and were not traded, how much, and what stood in the way (`forgone`)."""

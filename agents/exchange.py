@@ -57,8 +57,10 @@ class Exchange(Participant):
         )
         row = np.concatenate([row, holder])
         book = np.concatenate([book, np.array(coins, np.int64)[which]])
+        spot = np.flatnonzero(market.books.kind[book] == 1)
         self.memory.update(
-            row=row.astype(np.int64), book=book, owed=np.zeros(len(row)),
+            row=row.astype(np.int64), book=book, owed=np.zeros(len(row)), spot=spot, spot_row=row[spot],
+            coin=market.books.base[book[spot]], coin_lot=market.books.lot[book[spot]],
             suspended=np.full(len(me.rows), np.inf), looked=np.array([-np.inf]),
         )  # fmt: skip
 
@@ -77,10 +79,9 @@ class Exchange(Participant):
     def _dispose(self, me: Me, market: Market) -> None:
         memory, p = self.memory, self.parameters
         lots = me.lots(memory["row"], memory["book"])
-        spot = np.flatnonzero(market.books.kind[memory["book"]] == 1)
-        if len(spot):
-            row, book = memory["row"][spot], memory["book"][spot]
-            lots[spot] = np.floor(me.balance(row, market.books.base[book]) / market.books.lot[book] + 1e-6)
+        if len(memory["spot"]):
+            owned = me.balance(memory["spot_row"], memory["coin"])
+            lots[memory["spot"]] = np.floor(owned / memory["coin_lot"] + 1e-6)
         if not lots.any():
             return
         # its own rule book: how fast this venue says that it sells
@@ -92,20 +93,14 @@ class Exchange(Participant):
             row, book, lots, me.waiting(row), share, market.bid, market.ask, market.depth_bid[1],
             market.depth_ask[1], market.books.lot, p.participation, p.slip, memory["owed"], to, price, coins,
         )  # fmt: skip
-        for perpetual in (True, False):
-            mine = np.flatnonzero((market.books.kind[to[1, :orders]] == 0) == perpetual)
-            if len(mine):
-                row, book, side = to[:, mine]
+        perpetuals = int((market.books.kind[to[1, :orders]] == 0).sum())  # they come first
+        for perpetual, first, last in ((True, 0, perpetuals), (False, perpetuals, orders)):
+            if last > first:
+                row, book, side = to[:, first:last]
                 me.limit(
-                    row,
-                    book,
-                    side,
-                    price[mine],
-                    coins[mine],
-                    tif="ioc",
-                    reduce_only=perpetual,
-                    cause="disposal",
-                )
+                    row, book, side, price[first:last], coins[first:last],
+                    tif="ioc", reduce_only=perpetual, cause="disposal",
+                )  # fmt: skip
 
     def _watch_queues(self, me: Me, market: Market) -> None:
         """Suspend where a withdrawal would take too long, reopen after a time."""

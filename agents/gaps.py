@@ -37,27 +37,27 @@ def any_gap(coin, bid, ask, convert, fees, taker_fee):
 
 
 @kernel(
-    f"i8(i8[::1],i8[::1],b1[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],"
-    f"{_BOOKS},{BOOLS},f8,f8,f8,f8,f8,f8,i8[::1],i8[::1],f8[::1],f8[::1])"
+    f"i8(i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],i8[::1],f8[::1],"
+    f"{_BOOKS},{BOOLS},{BOOLS},f8,f8,f8,f8,f8,f8,i8[:,::1],f8[::1],f8[::1])"
 )
 def trade(
-    first, book, shut, held, coming, home, limit, largest, delay, cash, costs,
-    bid, ask, seen_bid, seen_ask, bid_size, ask_size, convert, taker_fee, lot, calm, sigma, spot,
-    bar, fees, execution, take, depth_part, even, station, side, price, quantity,
+    first, row, book, held, coming, home, limit, largest, delay, costs, waiting, free,
+    bid, ask, seen_bid, seen_ask, bid_size, ask_size, convert, taker_fee, lot, calm, stress, spot, halted,
+    bar, fees, execution, take, depth_part, even, to, price, quantity,
 ):  # fmt: skip
     """One pair of orders for each cell whose values leave a profit, or one order that evens its legs.
 
     Args:
-        first: int64[cells + 1], where the stations of a cell begin. book: int64[stations]. shut: bool[stations].
+        first: int64[cells + 1], where the stations of a cell begin. row, book: int64[stations].
         held, coming, home: float64[stations], coins there, on the way, at the opening. limit: coins.
-        largest: float64[cells], largest limit. delay: s to bring inventory back. cash: free money of the row.
-        costs: float64[stations], scratch.
+        largest: float64[cells], largest limit. delay: s to bring inventory back. costs: float64[stations], scratch.
+        waiting, free: of the rows, messages under way (with any the row's stations send nothing), free money.
         bid, ask: float64[books], quote asset, NaN = none. seen_bid, seen_ask: coins within 0.5 %. bid_size, ask_size:
-        coins at the touch. convert: common dollars of one. taker_fee: share. lot: coins. calm, sigma: volatility per
-        square root of a second, in calm times and now. spot: bool[books].
+        coins at the touch. convert: common dollars of one. taker_fee: share. lot: coins. calm: volatility per
+        square root of a second in calm times, NaN = none; stress: its multiple now. spot, halted: bool[books].
         bar (standard deviations), fees (share of the public fee), execution (seconds), take, depth_part, even
         (shares): parameters of `Arbitrageur`.
-        station, side, price, quantity: out, two entries a cell.
+        to, price, quantity: out, two entries a cell; row, book and side of orders, +1 buys.
 
     Returns: how many orders.
     """
@@ -70,15 +70,16 @@ def trade(
             net += held[k] + coming[k] - home[k]
             used = min(max((held[k] - home[k]) / limit[k], -2.0), 2.0)
             # a coin is worth less where the firm is long, more where it is short
-            value = -bar * calm[x] * np.sqrt(delay[k]) * used
-            costs[k] = fees * taker_fee[x] + 0.5 * bar * sigma[x] * np.sqrt(execution)
-            if shut[k]:
+            sigma = calm[x] if calm[x] == calm[x] else 0.0
+            value = -bar * sigma * np.sqrt(delay[k]) * used
+            costs[k] = fees * taker_fee[x] + 0.5 * bar * (sigma * stress[x]) * np.sqrt(execution)
+            if halted[x] or waiting[row[k]] > 0:
                 continue
             if bid[x] > 0 and used > -1.0 and not (spot[x] and held[k] <= 0):
                 sell = np.log(bid[x] * convert[x]) - costs[k] - value
                 if sell > most:
                     most, b = sell, k
-            if ask[x] > 0 and used < 1.0 and cash[k] > 0:
+            if ask[x] > 0 and used < 1.0 and free[row[k]] > 0:
                 buy = np.log(ask[x] * convert[x]) + costs[k] - value
                 if buy < least:
                     least, a = buy, k
@@ -93,7 +94,7 @@ def trade(
             used = min(max((held[a] - home[a]) / limit[a], -2.0), 2.0)
             room_to_buy = min((1.0 - used) * limit[a], depth_part * seen_ask[x])
             if spot[x]:
-                room_to_buy = min(room_to_buy, 0.95 * cash[a] / ask[x])
+                room_to_buy = min(room_to_buy, 0.95 * free[row[a]] / ask[x])
         if b >= 0:
             x = book[b]
             used = min(max((held[b] - home[b]) / limit[b], -2.0), 2.0)
@@ -113,11 +114,11 @@ def trade(
         bought = min(size + short, room_to_buy)
         sold = min(size + long, room_to_sell)
         if a >= 0 and bought >= lot[book[a]]:
-            station[n], side[n], quantity[n] = a, 1, bought
+            to[0, n], to[1, n], to[2, n], quantity[n] = row[a], book[a], 1, bought
             price[n] = ask[book[a]] * np.exp(reach)
             n += 1
         if b >= 0 and sold >= lot[book[b]]:
-            station[n], side[n], quantity[n] = b, -1, sold
+            to[0, n], to[1, n], to[2, n], quantity[n] = row[b], book[b], -1, sold
             price[n] = bid[book[b]] * np.exp(-reach)
             n += 1
     return n

@@ -69,7 +69,7 @@ def _sum(values, first, many):
 
 @kernel(
     "void(i8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[:,::1],i8[::1],f8[::1],f8[::1],f8[::1],"
-    "i8[::1],f8[::1],f8[::1],f8[::1],f8,i8[:,::1],i8[::1],f8[::1])"
+    f"i8[::1],f8[::1],f8[::1],{CONSTANT},f8,i8[:,::1],i8[::1],f8[::1])"
 )
 def reasons(
     hedges, held, coins, first, main, row, target, size, when, spot, naked, short, basis, pair, bound, heard,

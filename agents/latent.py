@@ -17,7 +17,7 @@ WAKE, LAG = purpose("wake"), purpose("lag")
 
 
 @kernel(
-    f"i8(i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],{CONSTANT},{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8,f8,f8,"
+    f"i8(i8[::1],i8[::1],i8[::1],i8[::1],{CONSTANT},f8[::1],{CONSTANT},{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8,f8,f8,"
     "i8[::1],f8[::1])"
 )
 def sellers(
@@ -72,7 +72,7 @@ def sellers(
 
 
 @kernel(
-    f"UniTuple(i8,2)(f8,i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8,"
+    f"UniTuple(i8,2)(f8,i8[::1],i8[::1],i8[::1],i8[::1],{CONSTANT},{CONSTANT},f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8,"
     "i8[::1],f8[::1])"
 )
 def dippers(time, row, book, name, drawn, heard, beta, gap, capital, done, start, at, pace, wake, now, rest):

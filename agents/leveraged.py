@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from abm.agent import Participant
+from abm.causes import CAUSES
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents.alarms import Entries, appoint, due, open_diary, open_levels, reached
@@ -50,7 +51,9 @@ CLOSE, OPEN, BUILD, ADD = range(4)  # appointments
 PATIENT = 4  # times as many parts for who has time
 TRIES = 300  # orders after which an opening is left as it is; one without effect counts as a hundred
 STOP, CALL, PROFIT = range(3)  # price levels, as `agents.parts.planning` counts them
-CAUSES = ("decision", "stop", "news")  # of orders, as `agents.parts` counts them
+CAUSE = np.array(
+    [CAUSES.index(name) for name in ("decision", "stop", "news")]
+)  # as `agents.parts` counts them
 
 
 class Leveraged(Participant):
@@ -245,7 +248,7 @@ class Leveraged(Participant):
         luck = [me.uniform(what, row, forever=True) for what in ("plan", "place", "profit", "target")]
         planning(
             entries, row, me.position(row, memory["book"][entries]), *me.margin(row), me.heard(row), *luck, market.last,
-            market.mark, np.zeros(len(me.rows)), memory["book"], memory["side"], memory["group"], memory["purse"],
+            market.mark, np.empty(len(me.rows)), memory["book"], memory["side"], memory["group"], memory["purse"],
             memory["usual"], memory["leverage"], memory["stake"], memory["held"], memory["why"], memory["asked"],
             memory["heard"], memory["level"], memory["nearest"], p.stop_share, p.stop_near, p.stop_far, p.add_share,
             p.call_near, p.call_far, p.profit_share, p.profit_near, p.profit_far,
@@ -267,24 +270,21 @@ class Leveraged(Participant):
         others perhaps.
         """
         memory, p, n = self.memory, self.parameters, len(entries)
-        row, book = memory["row"][entries], memory["book"][entries]
-        lists, to, count = np.empty((2, n), np.int64), np.empty((3, n), np.int64), np.empty(5, np.int64)
+        row = memory["row"][entries]
+        lists, to, count = np.empty((2, n), np.int64), np.empty((4, n), np.int64), np.empty(3, np.int64)
         hours, coins = np.empty(n), np.empty(n)
         closing(
-            entries, row, me.position(row, book), me.waiting(row), me.uniform("return", row), memory["book"],
+            entries, row, *me.standing(row, memory["book"][entries]), me.uniform("return", row), memory["book"],
             memory["usual"], memory["why"], memory["held"], memory["level"], memory["when"], market.mid, market.last,
             market.depth_bid[1], market.depth_ask[1], p.careless, p.parts, PATIENT * p.parts, p.haste, p.patience,
             p.rotation_share, p.return_share, p.idle, p.rotation_after, p.return_after, lists, hours, to, coins, count,
         )  # fmt: skip
-        again, back, *ends = count.tolist()
+        again, back, orders = count.tolist()
         appoint(memory, CLOSE, lists[AGAIN, :again], me.time + p.retry)
         self._come_back(me, lists[BACK, :back], hours[:back])
-        first = 0
-        for cause, last in zip(CAUSES, ends, strict=True):
-            if last > first:
-                row, book, side = to[:, first:last]
-                me.market_order(row, book, side, coins[first:last], reduce_only=True, cause=cause)
-            first = last
+        if orders:
+            row, book, side, cause = to[:, :orders]
+            me.market_order(row, book, side, coins[:orders], reduce_only=True, cause=CAUSE[cause])
 
     def _come_back(self, me: Me, entries: Entries, hours: Any) -> None:
         """Open again after a time with that mean (one for each entry or for all)."""
@@ -297,18 +297,12 @@ class Leveraged(Participant):
         """Open at the usual leverage, more readily along the trend; with fresh money if the old is lost."""
         memory, p, n = self.memory, self.parameters, len(entries)
         row = memory["row"][entries]
-        pull = (
-            p.chase
-            * 100.0
-            * memory["group_side"]
-            * (market.mark[memory["group_book"]] / memory["slow"] - 1.0)
-        )
-        odds = 0.25 * np.exp(np.where(np.isfinite(pull), pull, 0.0).clip(-5.0, 1.386))
         lists, count = np.empty((3, n), np.int64), np.empty(3, np.int64)
         opening(
-            entries, me.uniform("open", row), odds, me.equity(row), market.mark, memory["book"], memory["group"],
-            memory["purse"], memory["stake"], memory["leverage"], memory["usual"], memory["asked"], memory["goal"],
-            memory["tries"], memory["got"], lists, count,
+            entries, me.uniform("open", row), me.equity(row), market.mark, p.chase, memory["group_book"],
+            memory["group_side"], memory["slow"], memory["book"], memory["group"], memory["purse"], memory["stake"],
+            memory["leverage"], memory["usual"], memory["asked"], memory["goal"], memory["tries"], memory["got"],
+            lists, count,
         )  # fmt: skip
         opens, back, poor = count.tolist()
         asks = lists[POOR, :poor]
@@ -325,7 +319,7 @@ class Leveraged(Participant):
         lists, to, count = np.empty((3, n), np.int64), np.empty((3, n), np.int64), np.empty(3, np.int64)
         coins = np.empty(n)
         building(
-            entries, row, me.position(row, memory["book"][entries]), me.waiting(row), memory["book"], memory["side"],
+            entries, row, *me.standing(row, memory["book"][entries]), memory["book"], memory["side"],
             memory["goal"], memory["tries"], memory["got"], memory["leverage"], market.mid, market.last,
             market.depth_bid[1], market.depth_ask[1], p.careless, PATIENT * p.parts, p.patience, TRIES,
             lists, to, coins, count,

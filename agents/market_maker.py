@@ -28,13 +28,12 @@ from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
 from agents.learning import learn, withdraw
-from agents.quoting import look, requote, used
+from agents.quoting import AWAY, DUMPING, QUOTING, look, requote, used
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-QUOTING, DUMPING, AWAY = range(3)
 TAPE = "fit to Binance BTC depth of 10 October 2025, 20:00-21:20 UTC"
 
 
@@ -215,6 +214,7 @@ class MarketMaker(Participant):
             target=np.zeros(books), takes=np.ones((n, k)),
             state=np.zeros(len(firms), np.int64), until=np.zeros(len(firms)), limit=np.full(len(firms), np.inf),
             start=np.zeros(len(firms)), looked=np.array(-np.inf), firm_row=_first_rows(firm, row, len(firms)),
+            once=np.unique(row, return_index=True)[1],  # every row, by its first station
         )  # fmt: skip
 
     def _open(self, me: Me, market: Market) -> None:
@@ -312,33 +312,33 @@ class MarketMaker(Participant):
         due, slot = np.empty(stations, np.int64), np.empty((stations, wide), np.int64)
         n = look(
             market.step, max(int(round(p.pace / market.dt)), 1), int(m["first"]), wide, m["fair"], m["quoted"],
-            m["reach"], m["row"], m["book"], (m["state"] == QUOTING)[m["firm"]], me.waiting(m["rows"]), due, slot,
+            m["reach"], m["row"], m["book"], m["firm"], m["state"], me.waiting(), due, slot,
         )  # fmt: skip
         if n == 0:
             return
         due, slot = due[:n], slot[:n]
         live, lots = me.named(slot)
         row, book = m["row"][due], m["book"][due]
-        coins, cash = (me.balance(row, asset) for asset in m["means"][:, book])  # 0 at perpetuals
+        cash = me.balance(row, m["means"][1, book])  # 0 at perpetuals
         of_book, of_coin = np.empty((2, stations))
         used(
-            due, me.position(row, book), coins, lots, m["spot"], m["lot"], m["fair"], convert, m["book"], m["desk"],
+            due, me.stock(row, book), lots, m["spot"], m["lot"], m["fair"], convert, m["book"], m["desk"],
             m["depth"], m["home"], p.inventory, m["held"], of_book, of_coin,
         )  # fmt: skip
-        stress = np.maximum(m["stress"], 1.0) if p.withdraws else np.ones(len(convert))
-        closed = (market.gateway_delay > p.stale)[m["venue"]] | market.halted
-        to = [np.empty(slot.size, kind) for kind in (np.int64,) * 4 + (np.float64,) * 2]
+        stress = m["stress"] if p.withdraws else np.ones(len(convert))
+        to, terms = np.empty((4, slot.size), np.int64), np.empty((2, slot.size))
         look_time = np.sqrt(p.pace)
         sends = requote(
             market.time, due, slot, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["tick"],
-            m["lot"], m["band"], m["spot"], closed, market.bid, market.ask, market.mark, m["extreme"], m["row"],
-            m["book"], m["depth"], m["held"], m["places"], of_book, of_coin, m["shape"], m["offset"], m["takes"],
-            p.own_book, p.skew * np.sqrt(p.unwinding), p.skew_stress, p.width * look_time, p.widest, p.patience,
-            p.slack * look_time, p.rough, m["seen"], m["quoted"], m["sent"], m["asked"], m["full"], *to,
+            m["lot"], m["band"], m["spot"], m["venue"], market.halted, market.bid, market.ask, market.mark,
+            market.gateway_delay, m["extreme"], m["row"], m["book"], m["depth"], m["held"], m["places"], of_book,
+            of_coin, m["shape"], m["offset"], m["takes"], p.own_book, p.skew * np.sqrt(p.unwinding), p.skew_stress,
+            p.width * look_time, p.widest, p.patience, p.slack * look_time, p.rough, p.stale, m["seen"], m["quoted"],
+            m["sent"], m["asked"], m["full"], to, terms,
         )  # fmt: skip
         if sends:
-            to_row, to_book, to_slot, side, price, size = (column[:sends] for column in to)
-            me.quote(to_row, to_book, to_slot, side, price, size, cause="quote")
+            (row, book, slot, side), (price, coins) = to[:, :sends], terms[:, :sends]
+            me.quote(row, book, slot, side, price, coins, cause="quote")
 
     # ------------------------------------------------------------------ the balance sheet
 
@@ -346,7 +346,7 @@ class MarketMaker(Participant):
         """float64[stations]: position, or at spot coins held, those in own resting offers counted."""
         m, books = self.memory, market.books
         row, book = m["row"], m["book"]
-        held: Floats = me.position(row, book) + me.balance(row, m["means"][0, book])
+        held = me.stock(row, book)
         here = np.flatnonzero(m["spot"][book])
         if len(here):
             k = self.parameters.levels
@@ -362,8 +362,7 @@ class MarketMaker(Participant):
         price = (desks.fair(market) * convert)[book]
         spot = np.asarray(market.books.kind)[book] == 1
         value = np.where(spot, m["held"], 0.0) * price - m["home"] * price
-        # every row once, by its first station
-        once = np.unique(m["row"], return_index=True)[1]
+        once = m["once"]
         value[once] += me.equity(m["row"][once]) * convert[book[once]]
         return np.bincount(m["firm"], desks.or_zero(value), len(m["limit"])).astype(np.float64)
 

@@ -23,7 +23,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
-from agents.flow import RESTS, TAKES, arrivals, orders
+from agents.flow import arrivals, orders
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -111,7 +111,7 @@ class Noise(Participant):
         m["calm"] += (depth - m["calm"]) / float(m["looks"])
         if m["looks"] * market.dt < 30.0:
             return False
-        m["home"][:] = self._held(me, np.arange(len(m["row"])))
+        m["home"][:] = me.stock(m["row"], m["book"])
         price = desks.fair(market)
         value = m["calm"] * price
         relative = (value / max(float(value.max()), 1e-300)) ** p.scale
@@ -121,51 +121,34 @@ class Noise(Participant):
         m["ready"][...] = True
         return True
 
-    def _held(self, me: Me, which: Ints) -> Floats:
-        """Inventory of stations: position, at spot books free coins."""
-        m = self.memory
-        row, book = m["row"][which], m["book"][which]
-        held: Floats = me.position(row, book) + me.balance(row, m["means"][0, book])
-        return held
-
     def decide(self, me: Me, market: Market) -> None:
         """Who trades this step, on which side, how much, now or at the touch."""
         p, m = self.parameters, self.memory
         if len(m["row"]) == 0 or not (m["ready"] or self._watch(me, market)):
             return
-        # activity: Poisson, faster in volatile times; the trades of one step go as one order
+        # activity: Poisson, faster in volatile times
         convert = desks.rates(market, m["via"], m["power"])
-        stress = desks.stress(m, market, convert, m["weight"]).clip(1.0, p.stress)
+        stress = desks.stress(m, market, convert, m["weight"])
         drawn = me.uniform("arrival", m["row"]).view(np.int64) ^ m["name"]
         count = arrivals(
-            market.time, market.dt, p.activity, drawn, m["book"], m["rate"], stress, market.halted, m["served"],
-            p.persistence, m["mood"], m["woke"], m["awake"], m["mean"],
+            market.time, market.dt, p.activity, p.stress, drawn, m["book"], m["rate"], stress, market.halted,
+            m["served"], p.persistence, m["mood"], m["woke"], m["awake"], m["mean"],
         )  # fmt: skip
         if count == 0:
             return
         awake, n = m["awake"][:count], int(count)
         row, book = m["row"][awake], m["book"][awake]
-        kind, side, size, price = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n)
-        orders(
-            awake, m["mean"][:n], drawn, m["book"], m["mood"], m["rate"], self._held(me, awake),
-            me.balance(row, m["means"][1, book]), m["home"], m["calm"], m["spot"], m["lot"], market.bid, market.ask,
-            market.depth_bid, market.depth_ask, p.inventory, p.imbalance, p.turnover, p.dispersion, p.largest,
-            p.patient, p.behind, kind, side, size, price,
+        takes, taken = np.empty((3, n * p.most), np.int64), np.empty(n * p.most)
+        rests, rested, price = np.empty((3, n), np.int64), np.empty(n), np.empty(n)
+        now, later = orders(
+            awake, m["mean"][:n], me.uniform("pieces", row).view(np.int64), m["row"], m["book"], m["name"], drawn,
+            m["mood"], m["rate"], me.stock(row, book), me.balance(row, m["means"][1, book]), m["home"], m["calm"],
+            m["spot"], m["lot"], market.bid, market.ask, market.depth_bid, market.depth_ask, p.inventory, p.imbalance,
+            p.turnover, p.dispersion, p.largest, p.patient, p.behind, p.most, takes, taken, rests, rested, price,
         )  # fmt: skip
-        now, later = np.flatnonzero(kind == TAKES), np.flatnonzero(kind == RESTS)
-        if len(now):
-            pieces = self._pieces(
-                me, row[now], m["name"][awake[now]], m["mean"][now], size[now] / m["lot"][book[now]]
-            )
-            now, each = np.repeat(now, pieces), np.repeat(size[now] / pieces, pieces)
-            me.market_order(row[now], book[now], side[now], each)
-        if len(later):
-            me.limit(row[later], book[later], side[later], price[later], size[later], expire=p.expiry)
-
-    def _pieces(self, me: Me, row: Ints, name: Ints, mean: Floats, lots: Floats) -> Ints:
-        """How many orders a step's trades of one side go as: their expected number given that there is one."""
-        trades = 1.0 + np.maximum(mean - 0.5, 0.0)
-        pieces: Ints = np.floor(trades + desks.spread(me.uniform("pieces", row), name, "pieces")).astype(
-            np.int64
-        )
-        return pieces.clip(1, self.parameters.most).clip(1, np.maximum(lots, 1.0).astype(np.int64))
+        if now:
+            row, book, side = takes[:, :now]
+            me.market_order(row, book, side, taken[:now])
+        if later:
+            row, book, side = rests[:, :later]
+            me.limit(row, book, side, price[:later], rested[:later], expire=p.expiry)

@@ -58,8 +58,9 @@ def closing(
         rotation_share, return_share: of accounts that come back after a stop or a target, after a loss or a scare;
         idle, rotation_after, return_after: mean hours until then, the first after a routine close.
         lists, hours: out, int64[2, n] and float64[n]: `AGAIN`, who has to look again; `BACK`, who comes back, and the
-            mean hours until then. to: int64[3, n], coins: float64[n], out: row, book, side and size of orders, cause by
-            cause. count: int64[5], out: how many again, how many back, where the orders of each cause end.
+            mean hours until then. to: int64[4, n], coins: float64[n], out: row, book, side, cause (`DECISION`, `STOP`,
+            `SCARE`) and size of orders, cause by cause. count: int64[3], out: how many again, how many back, how many
+            orders.
     """
     for k in range(len(count)):
         count[k] = 0
@@ -96,11 +97,11 @@ def closing(
             least = max(in_coins(mid[b], last[b], careless), usual[e] / (parts if hasty else patient_parts))
             share = haste if hasty else patience
             coins[n] = bearable(-position[i], depth_bid[b], depth_ask[b], abs(position[i]), share, least)
-            to[0, n], to[1, n], to[2, n] = row[i], b, -1 if position[i] > 0 else 1
+            to[0, n], to[1, n], to[2, n], to[3, n] = row[i], b, -1 if position[i] > 0 else 1, cause
             n += 1
             if why[e] == LOST:
                 why[e] = ROUTINE
-        count[2 + cause] = n
+    count[2] = n
 
 
 @kernel(
@@ -146,19 +147,22 @@ def building(
 
 
 @kernel(
-    f"void(i8[::1],f8[::1],f8[::1],f8[::1],{CONSTANT},i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],b1[::1],f8[::1],"
-    "i8[::1],f8[::1],i8[:,::1],i8[::1])"
+    f"void(i8[::1],f8[::1],f8[::1],{CONSTANT},f8,i8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],"
+    "f8[::1],b1[::1],f8[::1],i8[::1],f8[::1],i8[:,::1],i8[::1])"
 )
 def opening(
-    entries, luck, odds, equity, mark, book, group, purse, stake, leverage, usual, asked, goal, tries, got, lists, count
+    entries, luck, equity, mark, chase, group_book, group_side, slow, book, group, purse, stake, leverage, usual, asked,
+    goal, tries, got, lists, count,
 ):  # fmt: skip
     """Who opens a position, and how large it is to be; who is too poor asks once for a new stake.
 
     Args:
-        entries: int64[n]. luck, equity: float64[n], draws, quote units. odds: float64[groups], share of the willing.
-        mark: float64[books]. book .. got: [all entries], the memory: contract, group, own row with money outside (-1 =
-            none), equity at the first opening, leverage wanted, coins of a usual position, whether a new stake has been
-            asked for; coins wanted, orders so far, coins at the last look: the last three begin anew.
+        entries: int64[n]. luck, equity: float64[n], draws, quote units. mark: float64[books].
+        chase: log odds to open for each per cent by which the mark has left its slow average along the own side.
+        group_book, group_side, slow: [groups], contract, +1 long, that average.
+        book .. got: [all entries], the memory: contract, group, own row with money outside (-1 = none), equity at the
+            first opening, leverage wanted, coins of a usual position, whether a new stake has been asked for; coins
+            wanted, orders so far, coins at the last look: the last three begin anew.
         lists: int64[3, n], out: `AGAIN`, who opens; `BACK`, who thinks of it later; `POOR`, who asks for a stake.
         count: int64[3], out: how many of each.
     """
@@ -166,8 +170,10 @@ def opening(
         count[k] = 0
     for i in range(len(entries)):
         e = entries[i]
-        poor = equity[i] < 0.1 * stake[e]
-        if not luck[i] < odds[group[e]]:
+        poor, g = equity[i] < 0.1 * stake[e], group[e]
+        pull = chase * 100.0 * group_side[g] * (mark[group_book[g]] / slow[g] - 1.0)
+        pull = min(max(pull, -5.0), 1.386) if np.isfinite(pull) else 0.0
+        if not luck[i] < 0.25 * np.exp(pull):
             kind = BACK
         elif poor and purse[e] >= 0:
             kind = BACK
@@ -187,27 +193,22 @@ def opening(
         count[kind] += 1
 
 
-@kernel(f"i8(f8[:,::1],f8[::1],i8,i8[::1],{CONSTANT},i8[::1])")
-def note(when, look, kind, entries, at, near):
+@kernel(f"void(f8[:,::1],f8[::1],i8,i8[::1],{CONSTANT},i8[::1],f8[::1],i8[::1])")
+def note(when, look, kind, entries, at, soon, soon_at, near):
     """Note appointments: entries[i] at at[i] (or all at at[0]); an earlier one of the same kind is replaced.
 
     Args:
         when: float64[kinds, entries], s. look: float64[2], s, as in `ripe`.
-        near: int64[n], out: numbers of the appointments that belong on the short list.
-
-    Returns how many these are.
+        soon, soon_at: int64[m], float64[m], the short list, with room for all; near: int64[1], how many are on it. They
+        are brought up to date.
     """
-    n, first = 0, np.inf
     for i in range(len(entries)):
         time = at[i if len(at) > 1 else 0]
         when[kind, entries[i]] = time
-        first = min(first, time)
         if time < look[1]:
-            near[n] = kind * when.shape[1] + entries[i]
-            n += 1
-    if n:
-        look[0] = min(look[0], first)
-    return n
+            soon[near[0]], soon_at[near[0]] = kind * when.shape[1] + entries[i], time
+            near[0] += 1
+            look[0] = min(look[0], time)
 
 
 @kernel(f"i8(b1[::1],i8[::1],{BOOLS},i8[::1])")
@@ -245,10 +246,12 @@ def planning(
         entries: int64[n]. row: int64[n], accounts. position: float64[n], coins. equity, maintenance: float64[n], quote
             units. news: float64[n], what is known. plan, place, luck, target: float64[n], draws of the one plan, of its
             distance, of who takes profit, of where.
-        last, mark: float64[books]. notional: float64[accounts], scratch, zeros.
+        last, mark: float64[books]. notional: float64[accounts], scratch.
         book .. nearest: [all entries], the memory; who opens now has made up his mind about what he knows (`heard`).
         shares of accounts; nearest and farthest distances, in distances to liquidation.
     """
+    for i in range(len(entries)):
+        notional[row[i]] = 0.0
     for i in range(len(entries)):
         notional[row[i]] += abs(position[i]) * mark[book[entries[i]]]
     for i in range(len(entries)):
@@ -289,32 +292,31 @@ def _sort(numbers, n):
             numbers[j] = number
 
 
-@kernel("i8(f8[:,::1],f8[::1],i8[::1],f8,i8[::1],i8[::1])")
-def ripe(when, look, soon, now, found, ends):
+@kernel("void(f8[:,::1],f8[::1],i8[::1],f8[::1],i8[::1],f8,i8[::1],i8[::1])")
+def ripe(when, look, soon, soon_at, near, now, found, ends):
     """Take the appointments that have come off the short list: each once, kind by kind, entries ascending.
 
     Args:
         when: float64[kinds, entries], s; what has come is struck out (inf).
         look: float64[2], s: the first becomes the next time worth a look; the second is the end of the short list.
-        soon: int64[m], the short list (kind x entries + entry), some of it perhaps twice; what stays comes first.
+        soon, soon_at: int64[m], float64[m], the short list: kind x entries + entry, and when. An appointment that was
+        replaced is still there under its old time. near: int64[1], how many are on it. They are brought up to date.
         now: seconds. found: int64[m], out: entries. ends: int64[kinds], out: where those of each kind end.
-
-    Returns how many stay on the list.
     """
     entries = when.shape[1]
     count, kept, first = 0, 0, np.inf
-    for i in range(len(soon)):
+    for i in range(near[0]):
+        if soon_at[i] > now:
+            soon[kept], soon_at[kept] = soon[i], soon_at[i]
+            kept += 1
+            first = min(first, soon_at[i])
+            continue
         kind = soon[i] // entries
         e = soon[i] - kind * entries
-        at = when[kind, e]
-        if at <= now:
+        if when[kind, e] == soon_at[i]:
             found[count] = soon[i]
             when[kind, e] = np.inf
             count += 1
-        elif at < np.inf:
-            soon[kept] = soon[i]
-            kept += 1
-            first = min(first, at)
     _sort(found, count)
     i = 0
     for kind in range(len(ends)):
@@ -323,7 +325,7 @@ def ripe(when, look, soon, now, found, ends):
             i += 1
         ends[kind] = i
     look[0] = min(look[1], first)
-    return kept
+    near[0] = kept
 
 
 @kernel(f"UniTuple(b1,2)(i8[::1],f8[::1],{CONSTANT},{CONSTANT},f8,f8[::1],f8[:,::1],f8[:,::1])")

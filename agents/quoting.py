@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import CONSTANT, inlined, kernel
+from abm.jit import BOOLS, CONSTANT, inlined, kernel
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 
-@kernel("i8(i8,i8,i8,i8,f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],b1[::1],i8[::1],i8[::1],i8[:,::1])")
-def look(step, turn, first, width, fair, quoted, reach, row, book, quoting, waiting, due, slot):
+QUOTING, DUMPING, AWAY = range(3)  # what a firm is doing
+
+
+@kernel("i8(i8,i8,i8,i8,f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[:,::1])")
+def look(step, turn, first, width, fair, quoted, reach, row, book, firm, state, waiting, due, slot):
     """Find the stations to be looked at: by turns, and at once where the fair price has left the quotes.
 
     Args:
         step, turn: steps; a station is due once in `turn`. first, width: the first order name, names a station.
         fair: float64[books], log prices. quoted, reach: float64[n], of the last look; how far it may have moved.
-        row, book: int64[n]. quoting: bool[n], False: the firm has stopped. waiting: int64[rows], messages under way.
+        row, book, firm: int64[n]. state: int64[firms], those that are not `QUOTING` have stopped. waiting: int64[rows],
+        messages under way.
         due, slot: int64[n], [n, width], out: stations and the names of their orders.
 
     Returns how many are due.
@@ -28,7 +32,11 @@ def look(step, turn, first, width, fair, quoted, reach, row, book, quoting, wait
     count = 0
     for i in range(len(book)):
         turns = (i + step) % turn == 0
-        if (turns or abs(fair[book[i]] - quoted[i]) > reach[i]) and quoting[i] and waiting[row[i]] == 0:
+        if (
+            (turns or abs(fair[book[i]] - quoted[i]) > reach[i])
+            and state[firm[i]] == QUOTING
+            and waiting[row[i]] == 0
+        ):
             due[count] = i
             for j in range(width):
                 slot[count, j] = first + i * width + j
@@ -37,16 +45,16 @@ def look(step, turn, first, width, fair, quoted, reach, row, book, quoting, wait
 
 
 @kernel(
-    "void(i8[::1],f8[::1],f8[::1],i8[:,::1],b1[::1],f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8,"
+    "void(i8[::1],f8[::1],i8[:,::1],b1[::1],f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8,"
     "f8[::1],f8[::1],f8[::1])"
 )
 def used(
-    due, position, coins, lots, spot, lot, fair, convert, book, desk, depth, home, limit, held, of_book, of_coin
+    due, stock, lots, spot, lot, fair, convert, book, desk, depth, home, limit, held, of_book, of_coin
 ):  # fmt: skip
     """Inventory of every station, and what it is of its limit: in the book, and of the firm in the coin.
 
     Args:
-        due: int64[n]. position, coins: float64[n], of perpetuals, and what may be sold at spot. lots: int64[n, 2 k],
+        due: int64[n]. stock: float64[n], coins: the position, or what may be sold at spot. lots: int64[n, 2 k],
         standing quotes, bids first. spot, lot, fair, convert: [books], fair as log price.
         book, desk: int64[stations], desk names firm and coin. depth, home: float64[stations], calm dollars, coins
         at the opening. limit: multiple of depth.
@@ -55,9 +63,9 @@ def used(
     levels = lots.shape[1] // 2
     for n in range(len(due)):
         b = book[due[n]]
-        held[due[n]] = position[n]
+        held[due[n]] = stock[n]
         if spot[b]:  # coins in own resting offers count
-            held[due[n]] = coins[n] + lots[n, levels:].sum() * lot[b]
+            held[due[n]] += lots[n, levels:].sum() * lot[b]
     value = np.exp(fair) * convert
     net, bound = np.zeros(desk.max() + 1), np.zeros(desk.max() + 1)
     for i in range(len(book)):
@@ -94,20 +102,23 @@ def _traded(side, extreme, b):
     # of the look: n entries
     "i8(f8,i8[::1],i8[:,::1],f8[::1],f8[:,::1],i8[:,::1],"
     # of books
-    f"f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],b1[::1],{CONSTANT},{CONSTANT},{CONSTANT},"
+    f"f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],i8[::1],{BOOLS},{CONSTANT},{CONSTANT},"
+    f"{CONSTANT},"
+    # of venues
+    f"{CONSTANT},"
     # of stations
     "f8[:,:,::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[:,::1],f8[:,::1],f8[:,::1],"
     # rules
-    "f8,f8,f8,f8,f8,f8,f8,f8,"
+    "f8,f8,f8,f8,f8,f8,f8,f8,f8,"
     # memory and results
-    "f8[::1],f8[::1],f8[:,:,::1],f8[:,:,::1],f8[:,:,::1],i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],f8[::1])"
+    "f8[::1],f8[::1],f8[:,:,::1],f8[:,:,::1],f8[:,:,::1],i8[:,::1],f8[:,::1])"
 )
 def requote(
     now, due, slot, cash, live, lots,
-    fair, convert, calm, stress, left, tick_of, lot_of, band, spot, closed, bid, ask, mark,
+    fair, convert, calm, volatile, left, tick_of, lot_of, band, spot, venue, halted, bid, ask, mark, delay,
     extreme, row, book, depth, held, places, of_book, of_coin, shape, offset, takes,
-    own_book, skew, skew_most, width, width_most, patience, slack, rough,
-    seen, quoted, sent, asked, full, to_row, to_book, to_slot, to_side, to_price, to_coins,
+    own_book, skew, skew_most, width, width_most, patience, slack, rough, stale,
+    seen, quoted, sent, asked, full, to, terms,
 ):  # fmt: skip
     """Decide which levels of the stations `due` to send anew, at which price and size; remember what was sent.
 
@@ -115,8 +126,9 @@ def requote(
         now: seconds. due: int64[n], stations. slot: int64[n or more, 2 levels], order names. cash: float64[n], money
         that may be spent at a spot book. live, lots: [n, 2 levels], prices (NaN: none) and lots of what stands.
         fair, calm: float64[books], log price, volatility per square root of a second; convert: common dollars;
-        stress: volatility over calm; left: share of calm depth; tick_of, lot_of; band: share of the mark; spot,
-        closed: bool, no quotes; bid, ask, mark: as seen, NaN = none.
+        volatile: volatility over calm, followed from 1 on; left: share of calm depth; tick_of, lot_of; band: share of
+        the mark; spot: bool; venue; halted: bool, no quotes; bid, ask, mark: as seen, NaN = none.
+        delay: float64[venues], s at the gateways; no quotes where it is above `stale`.
         extreme: float64[steps, 2, books], lowest and highest trades of the last steps, NaN = none.
         row, book: int64[stations]. depth: calm dollars. held: coins. places: stations of the row. of_book, of_coin:
         inventory over its limit. shape, offset, takes: float64[stations, levels], share of the size, log distance,
@@ -126,7 +138,8 @@ def requote(
         stress that they follow at most. patience: change of price let be, share of the offset; rough: of size.
         seen, quoted: float64[stations], time and log price of the last look, out.
         sent, asked, full: float64[stations, 2, levels], coins and prices last sent, share of the size that is there.
-        to_row .. to_coins: out, the quotes to send; side +1 buys.
+        to: int64[4, m], terms: float64[2, m], out: row, book, name and side (+1 buys), price and coins of quotes to
+        send.
 
     Returns how many quotes to send.
     """
@@ -136,11 +149,12 @@ def requote(
     for n in range(len(due)):
         i = due[n]
         b = book[i]
-        price, lot, tick = np.exp(fair[b]), lot_of[b], tick_of[b]
+        price, lot, tick, stress = np.exp(fair[b]), lot_of[b], tick_of[b], max(volatile[b], 1.0)
         carried = own_book * of_book[i] + (1.0 - own_book) * of_coin[i]
-        shift = -skew * min(max(carried, -1.0), 1.0) * calm[b] * min(stress[b], skew_most)
-        wider = width * calm[b] * min(stress[b], width_most)
-        size = 0.0 if closed[b] else depth[i] * left[b] / (price * convert[b])
+        shift = -skew * min(max(carried, -1.0), 1.0) * calm[b] * min(stress, skew_most)
+        wider = width * calm[b] * min(stress, width_most)
+        closed = halted[b] or delay[venue[b]] > stale
+        size = 0.0 if closed else depth[i] * left[b] / (price * convert[b])
         reserve, since = fair[b] + shift, min(now - seen[i], 1e9)
         for side in range(2):
             edge, traded = _edge(side, bid[b], ask[b], tick, mark[b], band[b]), _traded(side, extreme, b)
@@ -180,7 +194,7 @@ def requote(
                 stands = lots[n, k] * lot
                 coins = np.floor(want[j] * part / lot * (1 + 1e-12)) * lot
                 let_be = max(
-                    max(patience * away, slack * calm[b] * min(stress[b], width_most)) * price, 1.5 * tick
+                    max(patience * away, slack * calm[b] * min(stress, width_most)) * price, 1.5 * tick
                 )
                 goes = coins > 0
                 if stands > 0:
@@ -189,8 +203,13 @@ def requote(
                 sent[i, side, j] = coins if goes else stands
                 if goes:
                     asked[i, side, j] = level
-                    to_row[count], to_book[count], to_slot[count] = row[i], b, slot[n, k]
-                    to_side[count], to_price[count], to_coins[count] = 1 - 2 * side, level, coins
+                    to[0, count], to[1, count], to[2, count], to[3, count] = (
+                        row[i],
+                        b,
+                        slot[n, k],
+                        1 - 2 * side,
+                    )
+                    terms[0, count], terms[1, count] = level, coins
                     count += 1
         seen[i], quoted[i] = now, fair[b]
     return count

@@ -162,7 +162,7 @@ class Value(Participant):
         m.update(
             via=via, power=power, calm=np.zeros(len(books.name)), looks=np.array(0), ready=np.array(False)
         )
-        m.update(value=np.full(len(books.name), np.nan), since=np.array(np.nan))
+        m.update(value=np.full(len(books.name), np.nan), log_value=np.zeros(0), since=np.array(np.nan))
         for name, (row, book) in zip(("sell", "dip", "far"), parts, strict=True):
             m[f"{name}_row"], m[f"{name}_book"], m[f"{name}_capital"] = row, book, np.zeros(len(row))
             m[f"{name}_name"] = np.asarray(books.key)[book]
@@ -218,6 +218,7 @@ class Value(Participant):
             drawn, m["dip_name"], "spend"
         )
         self._place_far(me, market, big)
+        m["log_value"] = np.log(m["value"])
         m["ready"][...] = True
         return True
 
@@ -229,8 +230,7 @@ class Value(Participant):
         if not m["ready"] and not self._watched(me, market):
             return
         price = desks.fair(market)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gap = np.log(price) - np.log(m["value"])  # before news
+        gap = np.log(price) - m["log_value"]  # before news
         self._sell(me, market, gap)
         self._buy_dips(me, market, gap)
         self._follow(me, market)

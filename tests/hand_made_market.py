@@ -120,14 +120,21 @@ class Pen:
         np.add.at(locked, (self.slot_row, what), value)
         return np.where(np.asarray(asset) < 0, 0.0, (self.money - locked)[index, asset])
 
+    def stock(self, index: Any, book: Any) -> Any:
+        base = np.where(self.record.books.kind[book] == 1, self.record.books.base[book], -1)
+        return np.where(base < 0, self.position(index, book), self.balance(index, base))
+
     def equity(self, index: Any) -> Any:
         return 1e9 - self.loss[index]
 
-    def available(self, index: Any) -> Any:
+    def available(self, index: Any = slice(None)) -> Any:
         return self.equity(index)
 
-    def waiting(self, index: Any) -> Any:
-        return np.zeros(len(np.atleast_1d(index)), np.int64)
+    def waiting(self, index: Any = slice(None)) -> Any:
+        return np.zeros(len(self.rows[index]), np.int64)
+
+    def standing(self, index: Any, book: Any) -> Any:
+        return self.position(index, book), self.waiting(index)
 
     def heard(self, index: Any = slice(None)) -> Any:
         return self.learned[index]

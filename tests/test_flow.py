@@ -25,6 +25,7 @@ def test_who_wakes_and_what_they_send(seed: int) -> None:
         100.0,
         1.0,
         0.7,
+        5.0,
         drawn,
         book,
         rate,
@@ -51,17 +52,21 @@ def test_who_wakes_and_what_they_send(seed: int) -> None:
     depth_bid[:, draw.random(BOOKS) < 0.2] = 0.0
     calm = np.where(draw.random(BOOKS) < 0.2, 0.0, draw.lognormal(3, 1, BOOKS))
     rest = (
-        awake, mean, drawn, book, mood, rate, draw.normal(0, 20, n), draw.lognormal(5, 3, n),
+        awake, mean * draw.choice([1.0, 9.0]), draw.random(n).view(np.int64), draw.integers(0, 9, STATIONS), book,
+        draw.integers(-(2**60), 2**60, STATIONS), drawn, mood, rate, draw.normal(0, 20, n), draw.lognormal(5, 3, n),
         draw.normal(0, 5, STATIONS), calm, draw.random(BOOKS) < 0.4, np.full(BOOKS, 0.01), bid, ask, depth_bid,
-        depth_ask, 0.5, 0.3, 0.05, 1.0, 0.2, 0.25, 0.0003,
+        depth_ask, 0.5, 0.3, 0.05, 1.0, 0.2, 0.25, 0.0003, 5,
     )  # fmt: skip
-    out = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n)
-    flow.orders(*rest, *out)
-    twin = flows.orders(*rest)
-    assert out[0].tolist() == twin[0].tolist() and out[1].tolist() == twin[1].tolist()
-    some = out[0] > 0
-    for place in (2, 3):
-        np.testing.assert_allclose(out[place][some], twin[place][some], rtol=1e-11)
+    takes, taken = np.empty((3, 5 * n), np.int64), np.empty(5 * n)
+    rests, rested, price = np.empty((3, n), np.int64), np.empty(n), np.empty(n)
+    now, later = flow.orders(*rest, takes, taken, rests, rested, price)
+    for found, twin in zip(
+        ((*takes[:, :now], taken[:now]), (*rests[:, :later], rested[:later], price[:later])),
+        flows.orders(*rest),
+        strict=True,
+    ):
+        for column, expected in zip(found, twin, strict=True):
+            np.testing.assert_allclose(column, expected, rtol=1e-11)
 
 
 @pytest.mark.filterwarnings(*HOSTILE)

@@ -28,20 +28,36 @@ def market(seed: int, hostile: bool) -> tuple[list[Any], list[Any], list[Any]]:
     depth = draw.lognormal(3, 1, (4, BOOKS))
     limit = draw.lognormal(2, 1, n)
     held, home, coming = draw.normal(0, 5, n), draw.normal(0, 2, n), np.zeros(n)
-    cash, shut = draw.lognormal(6, 2, n), np.zeros(n, bool)
+    rows = int(draw.integers(1, 9))
+    row, waiting, free = draw.integers(0, rows, n), np.zeros(rows, np.int64), draw.lognormal(6, 2, rows)
+    calm, halted = np.full(BOOKS, 7e-5), np.zeros(BOOKS, bool)
     if hostile:
         bid[draw.random(BOOKS) < 0.3] = np.nan
         ask[draw.random(BOOKS) < 0.3] = np.nan
         depth[:, draw.random(BOOKS) < 0.3] = 0.0
         coming = draw.normal(0, 3, n)
-        cash[draw.random(n) < 0.3] = 0.0
-        shut = draw.random(n) < 0.2
+        free[draw.random(rows) < 0.3] = -1.0
+        waiting = draw.choice([0, 0, 0, 3], rows)
+        halted = draw.random(BOOKS) < 0.2
+        calm[draw.random(BOOKS) < 0.2] = np.nan
         held[draw.random(n) < 0.3] *= 50.0
     largest = np.array([limit[a:b].max() for a, b in zip(first, first[1:], strict=False)])
-    stations = [first, book, shut, held, coming, home, limit, largest, draw.uniform(600, 3600, n), cash]
+    stations = [
+        first,
+        row,
+        book,
+        held,
+        coming,
+        home,
+        limit,
+        largest,
+        draw.uniform(600, 3600, n),
+        waiting,
+        free,
+    ]
     books = [
         bid, ask, *depth, np.where(draw.random(BOOKS) < 0.2, 1.001, 1.0), np.full(BOOKS, 5e-4), np.full(BOOKS, 0.01),
-        np.full(BOOKS, 7e-5), draw.uniform(7e-5, 5e-4, BOOKS), draw.random(BOOKS) < 0.4,
+        calm, draw.lognormal(0.5, 1, BOOKS), draw.random(BOOKS) < 0.4, halted,
     ]  # fmt: skip
     return stations, books, [1.75, 0.4, 0.25, 0.5, 0.5, 0.01]
 
@@ -52,17 +68,15 @@ def market(seed: int, hostile: bool) -> tuple[list[Any], list[Any], list[Any]]:
 def test_kernel_and_twin_send_the_same_orders(seed: int, hostile: bool) -> None:
     stations, books, numbers = market(seed, hostile)
     most = 2 * len(stations[0])
-    station, side = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    price, quantity = np.zeros(most), np.zeros(most)
+    to, price, quantity = np.zeros((3, most), np.int64), np.zeros(most), np.zeros(most)
+    *columns, waiting, free = stations
     n = gaps.trade(
-        *stations, np.zeros(len(stations[1])), *books, *numbers, station, side, price, quantity
+        *columns, np.zeros(len(columns[1])), waiting, free, *books, *numbers, to, price, quantity
     )  # fmt: skip
     expected = twin.trade(*stations, *books, *numbers)
-    assert list(zip(station[:n].tolist(), side[:n].tolist(), strict=True)) == [
-        (k, s) for k, s, _, _ in expected
-    ]
-    assert price[:n] == pytest.approx([x for _, _, x, _ in expected], rel=1e-12)
-    assert quantity[:n] == pytest.approx([x for _, _, _, x in expected], rel=1e-9)
+    assert to[:, :n].T.tolist() == [list(order[:3]) for order in expected]
+    assert price[:n] == pytest.approx([order[3] for order in expected], rel=1e-12)
+    assert quantity[:n] == pytest.approx([order[4] for order in expected], rel=1e-9)
 
 
 @settings(max_examples=200, deadline=None)

@@ -241,9 +241,9 @@ def test_a_pool_that_is_used_up_leaves_the_other_alone() -> None:
 
 def test_all_pools_of_a_venue_are_its_fund_in_the_record() -> None:
     d = pools()
-    out = np.zeros((4, 2))
-    ledger.purses(d.address, np.full(2, float(USD)), out)
-    assert out[0, 0] == out[2, 0] == 1010.0
+    out = np.zeros(2, ledger.VENUE)
+    ledger.tally(d.address, np.full(2, float(USD)), out.view(np.float64).reshape(2, -1))
+    assert out["fund_cash"][0] == out["fund_equity"][0] == 1010.0
 
 
 def test_the_exchange_sells_what_every_pool_holds() -> None:

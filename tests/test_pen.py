@@ -38,7 +38,11 @@ def test_messages_are_those_of_plain_numpy(op: int) -> None:
         index = rng.integers(-30, 30, n)
         columns = [column(rng, n, np.arange(3)), column(rng, n, [-1, 1]), column(rng, n, price),
                    column(rng, n, size), column(rng, n, np.arange(100)), column(rng, n, [0, 5000])]  # fmt: skip
-        outwards, flags, kind = bool(rng.random() < 0.5), int(rng.integers(0, 9)), int(rng.integers(0, 5))
+        outwards, flags, kind = (
+            bool(rng.random() < 0.5),
+            int(rng.integers(0, 9)),
+            column(rng, n, np.arange(5)),
+        )
         room.view(np.uint8)[:] = 255  # what stood there before does not matter
         count = pen.write(room, 3, op, kind, flags, outwards, own, index, *columns, TICK, LOT)
         expected = twin.messages(op, own[index], *columns, outwards, flags, kind, TICK, LOT)

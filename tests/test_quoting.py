@@ -25,11 +25,12 @@ def market(draw: np.random.Generator) -> dict[str, Any]:
     extreme[draw.random(extreme.shape) < 0.6] = np.nan
     return {
         "fair": fair, "convert": np.where(draw.random(BOOKS) < 0.3, 0.998, 1.0),
-        "calm": draw.uniform(7e-5, 5e-4, BOOKS), "stress": draw.lognormal(0.5, 1, BOOKS).clip(1),
+        "calm": draw.uniform(7e-5, 5e-4, BOOKS), "volatile": draw.lognormal(0.5, 1, BOOKS),
         "left": draw.uniform(0.06, 1, BOOKS), "tick_of": price * 10.0 ** draw.integers(-6, -3, BOOKS),
         "lot_of": 10.0 ** draw.integers(-3, 2, BOOKS), "band": np.where(draw.random(BOOKS) < 0.5, 0.05, np.inf),
-        "spot": draw.random(BOOKS) < 0.4, "closed": draw.random(BOOKS) < 0.2, "bid": bid, "ask": ask,
-        "mark": price * np.exp(draw.normal(0, 0.02, BOOKS)), "extreme": extreme,
+        "spot": draw.random(BOOKS) < 0.4, "venue": np.arange(BOOKS) % 3,
+        "halted": draw.random(BOOKS) < 0.1, "bid": bid, "ask": ask,
+        "mark": price * np.exp(draw.normal(0, 0.02, BOOKS)), "delay": np.array([0.1, 9.0, 0.0]), "extreme": extreme,
     }  # fmt: skip
 
 
@@ -56,20 +57,20 @@ def test_requotes_are_those_of_the_twin(seed: int) -> None:
         draw.normal(50, 50, STATIONS) * lot, draw.integers(1, 4, STATIONS).astype(float), of_book, of_coin,
         draw.random((STATIONS, LEVELS)), offset, draw.uniform(5, 60, (STATIONS, LEVELS)),
     )  # fmt: skip
-    rules = (0.4, 60.0, 5.0, 0.4, 50.0, 0.3, 0.5, 0.15)
+    rules = (0.4, 60.0, 5.0, 0.4, 50.0, 0.3, 0.5, 0.15, 5.0)
     first = (100.0, due, draw.integers(0, 9999, (n, wide)), draw.lognormal(8, 3, n), live, lots)
     memory = [draw.uniform(0, 100, STATIONS), np.zeros(STATIONS), sent, asked, draw.random(table)]
     other = [x.copy() for x in memory]
-    to = [np.empty(n * wide, kind) for kind in (np.int64,) * 4 + (np.float64,) * 2]
-    count = quoting.requote(*first, *public.values(), *stations, *rules, *memory, *to)
+    to, terms = np.empty((4, n * wide), np.int64), np.empty((2, n * wide))
+    count = quoting.requote(*first, *public.values(), *stations, *rules, *memory, to, terms)
     expected = quotes.requote(*first, *public.values(), *stations, *rules, *other)
-    compiled = list(zip(*(column[:count].tolist() for column in to), strict=True))
+    compiled = list(zip(*(column[:count].tolist() for column in (*to, *terms)), strict=True))
     assert [quote[:4] for quote in compiled] == [tuple(map(int, quote[:4])) for quote in expected]
     for place in (4, 5):
         assert [q[place] for q in compiled] == pytest.approx([q[place] for q in expected], rel=1e-12)
     for one, two in zip(memory, other, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-12)
-    assert 0 < count < n * wide and (to[5][:count] == 0).any() and (to[5][:count] > 0).any()
+    assert 0 < count < n * wide and (terms[1, :count] == 0).any() and (terms[1, :count] > 0).any()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -78,11 +79,15 @@ def test_who_is_looked_at_and_what_is_used_of_limits(seed: int) -> None:
     public = market(draw)
     book, row = draw.integers(0, BOOKS, STATIONS), draw.integers(0, 12, STATIONS)
     fair, quoted = public["fair"], public["fair"][book] + draw.normal(0, 0.001, STATIONS)
-    quoting_, waiting, reach = draw.random(STATIONS) < 0.8, draw.integers(0, 2, 12), np.full(STATIONS, 0.001)
+    firm, state = draw.integers(0, 5, STATIONS), np.array([0, 1, 0, 2, 0])
+    waiting, reach = draw.integers(0, 2, 12), np.full(STATIONS, 0.001)
     due, slot = np.empty(STATIONS, np.int64), np.empty((STATIONS, 2 * LEVELS), np.int64)
-    n = quoting.look(seed, 3, 500, 2 * LEVELS, fair, quoted, reach, row, book, quoting_, waiting, due, slot)
+    n = quoting.look(
+        seed, 3, 500, 2 * LEVELS, fair, quoted, reach, row, book, firm, state, waiting, due, slot
+    )
     assert (
-        due[:n].tolist() == quotes.look(seed, 3, fair, quoted, reach, row, book, quoting_, waiting).tolist()
+        due[:n].tolist()
+        == quotes.look(seed, 3, fair, quoted, reach, row, book, firm, state, waiting).tolist()
     )
     names = 500 + due[:n, None] * 2 * LEVELS + np.arange(2 * LEVELS)
     assert (slot[:n] == names).all()
@@ -94,7 +99,6 @@ def test_who_is_looked_at_and_what_is_used_of_limits(seed: int) -> None:
     first = (
         due,
         draw.normal(0, 10, n),
-        draw.lognormal(1, 1, n),
         lots,
         public["spot"],
         public["lot_of"],

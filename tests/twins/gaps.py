@@ -15,12 +15,14 @@ def any_gap(coin: Any, bid: Any, ask: Any, convert: Any, fees: float, taker_fee:
 
 
 def trade(
-    first: Any, book: Any, shut: Any, held: Any, coming: Any, home: Any, limit: Any, largest: Any, delay: Any,
-    cash: Any, bid: Any, ask: Any, seen_bid: Any, seen_ask: Any, bid_size: Any, ask_size: Any, convert: Any,
-    taker_fee: Any, lot: Any, calm: Any, sigma: Any, spot: Any, bar: float, fees: float, execution: float, take: float,
-    depth_part: float, even: float,
-) -> list[tuple[int, int, float, float]]:  # fmt: skip
-    """(station, side, price, quantity) of all orders, cell by cell, what is bought first."""
+    first: Any, row: Any, book: Any, held: Any, coming: Any, home: Any, limit: Any, largest: Any, delay: Any,
+    waiting: Any, free: Any, bid: Any, ask: Any, seen_bid: Any, seen_ask: Any, bid_size: Any, ask_size: Any,
+    convert: Any, taker_fee: Any, lot: Any, calm: Any, stress: Any, spot: Any, halted: Any, bar: float, fees: float,
+    execution: float, take: float, depth_part: float, even: float,
+) -> list[tuple[int, int, int, float, float]]:  # fmt: skip
+    """(row, book, side, price, quantity) of all orders, cell by cell, what is bought first."""
+    calm, cash, shut = np.nan_to_num(calm), np.maximum(free, 0.0)[row], halted[book] | (waiting[row] > 0)
+    sigma = calm * stress
     used = np.clip((held - home) / limit, -2.0, 2.0)
     value = -bar * calm[book] * np.sqrt(delay) * used
     cost = fees * taker_fee[book] + 0.5 * bar * sigma[book] * np.sqrt(execution)
@@ -33,7 +35,7 @@ def trade(
     to_buy = np.where(there, np.minimum(to_buy, 0.95 * cash / ask[book]), to_buy)
     to_sell = np.minimum((1.0 + used) * limit, depth_part * seen_bid[book])
     to_sell = np.where(there, np.minimum(to_sell, held), to_sell)
-    orders: list[tuple[int, int, float, float]] = []
+    orders: list[tuple[int, int, int, float, float]] = []
     for c in range(len(first) - 1):
         mine = np.arange(first[c], first[c + 1])
         a, b = int(mine[np.argmin(buy[mine])]), int(mine[np.argmax(sell[mine])])
@@ -51,7 +53,7 @@ def trade(
         reach = way + (0.002 if naked else 0.0)
         bought, sold = min(size + max(-uneven, 0.0), to_buy[a]), min(size + max(uneven, 0.0), to_sell[b])
         if offers[a] and (go or naked) and bought >= lot[book[a]]:
-            orders.append((a, 1, ask[book[a]] * np.exp(reach), bought))
+            orders.append((row[a], book[a], 1, ask[book[a]] * np.exp(reach), bought))
         if bids[b] and (go or naked) and sold >= lot[book[b]]:
-            orders.append((b, -1, bid[book[b]] * np.exp(-reach), sold))
+            orders.append((row[b], book[b], -1, bid[book[b]] * np.exp(-reach), sold))
     return orders

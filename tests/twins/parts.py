@@ -48,9 +48,9 @@ def closing(
     share = np.where(hasty, haste, patience)
     size = bearable(-position, book, depth_bid, depth_ask, np.abs(position), share, least)
     order = np.flatnonzero(sends)[np.argsort(cause[sends], kind="stable")]
-    to[:, : len(order)] = row[order], book[order], -np.sign(position[order])
+    to[:, : len(order)] = row[order], book[order], -np.sign(position[order]), cause[order]
     coins[: len(order)] = size[order]
-    count[2:] = [(sends & (cause <= c)).sum() for c in range(3)]
+    count[2] = len(order)
     why[entries[sends & (reason == LOST)]] = ROUTINE
 
 
@@ -77,10 +77,13 @@ def building(
 
 
 def opening(
-    entries: Any, luck: Any, odds: Any, equity: Any, mark: Any, book: Any, group: Any, purse: Any, stake: Any,
-    leverage: Any, usual: Any, asked: Any, goal: Any, tries: Any, got: Any, lists: Any, count: Any,
+    entries: Any, luck: Any, equity: Any, mark: Any, chase: float, group_book: Any, group_side: Any, slow: Any,
+    book: Any, group: Any, purse: Any, stake: Any, leverage: Any, usual: Any, asked: Any, goal: Any, tries: Any,
+    got: Any, lists: Any, count: Any,
 ) -> None:  # fmt: skip
     """The same arguments, the same results."""
+    pull = chase * 100.0 * group_side * (mark[group_book] / slow - 1.0)
+    odds = 0.25 * np.exp(np.where(np.isfinite(pull), pull, 0.0).clip(-5.0, 1.386))
     willing, poor = luck < odds[group[entries]], equity < 0.1 * stake[entries]
     waits = willing & poor & (purse[entries] >= 0)
     asks, opens = entries[waits & ~asked[entries]], willing & ~poor & (equity > 0)
@@ -93,14 +96,14 @@ def opening(
     goal[e], tries[e], got[e] = np.fmax(coins, 0.0), 0, 0.0
 
 
-def note(when: Any, look: Any, kind: int, entries: Any, at: Any, near: Any) -> int:
+def note(when: Any, look: Any, kind: int, entries: Any, at: Any, soon: Any, soon_at: Any, near: Any) -> None:
     """The same arguments, the same results."""
     when[kind, entries] = at
-    soon = entries[when[kind, entries] < look[1]]
-    near[: len(soon)] = kind * when.shape[1] + soon
-    if len(soon):
-        look[0] = min(look[0], when[kind, soon].min())
-    return len(soon)
+    more = entries[when[kind, entries] < look[1]]
+    soon[near[0] : near[0] + len(more)] = kind * when.shape[1] + more
+    soon_at[near[0] : near[0] + len(more)] = when[kind, more]
+    near[0] += len(more)
+    look[0] = min(look[0], when[kind, more].min(initial=np.inf))
 
 
 def stirred(held: Any, row: Any, changed: Any, found: Any) -> int:
@@ -120,6 +123,7 @@ def planning(
     """The same arguments, the same results."""
     book, side = book[entries], side[entries]
     price = np.where(np.isfinite(last[book]), last[book], mark[book])
+    notional[row] = 0.0
     np.add.at(notional, row, np.abs(position) * mark[book])
     whole = notional[row]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -141,14 +145,13 @@ def planning(
         np.maximum.at(nearest[kind], group[entries[which]], at[which])
 
 
-def ripe(when: Any, look: Any, soon: Any, now: float, found: Any, ends: Any) -> int:
+def ripe(when: Any, look: Any, soon: Any, soon_at: Any, near: Any, now: float, found: Any, ends: Any) -> None:
     """The same arguments, the same results."""
-    flat, entries = when.reshape(-1), when.shape[1]
-    come = np.unique(soon[flat[soon] <= now])
+    flat, entries, who, at = when.reshape(-1), when.shape[1], soon[: near[0]], soon_at[: near[0]]
+    come = np.unique(who[(flat[who] == at) & (at <= now)])
     flat[come] = np.inf
     found[: len(come)] = come % entries
     ends[:] = np.searchsorted(come, entries * np.arange(1, len(ends) + 1))
-    stays = soon[np.isfinite(flat[soon])]
-    soon[: len(stays)] = stays
-    look[0] = min(look[1], flat[stays].min(initial=np.inf))
-    return len(stays)
+    later = np.flatnonzero(at > now)
+    who[: len(later)], at[: len(later)] = who[later], at[later]
+    look[0], near[0] = min(look[1], at[: len(later)].min(initial=np.inf)), len(later)

@@ -25,10 +25,10 @@ def whole(
 
 
 def messages(op: int, rows: Any, book: Any, side: Any, price: Any, quantity: Any, name: Any, expiry: Any,
-             outwards: bool, flags: int, kind: int, tick: Any, lot: Any) -> NDArray[Any]:  # fmt: skip
+             outwards: bool, flags: int, kind: Any, tick: Any, lot: Any) -> NDArray[Any]:  # fmt: skip
     """The records that `abm.pen.write` writes for these columns."""
-    columns = np.broadcast_arrays(rows, book, side, price, quantity, name, expiry)
-    rows, book, side, price, quantity, name, expiry = columns
+    columns = np.broadcast_arrays(rows, book, side, price, quantity, name, expiry, kind)
+    rows, book, side, price, quantity, name, expiry, kind = columns
     out = np.zeros(len(rows), MESSAGE)
     out["cause"] = NONE
     out["row"], out["book"], out["side"], out["expiry"] = rows, book, side, expiry

@@ -6,23 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from agents.quoting import QUOTING
+
 
 def look(
-    step: int, turn: int, fair: Any, quoted: Any, reach: Any, row: Any, book: Any, quoting: Any, waiting: Any
-) -> Any:
+    step: int, turn: int, fair: Any, quoted: Any, reach: Any, row: Any, book: Any, firm: Any, state: Any, waiting: Any
+) -> Any:  # fmt: skip
     """Stations that are due."""
     due = np.abs(fair[book] - quoted) > reach
     due |= (np.arange(len(book)) + step) % turn == 0
-    return np.flatnonzero(due & quoting & (waiting[row] == 0))
+    return np.flatnonzero(due & (state == QUOTING)[firm] & (waiting[row] == 0))
 
 
 def used(
-    due: Any, position: Any, coins: Any, lots: Any, spot: Any, lot: Any, fair: Any, convert: Any, book: Any,
+    due: Any, stock: Any, lots: Any, spot: Any, lot: Any, fair: Any, convert: Any, book: Any,
     desk: Any, depth: Any, home: Any, limit: float, held: Any,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Shares of the limits, in the book and of the firm in the coin; `held` of the stations due is written."""
     offers = lots[:, lots.shape[1] // 2 :].sum(1) * lot[book[due]]
-    held[due] = np.where(spot[book[due]], coins + offers, position)
+    held[due] = np.where(spot[book[due]], stock + offers, stock)
     bound = np.maximum(limit * depth / (np.exp(fair) * convert)[book], 1e-300)
     net, most = np.bincount(desk, held - home), np.bincount(desk, bound)
     return (held - home) / bound, (net / np.maximum(most, 1e-300))[desk]
@@ -30,15 +32,16 @@ def used(
 
 def requote(
     now: float, due: Any, slot: Any, cash: Any, live: Any, lots: Any,
-    fair: Any, convert: Any, calm: Any, stress: Any, left: Any, tick_of: Any, lot_of: Any, band: Any, spot: Any,
-    closed: Any, bid: Any, ask: Any, mark: Any,
+    fair: Any, convert: Any, calm: Any, volatile: Any, left: Any, tick_of: Any, lot_of: Any, band: Any, spot: Any,
+    venue: Any, halted: Any, bid: Any, ask: Any, mark: Any, delay: Any,
     extreme: Any, row: Any, book: Any, depth: Any, held: Any, places: Any, of_book: Any, of_coin: Any, shape: Any,
     offset: Any, takes: Any,
     own_book: float, skew: float, skew_most: float, width: float, width_most: float, patience: float, slack: float,
-    rough: float, seen: Any, quoted: Any, sent: Any, asked: Any, full: Any,
+    rough: float, stale: float, seen: Any, quoted: Any, sent: Any, asked: Any, full: Any,
 ) -> list[tuple[int, int, int, int, float, float]]:  # fmt: skip
     """(row, book, slot, side, price, coins) of every quote to send; writes what is remembered."""
     n, k, b = len(due), offset.shape[1], book[due]
+    stress, closed = np.maximum(volatile, 1.0), halted | (delay > stale)[venue]
     price, lot, tick = np.exp(fair[b]), lot_of[b][:, None, None], tick_of[b]
     carried = np.clip(own_book * of_book[due] + (1.0 - own_book) * of_coin[due], -1.0, 1.0)
     reserve = fair[b] - skew * carried * calm[b] * np.minimum(stress[b], skew_most)
