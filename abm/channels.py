@@ -30,6 +30,7 @@ A resource is shared by all edges whose paths name it: one congested chain slows
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -78,6 +79,7 @@ class EdgeParameters(Frozen):
         None,
         "What arrives, one for one, where that is another asset (an issuer mints or redeems); none = the same",
     )
+    note: str = parameter("", "Where its numbers come from")
     path: tuple[str, ...] = parameter((), "Resources that a transfer goes through, in their order")
     fallback: tuple[str, ...] = parameter(
         (), "The rest of the path from an allowance on that has no room: the slow class"
@@ -228,8 +230,7 @@ class NetworkParameters(Frozen):
         for field in ("path", "fallback"):
             for name in getattr(edge, field):
                 if name not in self.resources:
-                    expected = ", ".join(self.resources) or "a resource of network.resources"
-                    yield f"{where}.{field}: {name!r} given, one of {expected} expected"
+                    yield f"{where}.{field}: {name!r} given, {_among(name, self.resources)} expected"
         kinds = {name: self.resources[name].kind for name in edge.path if name in self.resources}
         if edge.fallback and "allowance" not in kinds.values():
             yield f"{where}.fallback: given without an allowance, a path with one expected"
@@ -251,10 +252,8 @@ class NetworkParameters(Frozen):
         if event.resource is not None:
             kinds = {self.resources[name].kind for name in matching(event.resource, self.resources)}
             if not kinds:
-                yield (
-                    f"network.events[{n}].resource: {event.resource!r} given, "
-                    f"one of {', '.join(self.resources) or 'network.resources'} expected"
-                )
+                expected = _among(event.resource, self.resources)
+                yield f"network.events[{n}].resource: {event.resource!r} given, {expected} expected"
             wanted = {"duration": {"servers", "delay"}, "load": {"chain"}, "limit": {"credit"}}
             for field, fitting in wanted.items():
                 if kinds - fitting and getattr(event, field) is not None:
@@ -280,6 +279,12 @@ def _resource_faults(
                 yield f"network.resources.{name}.{field}: {given!r} given, one of {expected} expected"
     elif resource.stops is not None and resource.stops.hot is not None:
         yield f"network.resources.{name}.stops.hot: given for {resource.kind}, a wallet expected"
+
+
+def _among(given: str, names: Iterable[str]) -> str:
+    """What a resource's name might have been."""
+    near = get_close_matches(given, list(names), n=3, cutoff=0.6)
+    return " or ".join(near) or "a name of network.resources"
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:

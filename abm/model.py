@@ -18,6 +18,7 @@ from abm import (
     auction,
     collateral_price,
     conversion,
+    custody,
     deleveraging,
     funding,
     gateway,
@@ -197,7 +198,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         rows: dict[str, int] = {}
         for n, edge in enumerate(net.parameters.edges):
             if edge.asset_to is not None and edge.asset_to != edge.asset:
-                node = edge.target if edge.target in net.parameters.nodes else edge.source
+                ends = (edge.source, edge.target) if edge.kind == "redeem" else (edge.target, edge.source)
+                node = next((end for end in ends if end in net.parameters.nodes), ends[0])
                 if node not in rows:
                     rows[node] = int(self.accounts.open(f"{node}/issuer", node, "exchange", exempt=True)[0])
                 self.issuers[n] = rows[node]
@@ -225,6 +227,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def setup(self) -> None:
         """After all accounts are open: marks, the margin index, the first public record, everybody's own view."""
         s = self.state
+        custody.fund(self.network, s)
         publication.publish(s.address, self._decay)
         rows = s.rows[: s.count("rows")]
         funds = [int(f) for f in s.pools["row"][: s.count("pools")]]
@@ -602,6 +605,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def _balance(self, phase: str) -> None:
         """Stop at once if anything was created or lost."""
         faults = self.accounts.faults(self.network.in_transit) + self.network.check()
+        faults += custody.faults(self.network, self.state, self.lenders)
         if faults:
             raise ConservationError(f"after {phase} of step {self.step_number}: " + "; ".join(faults))
 

@@ -502,11 +502,12 @@ class Network:
         table["id"][ended] = -1
         self._free.extend(ended.tolist())
         self._busy -= len(ended)
-        for record in arrived:
-            good = int(not record["back"] and record["due_ms"] <= record["expected_ms"])
-            for edge in record["path"][: record["hops"]].tolist():
-                count, before = self._kept.get((int(record["owner"]), edge), (0, 0))
-                self._kept[int(record["owner"]), edge] = count + 1, before + good
+        good = ~arrived["back"] & (arrived["due_ms"] <= arrived["expected_ms"])
+        columns = (arrived["owner"], good, arrived["path"], arrived["hops"])
+        for owner, kept, path, hops in zip(*(column.tolist() for column in columns), strict=True):
+            for edge in path[:hops]:
+                count, before = self._kept.get((owner, edge), (0, 0))
+                self._kept[owner, edge] = count + 1, before + kept
         return arrived
 
     def hear(self, volatility: float) -> None:
