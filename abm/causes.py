@@ -20,6 +20,7 @@ EVENT_KINDS = (
     "conversion",
     "halted",
     "resumed",
+    "transfer_returned",
 )
 E_LIQUIDATION, E_TAKEOVER, E_ADL, E_DEFICIT, E_BANKRUPTCY, E_FUNDING = 1, 2, 3, 4, 5, 6
 E_ABSORPTION = EVENT_KINDS.index("absorption")

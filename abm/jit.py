@@ -105,6 +105,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     return compiled
 
 
+def called(function: Callable[..., Any]) -> Any:
+    """A piece of a kernel that stays a function of its own: for what is long and called from many places."""
+    return numba.njit(error_model="numpy")(function)
+
+
 def _wide(kind: Any) -> Any:
     """The type that an argument is compiled for: 64 bits for every integer."""
     kind = types.unliteral(kind)

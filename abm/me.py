@@ -503,12 +503,28 @@ class Me:
 
     # ---- money on the move, reports
 
-    def transfer(self, index_from: Any, index_to: Any, asset: Any, amount: Any) -> None:
-        """Send amounts of an asset between own rows through the network; bounded by what may be withdrawn."""
+    def transfer(
+        self,
+        index_from: Any,
+        index_to: Any,
+        asset: Any,
+        amount: Any,
+        asset_to: Any = None,
+        by: str = "listed",
+    ) -> None:
+        """Send amounts of an asset between own rows through the network; bounded by what may be withdrawn.
+
+        Args:
+            asset_to: what is to arrive where an issuer on the way mints or redeems; None = the asset itself.
+            by: how the route is chosen: "listed" (direct first), "time", "cost" or "certainty".
+        """
         source, target, amounts = np.broadcast_arrays(
             self._rows(index_from), self._rows(index_to), np.asarray(amount, float)
         )
-        self.requests.append((source.ravel(), target.ravel(), self._asset(asset), amounts.ravel()))
+        arrives = None if asset_to is None else self._asset(asset_to)
+        self.requests.append(
+            (source.ravel(), target.ravel(), self._asset(asset), amounts.ravel(), arrives, by)
+        )
 
     def attach(self, network: Any) -> None:
         """Give access to what the network publishes and to own transfers (the model does)."""
@@ -519,6 +535,7 @@ class Me:
         if self._network is None or not self._network.in_transit.any():
             return np.zeros(0, _WAY)
         way = self._network.under_way(sent_by=self._own)
+        way = way[way["advanced"] < 0]  # the rest is here already
         out = np.zeros(len(way), _WAY)
         if len(way) == 0:
             return out

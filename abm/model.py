@@ -18,6 +18,7 @@ from abm import (
     auction,
     collateral_price,
     conversion,
+    custody,
     deleveraging,
     funding,
     gateway,
@@ -43,6 +44,7 @@ from abm.me import Me
 from abm.network import ACCEPTED, Network
 from abm.random import stream_of
 from abm.recorder import Recorder
+from abm.routes import By
 from abm.state import EVENT, MESSAGE
 from abm.venue import Asset, Clock, Contract, News, VenueRules
 
@@ -125,6 +127,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             [a.decimals for a in assets.values()],
             clock.start,
             seed,
+            [a.value for a in assets.values()],
+            -clock.step_ms * clock.burn_in_steps,
         )
         self.books = books_of(assets, contracts, venues)
         self.state = new_state(
@@ -146,6 +150,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.withdrawals_open = np.ones((RING, len(self.venue_names)), bool)
         self._views: dict[float, Market] = {}
         self._open_own_rows()
+        self._open_stations_rows()
         self.phases: list[tuple[str, Callable[[], None]]] = [
             ("calendar", self.calendar),
             ("network", self.move_money),
@@ -188,6 +193,26 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                     self.state.books["fund"][self.book_id(f"{name}:{coin}-PERP")] = row
                 self._open_pool(row, v)
 
+    def _open_stations_rows(self) -> None:
+        """Rows of issuers, at their nodes, and of lenders, at every node to which they pay out ahead."""
+        self.issuers: dict[int, int] = {}
+        self.lenders: dict[tuple[int, int], int] = {}
+        net = self.network
+        rows: dict[str, int] = {}
+        for n, edge in enumerate(net.parameters.edges):
+            if edge.asset_to is not None and edge.asset_to != edge.asset:
+                ends = (edge.source, edge.target) if edge.kind == "redeem" else (edge.target, edge.source)
+                node = next((end for end in ends if end in net.parameters.nodes), ends[0])
+                if node not in rows:
+                    rows[node] = int(self.accounts.open(f"{node}/issuer", node, "exchange", exempt=True)[0])
+                self.issuers[n] = rows[node]
+            for name in edge.path:
+                if net.parameters.resources[name].kind == "credit":
+                    line = net.resource(name), net.node(edge.target)
+                    if line not in self.lenders:
+                        opened = self.accounts.open(f"{name}/lender", edge.target, "exchange", exempt=True)
+                        self.lenders[line] = int(opened[0])
+
     def _open_pool(self, row: int, venue: int) -> None:
         """Note that a row is a fund of a venue."""
         k = self.state.count("pools")
@@ -205,6 +230,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def setup(self) -> None:
         """After all accounts are open: marks, the margin index, the first public record, everybody's own view."""
         s = self.state
+        custody.fund(self.network, s)
         publication.publish(s.address, self._decay)
         rows = s.rows[: s.count("rows")]
         funds = [int(f) for f in s.pools["row"][: s.count("pools")]]
@@ -280,15 +306,53 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 self._note("news", amount=0)
 
     def move_money(self) -> None:
-        """2. Stations of the network work; what arrives is credited."""
+        """2. Stations of the network work; what arrives is credited, what was turned back to its sender."""
+        if self.network.listens:
+            self.network.hear(self._volatility())
         arrived = self.network.step(self.now)
         self._note_gates()
+        self._settle_issuers()
+        self._pay_ahead()
         if len(arrived):
             self.state.grow("holdings", self.state.count("holdings") + len(arrived) + 4)
-            self._credit(arrived["row_to"], arrived["asset"], arrived["amount"])
+            for kind, row, which in (
+                ("transfer_arrived", "row_to", ~arrived["back"]),
+                ("transfer_returned", "row_from", arrived["back"]),
+            ):
+                those = arrived[which]
+                if len(those):
+                    self._credit(those[row], those["asset"], those["amount"])
+                    self._note_transfers(kind, those[row], those["asset"], those["amount"], those["event"])
+
+    def _volatility(self) -> float:
+        """Published volatility of the first perpetual, % a minute."""
+        perps = np.flatnonzero(self.books.kind == 0)
+        if len(perps) == 0:
+            return 0.0
+        return 100.0 * math.sqrt(60.0 * float(self.state.books["volatility"][perps[0]]))
+
+    def _settle_issuers(self) -> None:
+        """An issuer takes in one asset and owes the other: its own row shows its reserve, and its supply below zero."""
+        for edge, old, new, amount in self.network.conversions:
+            row = self.issuers[edge]
+            self.state.grow("holdings", self.state.count("holdings") + 4)
+            self._credit([row, row], [old, new], [amount, -amount])
+
+    def _pay_ahead(self) -> None:
+        """A lender pays out what is still on its way, and will be repaid by it."""
+        table = self.network.transfers
+        for slot in self.network.advances:
+            way = table[slot]
+            if way["id"] < 0:
+                continue
+            lender = self.lenders[int(way["advanced"]), int(way["node_to"])]
+            self.state.grow("holdings", self.state.count("holdings") + 4)
+            asset, amount = int(way["asset"]), int(way["amount"])
+            self._credit([int(way["row_to"]), lender], [asset, asset], [amount, -amount])
             self._note_transfers(
-                "transfer_arrived", arrived["row_to"], arrived["asset"], arrived["amount"], arrived["event"]
+                "transfer_arrived", [int(way["row_to"])], [asset], [amount], [int(way["event"])]
             )
+            table["row_to"][slot] = lender
 
     def decide(self) -> None:
         """3. Every participant looks and answers."""
@@ -407,10 +471,10 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
         if me.outbox:
             me.post(self._tie_streams[me.name], self.now * 1000)
-        if not (me.requests or me.reports or me.suspensions):
+        if not (me.requests or me.reports or me.suspensions or me.observations):
             return
-        for source, target, asset, amounts in me.requests:
-            self._transfer(source, target, asset, amounts)
+        for request in me.requests:
+            self._transfer(*request)
         me.requests.clear()
         for kind, index, amount in me.reports:
             self._note(kind, row=int(me.rows[index]), amount=round(amount * 1e6))
@@ -431,7 +495,15 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
                 self._note("withdrawals_opened" if gate.open else "withdrawals_stopped", venue=gate.node)
         self.network.gates.clear()
 
-    def _transfer(self, source: Any, target: Any, asset: Any, amounts: Any) -> None:
+    def _transfer(
+        self,
+        source: Any,
+        target: Any,
+        asset: Any,
+        amounts: Any,
+        asset_to: Any = None,
+        by: By = "listed",
+    ) -> None:
         """Debit what may be withdrawn, hand it to the network, give back what it refuses."""
         s = self.state
         owners = s.rows["owner"]
@@ -448,7 +520,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         source, target, ids, units = source[some], target[some], ids[some], units[some]
         sent_by, home = owners[source], s.rows["venue"][source]
         sent = self.network.request(
-            source, target, home, s.rows["venue"][target], sent_by, ids, units,
+            source, target, home, s.rows["venue"][target], sent_by, ids, units, assets_to=asset_to, by=by,
             keys=[self._owner_key(owner) for owner in sent_by.tolist()],
             events=self._note_transfers("transfer_sent", source, ids, units, -1),
         )  # fmt: skip
@@ -459,6 +531,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             keeper = np.where(node < len(self.venue_names), node, 0)  # between free nodes: the first venue
             self.state.grow("holdings", self.state.count("holdings") + len(fee) + 4)
             self._credit(s.venues["fees"][keeper], ids[request], fee)
+            self.network.claim(home[request], keeper, ids[request], fee)
 
     def _owner_key(self, owner: int) -> int:
         return int(self.accounts.owner_names.key[owner])
@@ -533,6 +606,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def _balance(self, phase: str) -> None:
         """Stop at once if anything was created or lost."""
         faults = self.accounts.faults(self.network.in_transit) + self.network.check()
+        faults += custody.faults(self.network, self.state, self.lenders)
         if faults:
             raise ConservationError(f"after {phase} of step {self.step_number}: " + "; ".join(faults))
 

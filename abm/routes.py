@@ -1,21 +1,24 @@
 """The network's graph: what it looks like, and which edges lead from one node to another.
 
-Described and searched with networkx; nothing here is called while transfers wait or travel.
+Described and searched with networkx; nothing here is called while transfers wait or travel. What was found is
+remembered until something that is published has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.channels import EdgeParameters
+from abm.stations import MAX_HOPS
 
-MAX_HOPS = 6  # edges of the longest route
+By = Literal["listed", "time", "cost", "certainty"]
+Weight = Callable[[int], float]
 
 
 class Routes:
@@ -24,6 +27,7 @@ class Routes:
     Args:
         described: the edges; number n is `edges[n]` of the network.
         node_names: all nodes, in the order of their numbers.
+        asset_names: all assets.
 
     Attributes:
         graph: networkx.MultiDiGraph; an edge's key and attribute `index` are its number, `open`, `capacity`
@@ -31,7 +35,9 @@ class Routes:
         edge_names: "source>target:asset", with the kind added where that is not unique.
     """
 
-    def __init__(self, described: Sequence[EdgeParameters], node_names: Sequence[str]) -> None:
+    def __init__(
+        self, described: Sequence[EdgeParameters], node_names: Sequence[str], asset_names: Sequence[str]
+    ) -> None:
         self.node_names = list(node_names)
         self.graph = nx.MultiDiGraph()
         self.graph.add_nodes_from(self.node_names)
@@ -43,14 +49,30 @@ class Routes:
             attributes = edge.model_dump(exclude={"source", "target"})
             self.graph.add_edge(edge.source, edge.target, key=n, index=n, **attributes)
         self._ends = [(edge.source, edge.target, n) for n, edge in enumerate(described)]
-        self._known: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        nodes = {name: k for k, name in enumerate(self.node_names)}
+        assets = {name: k for k, name in enumerate(asset_names)}
+        # what is searched: (node, asset) to (node, asset), as an issuer's edge changes the asset
+        self._states = nx.MultiDiGraph()
+        for n, edge in enumerate(described):
+            self._states.add_edge(
+                (nodes[edge.source], assets[edge.asset]),
+                (nodes[edge.target], assets[edge.asset_to or edge.asset]),
+                key=n,
+            )
+        self._known: dict[tuple[Any, ...], tuple[int, ...]] = {}
 
     def note(self, number: int, what: str, value: float) -> None:
         """Show a change of an edge in the graph and forget the routes."""
         self.graph.edges[self._ends[number]][what] = value
+        self.forget()
+
+    def forget(self) -> None:
+        """Something that is published has changed."""
         self._known.clear()
 
-    def find(self, edges: NDArray[Any], source: int, target: int, asset: int) -> tuple[int, ...]:
+    def find(
+        self, edges: NDArray[Any], source: int, target: int, asset: int, asset_to: int | None = None
+    ) -> tuple[int, ...]:
         """Edges from node to node for an asset: open before shut, direct before detour, fast before slow.
 
         Empty if there is none. Edges without capacity come last, so that the refusal can say why.
@@ -58,53 +80,90 @@ class Routes:
         Args:
             edges: the network's live edge records.
             source, target: nodes; the same node for a move inside a venue.
-            asset: asset id.
+            asset: asset id. asset_to: what is to arrive, if that is another.
         """
-        key = (source, target, asset)
+        key = (source, target, asset, asset if asset_to is None else asset_to)
         if key not in self._known:
             self._known[key] = self._search(edges, *key)
         return self._known[key]
 
-    def _search(self, edges: NDArray[Any], source: int, target: int, asset: int) -> tuple[int, ...]:
-        of_asset = edges["asset"] == asset
-        direct = np.flatnonzero((edges["source"] == source) & (edges["target"] == target) & of_asset)
+    def best(
+        self,
+        edges: NDArray[Any],
+        source: int,
+        target: int,
+        asset: int,
+        asset_to: int | None,
+        weight: Weight,
+        memory: tuple[Any, ...] = (),
+    ) -> tuple[int, ...]:
+        """The open route with the least sum of weights; where none is open, as `find` has it.
+
+        Args:
+            weight: of an edge by number, not negative; inf = not to be used.
+            memory: under which the answer is remembered until something published changes; () = not at all.
+        """
+        ends = (source, target, asset, asset if asset_to is None else asset_to)
+        key = (*memory, *ends)
+        if memory and key in self._known:
+            return self._known[key]
+        path = self._shortest(weight, edges["open"] & (edges["capacity"] > 0), *ends)
+        path = path or self.find(edges, source, target, asset, asset_to)
+        if memory:
+            self._known[key] = path
+        return path
+
+    def _search(
+        self, edges: NDArray[Any], source: int, target: int, asset: int, asset_to: int
+    ) -> tuple[int, ...]:
+        fits = (edges["asset"] == asset) & (edges["asset_to"] == asset_to)
+        direct = np.flatnonzero((edges["source"] == source) & (edges["target"] == target) & fits)
         direct = direct[np.argsort(edges["latency"][direct], kind="stable")]
-        wide = of_asset & (edges["capacity"] > 0)
+        wide = edges["capacity"] > 0
         serving = wide & edges["open"]
+        latency = edges["latency"]
 
         def straight(usable: NDArray[np.bool_]) -> tuple[int, ...]:
             return tuple(int(n) for n in direct[usable[direct]][:1])
 
         def around(usable: NDArray[np.bool_]) -> tuple[int, ...]:
-            return self._shortest(edges["latency"], usable, source, target)
+            if source == target and asset == asset_to:
+                return ()
+            return self._shortest(lambda n: float(latency[n]), usable, source, target, asset, asset_to)
 
+        everything = np.ones(len(edges), np.bool_)
         return (
             straight(serving)
             or around(serving)
             # a queue at home is better than one half-way: shut detours come last
             or straight(wide)
-            or straight(of_asset)
+            or straight(everything)
             or around(wide)
-            or around(of_asset)
+            or around(everything)
         )
 
     def _shortest(
-        self, latency: NDArray[np.float64], usable: NDArray[np.bool_], source: int, target: int
+        self, weight: Weight, usable: NDArray[np.bool_], source: int, target: int, asset: int, asset_to: int
     ) -> tuple[int, ...]:
-        def fastest(parallel: dict[int, Any]) -> int:
-            return min((n for n in parallel if usable[n]), key=lambda n: (latency[n], n), default=-1)
+        def lightest(parallel: dict[int, Any]) -> int:
+            fit = [(weight(n), n) for n in parallel if usable[n]]
+            least, n = min(fit, default=(np.inf, -1))
+            return n if least < np.inf else -1
 
-        def weight(_from: str, _to: str, parallel: dict[int, Any]) -> float | None:
-            n = fastest(parallel)
-            return None if n < 0 else float(latency[n])
+        def of(_from: Any, _to: Any, parallel: dict[int, Any]) -> float | None:
+            n = lightest(parallel)
+            return None if n < 0 else weight(n)
 
-        if source == target:
+        start, end = (source, asset), (target, asset_to)
+        if start not in self._states or end not in self._states:
             return ()
+        if start == end:
+            loops = self._states.get_edge_data(start, end) or {}
+            n = lightest(loops)
+            return () if n < 0 else (n,)
         try:
-            nodes = nx.shortest_path(
-                self.graph, self.node_names[source], self.node_names[target], weight=weight
-            )
+            states = nx.shortest_path(self._states, start, end, weight=of)
         except nx.NetworkXNoPath:
             return ()
-        path = tuple(fastest(self.graph[a][b]) for a, b in pairwise(nodes))
+        path = tuple(lightest(self._states[a][b]) for a, b in pairwise(states))
         return path if len(path) <= MAX_HOPS else ()

@@ -49,6 +49,8 @@ scenario_app = App(name="scenario", help="List and check scenarios.")
 app.command(scenario_app)
 venues_app = App(name="venues", help="The rule books of real venues.")
 app.command(venues_app)
+network_app = App(name="network", help="The transfer network of a scenario, as a picture, tables or a graph.")
+app.command(network_app)
 
 Settings = Annotated[
     tuple[str, ...],
@@ -350,6 +352,69 @@ def venues_show(name: str, /) -> int:
     except rulebook.RuleBookError as error:
         raise BadInput([f"NAME: {fault}" for fault in error.faults]) from error
     Console(width=max(Console().width, 140)).print(rulebook.described(book))
+    return DONE
+
+
+@network_app.command(name="show")
+def network_show(
+    scenario: str = "october_2025",
+    /,
+    *,
+    settings: Settings = (),
+    out: Path | None = None,
+    graphml: Path | None = None,
+    json: Path | None = None,
+) -> int:
+    """Draw and print a scenario's network: nodes, resources with their numbers and sources, edges by kind.
+
+    Parameters
+    ----------
+    scenario
+        A name (see `cascade scenario list`) or the path of a TOML file.
+    out
+        The picture; runs/network/NAME.png if not given.
+    graphml, json
+        Write the graph there as well, as GraphML or node-link JSON; a scenario's `network.preset` reads it.
+    """
+    from rich.console import Console
+
+    from experiments import network_map
+
+    chosen = _load(scenario, settings)
+    name = Path(scenario).stem
+    path = out or Path("runs") / "network" / f"{name}.png"
+    network_map.draw(chosen.network, chosen.venues, path, chosen.title or name)
+    graph = network_map.graph_of(chosen.network, chosen.venues)
+    for file, ending in ((graphml, ".graphml"), (json, ".json")):
+        if file is not None:
+            network_map.write(graph, file.with_suffix(ending))
+    console = Console(width=max(Console().width, 160))
+    console.print(network_map.described(chosen.network, chosen.venues, chosen.title or name))
+    console.print(f"drawn: {path}")
+    return DONE
+
+
+@network_app.command(name="import")
+def network_import(file: Path, /, *, out: Path) -> int:
+    """Turn a graph (GraphML or node-link JSON) into the TOML tables of a network, for `preset` or to be edited.
+
+    Parameters
+    ----------
+    file
+        The graph.
+    out
+        The TOML file to write.
+    """
+    import tomli_w
+
+    from experiments import network_file
+
+    tables, faults = network_file.read(str(file))
+    if faults:
+        raise BadInput(faults)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(tomli_w.dumps(tables), encoding="utf-8")
+    print(f"written: {out}")
     return DONE
 
 

@@ -26,9 +26,9 @@ from pydantic import BaseModel, ValidationError
 from abm.network import NetworkParameters
 from abm.parameters import Frozen, parameter
 from abm.venue import Asset, Clock, Contract, News, VenueRules
-from experiments import rulebook
+from experiments import network_file, rulebook
 from experiments.checks import check
-from experiments.faults import ParameterRow, ScenarioError, in_words, meant, place, rows, show
+from experiments.faults import ParameterRow, ScenarioError, in_words, meant, place, rows, show, untagged
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 NAMED = ("assets", "contracts", "venues", "population")  # tables of tables, their keys free names
@@ -269,6 +269,7 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[str]]:
     tables.pop("population", None)
     entries, faults = _population(raw.get("population", {}))
     faults += rulebook.apply(tables.get("venues"))
+    faults += network_file.apply(tables.get("network"))
     scenario: Scenario | None = None
     dropped: set[tuple[Any, ...]] = set()
     for _ in range(100):  # each round takes out what is wrong and looks again for what only then can be seen
@@ -277,7 +278,8 @@ def resolve(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[str]]:
             break
         except ValidationError as error:
             faults += in_words(error, Scenario, skip=dropped)
-            wrong = {_wrong(tables, tuple(fault["loc"])) for fault in error.errors()} - {()}
+            places = (untagged(Scenario, tuple(fault["loc"])) for fault in error.errors())
+            wrong = {_wrong(tables, where) for where in places} - {()}
             if not wrong:
                 break
             for where in sorted(wrong, key=_order, reverse=True):  # the last of a list first

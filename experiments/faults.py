@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, Union
 
 import annotated_types as at
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 
@@ -137,13 +137,44 @@ def _inside(annotation: Any) -> Any:
     return annotation
 
 
+def _members(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The models of a union by their tags; empty if it is none."""
+    plain, _ = _plain(annotation)
+    if typing.get_origin(plain) not in (Union, types.UnionType):
+        return {}
+    pairs = [_plain(argument) for argument in typing.get_args(plain)]
+    return {m.tag: kind for kind, metadata in pairs for m in metadata if isinstance(m, Tag)}
+
+
+def untagged(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A place without the tags by which pydantic names the members of a union: keys of the file only."""
+    out: list[Any] = []
+    annotation: Any = model
+    for key in where:
+        members = _members(annotation)
+        if key in members:
+            annotation = members[key]
+            continue
+        out.append(key)
+        plain, _ = _plain(annotation)
+        if isinstance(plain, type) and issubclass(plain, BaseModel):
+            found = [f for name, f in plain.model_fields.items() if key in (name, f.alias)]
+            annotation = found[0].annotation if found else None
+        else:
+            annotation = _inside(plain)
+    return tuple(out)
+
+
 def field_at(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[FieldInfo | None, Any, type[BaseModel]]:
     """Follow a place into a model: (the last named field, annotation at the place, the innermost model)."""
     field: FieldInfo | None = None
     annotation: Any = model
     for key in where:
         plain, _ = _plain(annotation)
-        if isinstance(plain, type) and issubclass(plain, BaseModel):
+        members = _members(annotation)
+        if key in members:
+            annotation = model = members[key]
+        elif isinstance(plain, type) and issubclass(plain, BaseModel):
             model = plain
             found = [f for name, f in plain.model_fields.items() if key in (name, f.alias)]
             if not found:
@@ -174,9 +205,15 @@ def in_words(
         if fault["type"] == "missing" and where in skip:
             continue
         field, annotation, inner = field_at(model, where)
-        path = place((*prefix, *where)) or "scenario"
+        path = place((*prefix, *untagged(model, where))) or "scenario"
         kind = fault["type"]
-        if kind == "extra_forbidden":
+        if kind.startswith("union_tag"):
+            given = fault["input"].get("kind") if isinstance(fault["input"], dict) else fault["input"]
+            said = "nothing given, expected one of " + ", ".join(_members(annotation))
+            if given is not None:
+                said = f"given {show(given)}, {meant(str(given), _members(annotation))}"
+            lines.append(f"{path}.kind: {said}")
+        elif kind == "extra_forbidden":
             known = [f.alias or name for name, f in inner.model_fields.items()]
             lines.append(f"{path}: no such parameter, {meant(str(where[-1]), known)}")
         elif kind == "missing":
@@ -225,8 +262,11 @@ def rows(model: type[BaseModel] | BaseModel, path: str) -> Iterator[ParameterRow
             if instance is None or isinstance(value, BaseModel):
                 yield from rows(value if instance is not None else plain, here)
             continue
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            if instance is None:
+        if isinstance(inner, type) and issubclass(inner, BaseModel) or _members(inner):
+            if instance is None and _members(inner):
+                for tag, member in _members(inner).items():
+                    yield from rows(member, f"{here}.NAME({tag})")
+            elif instance is None:
                 yield from rows(inner, f"{here}.N")
             else:
                 items = value.items() if isinstance(value, dict) else enumerate(value or ())

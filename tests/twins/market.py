@@ -40,11 +40,13 @@ def small_model(
     decimals: int = 6,
     price_scale: float = 1.0,
     step: float = 1.0,
+    network: Mapping[str, Any] | None = None,
     **contract: Any,
 ) -> CascadeModel:
     """Two empty venues: fields of their `VenueRules`, bracket tables by symbol, and fields of both `Contract`s.
 
-    `decimals` are those of USDT, `price_scale` what all prices and their steps are multiplied with.
+    `network` in place of `edges`; `decimals` are those of USDT, `price_scale` what all prices and their steps are
+    multiplied with.
     """
     return CascadeModel(
         Clock(start=START, duration=duration, step=step, burn_in=0.0),
@@ -66,7 +68,9 @@ def small_model(
                 {"quote": "USDT", "perps": ("BTC",), "share": 0.4} | dict(beta or {})
             ),
         },
-        NetworkParameters(edges=tuple(edges)),
+        NetworkParameters(edges=tuple(edges))
+        if network is None
+        else NetworkParameters.model_validate(network),
         [],
         seed,
         check=check,
