@@ -1,4 +1,5 @@
-"""Claims about tables in kernels: they are the arrays themselves, to the byte, and asking ahead changes nothing."""
+"""Claims about tables in kernels: they are the arrays themselves, to the byte, and asking ahead changes nothing; and
+about what the fast path of a book rests on."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ import numpy as np
 import pytest
 
 from abm import jit
+from abm.book import find
 from abm.jit import kernel
 from abm.messages import ENDS
-from abm.state import LINE, MESSAGE, ORDER, State, views
+from abm.state import LEVEL_BITS, LINE, MESSAGE, ORDER, State, views
 from abm.tables import prefetch
 
-pytestmark = pytest.mark.skipif(jit.INTERPRETED, reason="nothing is compiled")
+compiled = pytest.mark.skipif(jit.INTERPRETED, reason="nothing is compiled")
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,7 @@ def apart(tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
     jit.KERNELS[:] = known
 
 
+@compiled
 def test_a_kernel_reads_and_writes_the_arrays() -> None:
     @kernel("i8(i8,i8)")
     def turn(address, i):  # type: ignore[no-untyped-def]
@@ -60,6 +63,7 @@ def test_a_kernel_reads_and_writes_the_arrays() -> None:
     assert state.inbox[4] == message and state.inbox["row"][3] == 9
 
 
+@compiled
 def test_records_from_outside_are_taken_whole() -> None:
     import numba
 
@@ -73,6 +77,21 @@ def test_records_from_outside_are_taken_whole() -> None:
     one.view(np.uint8)[:] = np.arange(1, 1 + one.nbytes)
     hand_in(state.address, one)
     assert state.inbox[1] == one[0] and state.inbox[0] == np.zeros(1, MESSAGE)[0]
+
+
+@compiled
+def test_a_price_is_found_among_any_number_of_levels() -> None:
+    @kernel("i8(i8,i8,i8)")
+    def place_of(address, n, rank):  # type: ignore[no-untyped-def]
+        return find(views(address), 3, n, rank)
+
+    state = State(keys=300)
+    ranks = np.cumsum(np.random.default_rng(2).integers(1, 3, 297)) - 200
+    state.keys[:3] = 1 << 60
+    state.keys[3:] = (ranks << LEVEL_BITS) | 7
+    for n in (*range(20), 63, 64, 65, 71, 72, 73, 128, 200, 297):
+        for rank in range(-202, int(ranks[-1]) + 3):
+            assert place_of(state.address, n, rank) == np.searchsorted(ranks[:n], rank), (n, rank)
 
 
 def test_what_matching_looks_at_in_an_order_is_one_cache_line() -> None:
