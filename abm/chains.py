@@ -9,11 +9,25 @@ import numpy as np
 from abm.jit import inlined
 from abm.outages import Outages
 from abm.parameters import parameter
-from abm.stations import INF, NONE, append, chance, left_queue, lognormal, schedule, serves, travel
+from abm.stations import (
+    INF,
+    NONE,
+    append,
+    chance,
+    left_queue,
+    lognormal,
+    own_chance,
+    schedule,
+    serves,
+    travel,
+)
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
+EXPONENTIAL = 1  # as in servers.LAWS
+
 BID, TIE = 4, 5  # purposes of draws
+BLOCKS = 1 << 32  # the own draw of block b is number BLOCKS + b
 FULL_BLOCK = 1.0
 TARGET = 0.5  # share of a block at which the base fee stays (EIP-1559)
 
@@ -24,6 +38,9 @@ class ChainParameters(Outages):
     kind: Literal["chain"] = parameter("chain", "Discipline")
     block: float = parameter(
         12.0, "Time between two blocks", unit="seconds", source="Ethereum's slot", gt=0, le=86400
+    )
+    law: Literal["deterministic", "exponential"] = parameter(
+        "deterministic", "Law of that time: slots of a clock, or proof of work"
     )
     slots: int = parameter(100, "Most simulated transfers in a block", unit="transfers", ge=1, le=1_000_000)
     share: float = parameter(
@@ -134,6 +151,25 @@ def load_now(n, r):
 
 
 @inlined
+def interval(n, r, block):
+    """Time from one block to the next, which has this number, ms."""
+    x = n.resources[r]
+    return x.period * -np.log(own_chance(n, r, BLOCKS + block)) if x.law == EXPONENTIAL else x.period
+
+
+@inlined
+def confirmed(n, r, slot, t):
+    """When a transfer in the block of now has its confirmations; blocks to come have their times already."""
+    x = n.resources[r]
+    blocks = n.edges[n.transfers[slot].edge].blocks
+    if x.law != EXPONENTIAL:
+        return t + blocks * x.period
+    for k in range(blocks):
+        t += interval(n, r, x.blocks + 1 + k)
+    return t
+
+
+@inlined
 def _block(n, r, t):
     """One block: who is in it, and the base fee after it."""
     x = n.resources[r]
@@ -156,7 +192,7 @@ def _block(n, r, t):
         left_queue(n, r, slot, t)
         x.busy += 1
         served += 1
-        travel(n, slot, t + n.edges[job.edge].blocks * x.period)
+        travel(n, slot, confirmed(n, r, slot, t))
     used = min(FULL_BLOCK, load_now(n, r) + x.share * served / x.slots)
     x.base = max(x.floor, x.base * (1.0 + (used - TARGET) / TARGET / 8.0))
     x.blocks += 1
@@ -172,8 +208,8 @@ def tend_chain(n, r, t):
         return
     if x.halted:
         x.halted = False
-        x.clock_ms = t + x.period
+        x.clock_ms = t + interval(n, r, x.blocks)
     while x.clock_ms <= t:
         _block(n, r, x.clock_ms)
-        x.clock_ms += x.period
+        x.clock_ms += interval(n, r, x.blocks)
     schedule(n, 2 * r, INF if x.head == NONE else x.clock_ms)

@@ -194,9 +194,9 @@ class _Invigilator(Participant):
             message["row"] = np.searchsorted(me.rows, batch["row"])
             sent.append(message.tobytes())
             self.orders += len(batch)
-        for source, target, asset, amounts in me.requests:
+        for source, target, asset, amounts, *how in me.requests:
             ends = np.searchsorted(me.rows, source), np.searchsorted(me.rows, target)
-            sent.append([x.tolist() for x in (*ends, np.asarray(asset), amounts)])
+            sent.append([*(x.tolist() for x in (*ends, np.asarray(asset), amounts)), *how])
             self.transfers += len(amounts)
         self.sheet.append(repr(sent).encode())
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.chains import EXPONENTIAL
 from abm.stations import ALLOWANCE, CHAIN, CREDIT, DELAY, HOURS, SERVERS, WALLET
 
 
@@ -71,7 +72,8 @@ class Forecast:
             dry = x["waiting"] > 0 or x["hot"] <= 0
             ms = self._next(x) if dry else 0.0
         elif kind == CHAIN:
-            ms = self._next(x) + float(x["period"]) * (int(x["waiting"]) // int(x["slots"]) + blocks)
+            first = float(x["period"]) if x["law"] == EXPONENTIAL else self._next(x)
+            ms = first + float(x["period"]) * (int(x["waiting"]) // int(x["slots"]) + blocks)
         elif kind == ALLOWANCE:
             short = float(x["waiting_value"]) - self._room(x)
             ms = 0.0 if short <= 0 else short / float(x["rate"]) if x["rate"] > 0 else math.inf

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from abm import random
 from abm.allowances import AllowanceParameters, CreditParameters
 from abm.calendar import NEVER_MS
-from abm.chains import ChainParameters
+from abm.chains import BLOCKS, ChainParameters
 from abm.channels import NetworkParameters, Resource
 from abm.jit import zeros
 from abm.outages import Outages
 from abm.servers import LAWS, DelayParameters, ServersParameters
-from abm.stations import EDGE, FIELDS, KINDS, LINE, META, NONE, QUEUED, RESOURCE, TRANSFER, TURN
+from abm.stations import EDGE, ENDED, FIELDS, KINDS, LINE, META, NONE, QUEUED, RESOURCE, TRANSFER, TURN
 from abm.units import RATE
 from abm.wallets import WalletParameters
 
@@ -97,7 +97,10 @@ def _edges(
         record["on"], record["refuses"] = edge.open, edge.when_shut == "refuse"
         record["open"] = edge.open
         record["capacity"] = np.inf if edge.path else edge.capacity * units
-        record["latency"], record["jitter"] = (0.0, 0.0) if edge.path else (edge.latency, edge.jitter)
+        record["latency"], record["jitter"] = edge.latency, edge.jitter
+        if edge.path:  # only for choosing between edges: the stations say how long it takes
+            stations = (parameters.resources[name] for name in edge.path)
+            record["latency"] = sum(_nominal(station, edge.confirmations) for station in stations)
         record["fee"], record["rate"] = round(edge.fee * units), round(edge.fee_rate * RATE)
         record["largest"] = WHOLE if edge.largest is None else max(1, round(edge.largest * units))
         record["limit"], record["head_ms"], record["free_ms"] = edge.queue_limit, np.inf, -np.inf
@@ -112,6 +115,13 @@ def _edges(
         paths += [numbers[name] for name in edge.fallback]
         edges[n]["fallback_end"] = len(paths)
     return edges, np.array(paths, np.int32)
+
+
+def _nominal(resource: Resource, confirmations: int) -> float:
+    """Seconds of a station that nobody else uses, as described."""
+    if isinstance(resource, (ServersParameters, DelayParameters)):
+        return resource.time
+    return resource.block * (0.5 + confirmations) if isinstance(resource, ChainParameters) else 0.0
 
 
 def _resources(
@@ -138,7 +148,7 @@ def _resources(
         record["kind"] = KINDS.index(resource.kind)
         record["key"] = random.key_of(f"resource/{name}") >> 2
         _outages(record, resource, by_rule, stream)
-        _discipline(record, resource, begin_ms)
+        _discipline(record, resource, begin_ms, stream)
         if isinstance(resource, WalletParameters):
             units = int(scale[asset_names.index(resource.asset)])
             record["hot"] = record["target"] = round(resource.hot * units)
@@ -162,7 +172,7 @@ def _outages(record: Any, resource: Outages, by_rule: bool, stream: int) -> None
         record["works_off"] = stops.works_off
 
 
-def _discipline(record: Any, resource: Resource, begin_ms: int) -> None:
+def _discipline(record: Any, resource: Resource, begin_ms: int, stream: int) -> None:
     """The numbers of one discipline, in ms and dollars."""
     if isinstance(resource, (ServersParameters, DelayParameters)):
         record["fixed"], record["law"] = resource.time * SECOND, LAWS.index(resource.law)
@@ -174,8 +184,9 @@ def _discipline(record: Any, resource: Resource, begin_ms: int) -> None:
         record["period"] = resource.refill * SECOND
         record["clock_ms"] = begin_ms + record["period"]
     elif isinstance(resource, ChainParameters):
-        record["period"] = resource.block * SECOND
-        record["clock_ms"] = begin_ms + record["period"]
+        record["period"], record["law"] = resource.block * SECOND, LAWS.index(resource.law)
+        first = random.exponential(stream, np.array([record["key"]], np.int64), BLOCKS)[0]
+        record["clock_ms"] = begin_ms + record["period"] * (first if resource.law == "exponential" else 1.0)
         record["base"] = record["reference"] = resource.base_fee
         record["floor"], record["slots"], record["share"] = resource.floor, resource.slots, resource.share
         record["load"], record["follows"] = resource.load, resource.follows
@@ -220,7 +231,8 @@ def faults(made: Tables) -> list[str]:
     edges = made["edges"]
     assets, on_edge, queued = made["totals"] * 0, edges["in_transit"] * 0, edges["waiting"] * 0
     np.add.at(assets, live["asset"], live["amount"])
-    np.add.at(on_edge, live["edge"], live["amount"])
+    there = live[live["leg"] != ENDED]
+    np.add.at(on_edge, there["edge"], there["amount"])
     np.add.at(queued, live["edge"][live["stage"] == QUEUED], 1)
     stations = made["resources"]["waiting"] * 0
     np.add.at(stations, live["station"][~live["busy"] & (live["station"] >= 0)], 1)

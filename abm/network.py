@@ -384,7 +384,7 @@ class Network:
         else:
             ends = (source, target, asset, asset_to)
             path = self.routes.best(
-                self.edges, *ends, self._weight(by, owner), () if by == "certainty" else (by, self.now_ms)
+                self.edges, *ends, self._weight(by, owner), () if by == "certainty" else (by,)
             )
         if not path:
             return Way(path, 0, 0, 1, 0, NO_ROUTE)
@@ -459,6 +459,7 @@ class Network:
         if len(self.edges):
             self.edges["moved"] = self.edges["converted"] = 0
         self._forecast = None
+        self.routes.published()
         while True:
             event_ms = self._events[self._next_event][0] if self._next_event < len(self._events) else math.inf
             turn_ms, number = min(
@@ -499,6 +500,7 @@ class Network:
         table["back"][slots[codes == RETURNED]] = True
         ended = ended[np.lexsort((table["id"][ended], table["due_ms"][ended]))]
         arrived: Records = table[ended]
+        np.subtract.at(self.in_transit, arrived["asset"], arrived["amount"])
         table["id"][ended] = -1
         self._free.extend(ended.tolist())
         self._busy -= len(ended)

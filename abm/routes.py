@@ -60,6 +60,7 @@ class Routes:
                 key=n,
             )
         self._known: dict[tuple[Any, ...], tuple[int, ...]] = {}
+        self._chosen: dict[tuple[Any, ...], tuple[int, ...]] = {}
 
     def note(self, number: int, what: str, value: float) -> None:
         """Show a change of an edge in the graph and forget the routes."""
@@ -67,8 +68,13 @@ class Routes:
         self.forget()
 
     def forget(self) -> None:
-        """Something that is published has changed."""
+        """An edge has opened, shut or changed."""
         self._known.clear()
+        self._chosen.clear()
+
+    def published(self) -> None:
+        """New waits are published: what was chosen by them is not known any more."""
+        self._chosen.clear()
 
     def find(
         self, edges: NDArray[Any], source: int, target: int, asset: int, asset_to: int | None = None
@@ -101,16 +107,16 @@ class Routes:
 
         Args:
             weight: of an edge by number, not negative; inf = not to be used.
-            memory: under which the answer is remembered until something published changes; () = not at all.
+            memory: under which the answer is remembered until new waits are published; () = not at all.
         """
         ends = (source, target, asset, asset if asset_to is None else asset_to)
         key = (*memory, *ends)
-        if memory and key in self._known:
-            return self._known[key]
+        if memory and key in self._chosen:
+            return self._chosen[key]
         path = self._shortest(weight, edges["open"] & (edges["capacity"] > 0), *ends)
         path = path or self.find(edges, source, target, asset, asset_to)
         if memory:
-            self._known[key] = path
+            self._chosen[key] = path
         return path
 
     def _search(

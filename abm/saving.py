@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from abm.model import CascadeModel
 
-VERSION = 2
+VERSION = 3
 
 
 def snapshot(model: CascadeModel) -> dict[str, Any]:

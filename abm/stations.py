@@ -22,6 +22,7 @@ from abm.random import draw, inverse_normal, unit
 
 MAX_HOPS = 6  # edges of the longest route
 NONE = -1
+ENDED = -2  # leg of a transfer that has come to its end and has not been handed over yet
 INF = np.inf
 QUEUED, TRAVELLING = 0, 1
 KINDS = ("line", "hours", "servers", "delay", "wallet", "chain", "allowance", "credit")
@@ -76,7 +77,7 @@ EDGE = np.dtype(
         ("open", "?"),  # as published: its own line and all its stations take and serve transfers
         ("on", "?"),  # its own line serves
         ("capacity", "f8"),  # asset's units a second
-        ("latency", "f8"),  # seconds, median
+        ("latency", "f8"),  # seconds, median; of a path the sum of its stations' times without a queue
         ("jitter", "f8"),
         ("fee", "i8"),  # asset's units
         ("rate", "i8"),  # share of the amount, 1e-8

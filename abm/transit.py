@@ -23,6 +23,7 @@ from abm.stations import (
     CHAIN,
     CREDIT,
     DELAY,
+    ENDED,
     HOURS,
     INF,
     LINE,
@@ -129,9 +130,9 @@ def _tell(n, slot, code):
 
 @inlined
 def _finish(n, slot, t, code):
-    """A transfer has come to its end: with the receiver, or back with the sender."""
+    """A transfer has come to its end: with the receiver, or back with the sender. It counts until it is handed over."""
     job = n.transfers[slot]
-    n.totals[job.asset] -= job.amount
+    job.leg = ENDED
     if job.advanced != NONE:
         n.resources[job.advanced].room -= job.value
     job.due_ms = np.int64(whole_ms(t))

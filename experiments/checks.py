@@ -289,6 +289,13 @@ def _collateral(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[s
 
 def _network(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
     yield from scenario.network.faults(sorted(known["venues"]), sorted(known["assets"]))
+    for n, edge in enumerate(scenario.network.edges):
+        old, new = scenario.assets.get(edge.asset), scenario.assets.get(edge.asset_to or edge.asset)
+        if old is not None and new is not None and old.decimals != new.decimals:
+            yield (
+                f"network.edges.{n}.asset_to: given {show(edge.asset_to)} with {new.decimals} decimals, "
+                f"expected an asset with {old.decimals}, as {edge.asset}"
+            )
 
 
 def _targets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:

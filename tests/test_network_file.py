@@ -125,6 +125,14 @@ asset = "USDT"
     ]
 
 
+def test_an_issuer_changes_only_assets_of_as_many_decimals() -> None:
+    text = (config.SCENARIOS / "two_venues.toml").read_text()
+    mint = '[[network.edges]]\nsource = "alpha"\ntarget = "beta"\nasset = "USDT"\nasset_to = "BTC"\n'
+    before = "# ---------------------------------------------------------------- what happens"
+    with pytest.raises(config.ScenarioError, match="asset_to: given"):
+        config.loads(text.replace(before, f"{mint}\n{before}", 1))
+
+
 def test_every_discipline_is_in_the_table_of_parameters() -> None:
     paths = {row.path for row in config.parameter_table()}
     for place in ("NAME(chain).elasticity", "NAME(servers).stops.queue", "NAME(hours).calendar"):

@@ -147,7 +147,7 @@ class Hearsay:
                     self.orders.append(
                         (me.time, book, own, int(m["side"]), int(m["qty"]), int(m["flags"]), cause)
                     )
-                for source, target, _, amounts in me.requests:
+                for source, target, _, amounts, *_how in me.requests:
                     for a, b, x in zip(source, target, amounts, strict=True):
                         self.transfers.append((me.time, int(a), int(b), float(x)))
             collect(me)

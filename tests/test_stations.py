@@ -88,6 +88,7 @@ EVERYTHING: dict[str, Any] = {
         "kind": "chain", "block": 12.0, "slots": 2, "share": 0.3, "load": 0.55, "elasticity": 0.1, "rebid": 40.0,
         "headroom": 1.3, "hazard": 5.0, "hazard_growth": 1.0, "repair": 60.0,
     },
+    "work": {"kind": "chain", "block": 40.0, "law": "exponential", "slots": 2, "hazard": 3.0, "repair": 90.0},
     "fast": {"kind": "allowance", "cap": 900.0, "rate": 36_000.0},
     "cap": {"kind": "allowance", "cap": 600.0, "rate": 72_000.0},
     "desk": {"kind": "servers", "servers": 1, "law": "exponential", "time": 8.0, "bounce": 0.15},
@@ -98,7 +99,7 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 EDGES = [
     edge(["alpha.review", "alpha.hot", "chain", "desk"], confirmations=2),
-    edge(["beta.hot", "cap", "chain"], "beta", "alpha", confirmations=1),
+    edge(["beta.hot", "cap", "work"], "beta", "alpha", confirmations=3),
     edge(["alpha.review", "alpha.hot", "fast", "quick"], "alpha", "gamma", fallback=["slow", "desk"]),
     edge(["gate", "desk"], "gamma", "outside", capacity=50.0),
     edge(["prime", "beta.hot", "slow"], "beta", "gamma", kind="credit"),
@@ -148,7 +149,12 @@ class Side:
         self.twin.step(now)
 
     def compare(self) -> None:
-        assert sorted(self.ended) == sorted(self.twin.ended)
+        told = self.net.tables["out"][: self.net.tables["meta"]["out"][0]].tolist()
+        table, names = self.net.transfers, ("arrived", "returned")
+        waiting = [  # what has ended since the last step is handed over by the next
+            (int(table["id"][k >> 2]), names[k & 3], int(table["due_ms"][k >> 2])) for k in told if k & 3 < 2
+        ]
+        assert sorted(self.ended + waiting) == sorted(self.twin.ended)
         for name, slow in self.twin.resources.items():
             fast = x(self.net, name)
             assert (fast["waiting"], fast["busy"]) == (len(slow.queue), slow.busy), name
@@ -311,6 +317,15 @@ def test_a_chain_serves_at_its_blocks_and_counts_confirmations() -> None:
     net.step(5_000)
     send(net, np.ones(4))
     assert list(arrivals(net, 400).values()) == [252_000, 252_000, 252_000, 264_000]
+
+
+def test_blocks_of_proof_of_work_come_at_exponential_times() -> None:
+    net = network({"chain": chain(law="exponential", block=600.0, slots=1)}, edge(["chain"], confirmations=2))
+    send(net, np.ones(3000))
+    times = np.sort(list(arrivals(net, 3000 * 700, 600_000).values())) / 1000.0
+    gaps = np.diff(times)
+    assert len(times) == 3000
+    assert gaps.mean() == pytest.approx(600.0, rel=0.05) and gaps.std() == pytest.approx(600.0, rel=0.06)
 
 
 def test_the_best_bids_are_in_the_block_and_equals_draw_lots() -> None:
@@ -517,6 +532,14 @@ def test_what_a_review_turns_back_goes_the_way_that_it_came() -> None:
     assert net.in_transit[USDT] == 0 and net.edges["moved"].sum() == 0
 
 
+def test_what_arrives_at_once_counts_until_it_is_handed_over() -> None:
+    net = network({"gate": {"kind": "hours", "calendar": "always"}}, edge(["gate"]))
+    send(net, 5.0)
+    assert net.in_transit[USDT] == 5 * DOLLAR and net.check() == [] and len(net.under_way()) == 1
+    assert [int(r["due_ms"]) for r in net.step(1000)] == [0]
+    assert net.in_transit[USDT] == 0 and net.check() == []
+
+
 def test_a_large_transfer_goes_in_parts_and_each_pays() -> None:
     net = network({}, edge([], largest=100.0, fee=1.0, fee_rate=0.001, capacity=1e9, latency=1.0, jitter=0.0))
     sent = send(net, 250.0)
@@ -688,6 +711,14 @@ def test_routes_by_time_cost_and_certainty() -> None:
     assert net.kept(5, 1) > 0.9
     assert way("certainty", 5) == (1,)
     assert way("certainty", 6) != (1,)
+    assert way("time") is way("time")  # remembered within the step
+
+
+def test_who_sends_may_say_how_the_route_is_chosen() -> None:
+    net = network({"slow": {"kind": "delay", "time": 90.0}}, edge([], latency=5.0, fee=9.0), edge(["slow"]))
+    for by, expected in (("listed", 0), ("time", 0), ("cost", 1)):
+        sent = send(net, 20.0, by=by)
+        assert net.under_way()["edge"][-1] == expected and sent.codes.tolist() == [ACCEPTED]
 
 
 def test_what_is_published_of_stations() -> None:

@@ -244,7 +244,8 @@ class Chain(Station):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.period = 1000.0 * self.given.block
-        self.clock = self.net.now + self.period
+        first = float(random.exponential(self.net.stream, np.array([self.key]), 1 << 32)[0])
+        self.clock = self.net.now + self.period * (first if self.given.law == "exponential" else 1.0)
         self.base, self.blocks, self.halted = self.given.base_fee, 0, False
         self.bids: dict[int, tuple[float, float, int]] = {}
 
@@ -255,6 +256,11 @@ class Chain(Station):
         super().join(job, t)
         tie = self.chance(job, 5)
         self.bids[job.id] = (-self.offer(job, 0), tie, job.id)
+
+    def interval(self, block: int) -> float:
+        if self.given.law == "exponential":
+            return self.period * -math.log(self.own((1 << 32) + block))
+        return self.period
 
     def offer(self, job: Job, nth: int) -> float:
         given = self.given
@@ -276,7 +282,12 @@ class Chain(Station):
             self.busy += 1
             served += 1
             edge = self.net.given.edges[job.route[job.hop]]
-            self.net.under_way(job, self, t + edge.confirmations * self.period)
+            confirmed = t + edge.confirmations * self.period
+            if given.law == "exponential":
+                confirmed = t
+                for k in range(edge.confirmations):
+                    confirmed += self.interval(self.blocks + 1 + k)
+            self.net.under_way(job, self, confirmed)
         load = given.load + given.follows * self.net.stress
         if given.elasticity > 0:
             load *= (self.base / given.base_fee) ** -given.elasticity
@@ -290,10 +301,10 @@ class Chain(Station):
             self.net.ring(self, 0, INF)
             return
         if self.halted:
-            self.halted, self.clock = False, t + self.period
+            self.halted, self.clock = False, t + self.interval(self.blocks)
         while self.clock <= t:
             self.block(self.clock)
-            self.clock += self.period
+            self.clock += self.interval(self.blocks)
         self.net.ring(self, 0, self.clock if self.queue else INF)
 
 
