@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abm import ledger
+from abm import ledger, pen
 from tests.twins.market import BTC, PERP, SPOT, USDT, Desk, small_model
 
 USD = 10**6
@@ -166,3 +166,30 @@ def test_whatever_does_not_balance_is_told(table: str, field: str, says: str) ->
     assert d.faults() == []
     getattr(d.state, table)[field][0] += 1
     assert any(says in line for line in d.faults())
+
+
+@pytest.mark.parametrize("table", ["orders", "levels", "positions", "holdings", "events", "requests"])
+def test_room_is_made_for_a_batch_as_soon_as_one_table_is_short(table: str) -> None:
+    model = small_model()
+    s = model.state
+    model.make_room()
+    assert ledger.roomy(s.address, 1)
+    used = s.count(table)
+    s.meta[table] = len(getattr(s, table))
+    assert not ledger.roomy(s.address, 1)
+    model.make_room()
+    assert len(getattr(s, table)) > s.count(table)
+    s.meta[table] = used
+    assert ledger.roomy(s.address, 4096)
+
+
+def test_what_could_be_sold_at_a_spot_book_is_what_no_offer_locks() -> None:
+    d = Desk(small_model())
+    row = d.open("owner", cash=10**9, coins=5 * 10**8)
+    d.hold(PERP, 100.0, {row: 7})
+    d.place(row, SPOT, -1, 1100, 200)
+    out, own = np.empty(2), np.array([row], np.int32)
+    lot, scale = np.array([0.001] * 4), np.array([1e6, 1e8])
+    books = np.array([PERP, SPOT])
+    assert pen.stock(d.address, own, np.zeros(2, np.int64), books, lot, scale, out) == 0
+    assert out.tolist() == pytest.approx([0.007, 5.0 - 0.2])

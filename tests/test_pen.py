@@ -129,6 +129,11 @@ def test_what_is_read_of_accounts_is_what_the_tables_hold() -> None:
     assert me.lots(which[:, 0], 0).tolist() == [500, -500, 0]
     assert me.position(which[:2, 0], np.array([0, 0])).tolist() == [5.0, -5.0]
     assert me.lots(slice(None), 1).tolist() == [0] * len(me.rows)
+    me.market_order(which[:2, 0], 0, 1, 1.0, cause=np.array([0, 2]))
+    assert me.outbox[0]["kind"].tolist() == [0, 2]
+    model._collect(me)
+    coins, waiting = me.standing(which[:, 0], np.zeros(3, np.int64))
+    assert coins.tolist() == [5.0, -5.0, 0.0] and waiting.tolist() == [1, 1, 0]
     assert me.position(me.venue == 0, 0).tolist() == me.position(np.flatnonzero(me.venue == 0), 0).tolist()
     assert me.entry_price(which[:, 0], 0)[:2].tolist() == [100.0, 100.0]
     assert np.isnan(me.entry_price(which[2, 0], 0)).all()
