@@ -334,7 +334,7 @@ def amend(address, handle, price, qty):
         return ACCEPTED
     row = o.row
     side = wide(o.side)
-    flags = wide(o.flags) & ~ENDS
+    flags = wide(o.flags)
     release(s, slot, o.qty)
     code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
     if code == ACCEPTED:

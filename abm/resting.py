@@ -5,7 +5,7 @@ from __future__ import annotations
 from abm.accounts import PERP, holding, spot_lock
 from abm.book import dequeue, enqueue, free_slot, handle_of, link_expiry, new_slot, slot_of, unlink_expiry
 from abm.jit import inlined, kernel
-from abm.messages import ACCEPTED, REDUCE_ONLY, UNKNOWN_ORDER
+from abm.messages import ACCEPTED, ENDS, REDUCE_ONLY, UNKNOWN_ORDER
 from abm.state import NONE, WHEEL, views
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -151,7 +151,7 @@ def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
     o.position = p
     o.ref = ref
     o.side = side
-    o.flags = flags
+    o.flags = flags & ~ENDS  # what the venue notes itself is in nobody's hand
     o.kind = kind
     enqueue(s, slot)
     reserve(s, slot)
