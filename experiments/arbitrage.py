@@ -60,6 +60,44 @@ def gaps(run: Run, coin: str, kind: str = "PERP", window: tuple[float, float] | 
     return sorted(found, key=lambda gap: (-gap.largest, gap.book, gap.other))
 
 
+class Wait(NamedTuple):
+    """Transfers from one place to another over the run."""
+
+    source: str  # venue; "outside" = a place that is none
+    target: str  # the same; "-" = they did not arrive in the run
+    sent: int
+    value: float  # dollars sent
+    mean: float  # s, of those that arrived; NaN = none did
+    p95: float
+
+
+def waits(run: Run) -> list[Wait]:
+    """How long transfers took, by the places that they left and reached, most money first."""
+    events = run.events()
+    sent, there = events["kind"] == "transfer_sent", events["kind"] == "transfer_arrived"
+    if not sent.any():
+        return []
+    number, left = events["id"][sent], events["time"][sent]
+    value = np.nan_to_num(np.asarray(events["value"][sent], np.float64))
+    at = np.minimum(np.searchsorted(number, events["parent"][there]), len(number) - 1)
+    known = number[at] == events["parent"][there]
+    took = np.full(len(number), np.nan)
+    took[at[known]] = events["time"][there][known] - left[at[known]]
+    target = np.full(len(number), "-", dtype=object)
+    target[at[known]] = [str(name or "outside") for name in events["venue"][there][known]]
+    ends = np.array(
+        [f"{name or 'outside'}>{to}" for name, to in zip(events["venue"][sent], target, strict=True)]
+    )
+    found = []
+    for pair in np.unique(ends):
+        mine = ends == pair
+        times = took[mine & np.isfinite(took)]
+        mean, late = (times.mean(), np.quantile(times, 0.95)) if len(times) else (np.nan, np.nan)
+        source, to = str(pair).split(">")
+        found.append(Wait(source, to, int(mine.sum()), float(value[mine].sum()), float(mean), float(late)))
+    return sorted(found, key=lambda wait: (-wait.value, wait.source, wait.target))
+
+
 class Forgone(NamedTuple):
     """What one constraint kept from being traded."""
 
@@ -97,13 +135,15 @@ def _between_looks(run: Run) -> dict[str, float]:
 
 
 def markdown(run: Run, coin: str) -> str:
-    """Both tables of a coin as Markdown: gaps of its perpetuals and spot books, forgone arbitrage of it and of all."""
-    lines = [
-        f"# Gaps and forgone arbitrage: {run.name}, seed {run.seed}",
-        "",
-        f"## Gaps of {coin}, minute closes",
-        "",
-    ]
+    """As Markdown: transfers, gaps of a coin's perpetuals and spot books, forgone arbitrage of it and of all coins."""
+    lines = [f"# Transfers, gaps, forgone arbitrage: {run.name}, seed {run.seed}", "", "## Transfers", ""]
+    lines += ["| from | to | sent | M$ | mean wait, s | 95 % wait, s |", "|---|---|---:|---:|---:|---:|"]
+    for one in waits(run):
+        times = ["-" if np.isnan(x) else f"{x:.0f}" for x in (one.mean, one.p95)]
+        lines.append(
+            f"| {one.source} | {one.target} | {one.sent} | {one.value / 1e6:,.1f} | {' | '.join(times)} |"
+        )
+    lines += ["", f"## Gaps of {coin}, minute closes", ""]
     lines += [
         f"| | between | median, % | largest, % | at | {' | '.join(f'minutes > {x:g} %' for x in ABOVE)} |",
         "|---|---|---:|---:|---|---:|---:|---:|",
@@ -122,7 +162,7 @@ def markdown(run: Run, coin: str) -> str:
             "|---|---:|---:|---:|",
         ]
         lines += [
-            f"| {one.constraint} | {one.value / 1e6:,.1f} | {one.share:.1%} | {one.gap:.2f} |"
+            f"| {one.constraint} | {one.value / 1e6:,.2f} | {one.share:.1%} | {one.gap:.2f} |"
             for one in forgone(run, which)
         ] or ["| none | 0 | | |"]
     return "\n".join(lines) + "\n"

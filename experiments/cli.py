@@ -394,6 +394,25 @@ def network_show(
     return DONE
 
 
+@network_app.command(name="report")
+def network_report(run: Path, /, *, coin: str = "BTC") -> int:
+    """Print what a run tells of the network: waits by pair of venues, gaps, arbitrage that was not done and why.
+
+    Parameters
+    ----------
+    run
+        A run folder, or a folder that holds exactly one.
+    coin
+        The coin whose gaps are shown.
+    """
+    from experiments import arbitrage
+
+    opened = _open(run)
+    with _reading():
+        print(arbitrage.markdown(opened, coin), end="")
+    return DONE
+
+
 @network_app.command(name="import")
 def network_import(file: Path, /, *, out: Path) -> int:
     """Turn a graph (GraphML or node-link JSON) into the TOML tables of a network, for `preset` or to be edited.

@@ -7,10 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import Run, arbitrage, load
+from experiments import Run, arbitrage, cli, load
 from experiments.runner import Job, run_jobs
 
-SHORT = (("clock.duration", "420"), ("news.0.time", "2025-10-10T20:01:00Z"), ("news.0.size", "-0.08"))
+SAVERS = (
+    '{species="withdrawer", worried=0.2, after=20.0, opening={kind="desk", accounts=100, cash={major=0.2}, '
+)
+SHORT = (
+    ("clock.duration", "420"),
+    ("news.0.time", "2025-10-10T20:01:00Z"),
+    ("news.0.size", "-0.08"),
+    (
+        "network.edges",
+        '[{source="alpha", target="outside", asset="USDT", capacity=2e4}, {source="beta", target="outside",'
+        ' asset="USDT", capacity=2e2}]',
+    ),
+    ("population.savers", SAVERS + 'reserve_at="outside"}}'),
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,23 @@ def test_gaps_are_those_of_the_books_at_the_ends_of_minutes(run: Run) -> None:
     assert widest.largest == pytest.approx(100 * abs(one - other) / max(one, other))
     assert list(widest.minutes) == sorted(widest.minutes, reverse=True)
     assert all(0 <= gap.median <= gap.largest for gap in found)
+
+
+def test_waits_are_those_between_a_transfers_two_events(run: Run) -> None:
+    events, found = run.events(), arbitrage.waits(run)
+    sent = events["kind"] == "transfer_sent"
+    assert sum(wait.sent for wait in found) == sent.sum() > 0
+    arrived = sum(wait.sent for wait in found if wait.target != "-")
+    assert arrived == (events["kind"] == "transfer_arrived").sum() > 0
+    assert all(wait.mean > 5 and wait.p95 >= wait.mean * 0.5 for wait in found if wait.target != "-")
+    assert all(np.isnan(wait.mean) for wait in found if wait.target == "-")
+
+
+def test_the_report_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.answer(["network", "report", str(run.folder)]) == 0
+    told = capsys.readouterr().out
+    assert "## Transfers" in told and "| alpha | outside |" in told and "Forgone arbitrage, all coins" in told
+    assert cli.answer(["network", "report", "nowhere"]) == 2
 
 
 def test_forgone_arbitrage_adds_up_over_constraints_coins_and_time(run: Run) -> None:
