@@ -178,7 +178,9 @@ def share_out(
             r = state.requests
         r["qty"][k] = 0
         row, book = int(r["row"][k]), int(r["book"][k])
-        cover_from(state.address, row, int(state.books["fund"][book]), int(r["parent"][k]))
+        fund, parent = int(state.books["fund"][book]), int(r["parent"][k])
+        cover_from(state.address, row, fund, parent)
+        cover_from(state.address, fund, fund, parent)  # what it took over may have closed all that it had
     state.meta["requests"] = 0
 
 

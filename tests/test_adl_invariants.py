@@ -314,6 +314,11 @@ def test_the_pool_pays_before_the_holders_and_nobody_more_than_he_has() -> None:
     assert d.cash(failed) == 0 and d.margin(FUND)[0] == 0
 
 
+def test_a_pool_that_what_it_takes_over_leaves_flat_and_below_zero_is_made_whole_at_once() -> None:
+    """The only other holder cannot pay and fails as well: the pool's long meets its short, the venue bears the rest."""
+    check(("okx", "social_loss", "bankruptcy"), [(1, 800, 0)], [1], 81.0, 1, 0.0)
+
+
 # ---------------------------------------------------------------- both ledgers
 
 
