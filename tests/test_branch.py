@@ -297,7 +297,7 @@ def test_a_wrong_or_damaged_snapshot_is_refused_in_one_line(
             "is not what was",
         ),
         (spoiled("b", "config.toml", lambda b: b + b"\n"), "config.toml is not what was written"),
-        (spoiled("c", "snapshot.json", lambda b: b.replace(b'"version": 2', b'"version": 99')), "version 99"),
+        (spoiled("c", "snapshot.json", lambda b: b.replace(b'"version": 3', b'"version": 99')), "version 99"),
         (spoiled("d", "snapshot.json", lambda b: b[:100]), "snapshot.json cannot be read"),
         (
             spoiled("e", "snapshot.json", lambda b: b.replace(b'"step": ', b'"step": 1')),

@@ -138,5 +138,5 @@ def test_a_snapshot_of_another_version_is_refused() -> None:
     model = market()
     saved = model.snapshot()
     saved["version"] = 0
-    with pytest.raises(ValueError, match="snapshot version 0, 2 expected"):
+    with pytest.raises(ValueError, match="snapshot version 0, 3 expected"):
         model.restore(saved)
