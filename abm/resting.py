@@ -151,7 +151,7 @@ def rest(s, row, b, p, side, price, qty, flags, expiry, tag, ref, kind, cause):
     o.position = p
     o.ref = ref
     o.side = side
-    o.flags = flags & ~ENDS  # what the venue notes itself is in nobody's hand
+    o.flags = flags & (255 ^ ENDS)  # what the venue notes itself is in nobody's hand
     o.kind = kind
     enqueue(s, slot)
     reserve(s, slot)
