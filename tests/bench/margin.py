@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm import waterfall
+from abm import collateral_price, waterfall
 from abm.jit import kernel
 from abm.margin import equity_and_maintenance
 from abm.model import CascadeModel
@@ -57,6 +57,7 @@ def replay(
     for mark in marks:
         s.books["mark"][books] = mark
         began = time.perf_counter()
+        collateral_price.price_collateral(s.address)  # as in every step: has those looked at who stand on its price
         found.append(int(check(s.address)))
         spent += time.perf_counter() - began
     s.books["mark"][books] = opening
