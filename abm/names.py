@@ -5,7 +5,7 @@ A name costs its letters and twelve bytes; a list of Python's texts with a dicti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class Names(Sequence[str]):
         number = range(len(self))[number]
         batch = int(np.searchsorted(self._first, number, side="right")) - 1
         return self._text[batch][number - self._first[batch]].decode()
+
+    def __iter__(self) -> Iterator[str]:
+        for batch in self._text:
+            yield from np.char.decode(batch, "utf-8").tolist()
 
     def index(self, name: str, *_: Any) -> int:
         """Number of a name. Raises ValueError if there is none."""

@@ -71,12 +71,12 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
 
 def _known(scenario: Scenario, model: CascadeModel) -> None:
     """ScenarioError unless the owners and rows that interventions name are there."""
-    owners, rows = set(model.accounts.owner_names), model.state.count("rows")
+    owners, rows = model.accounts.owner_names, model.state.count("rows")
     faults = []
     for number, change in enumerate(scenario.interventions):
         for owner in change.remove:
             if owner not in owners:
-                near = meant(owner, difflib.get_close_matches(owner, owners, 1) or list(owners)[:3])
+                near = meant(owner, difflib.get_close_matches(owner, list(owners), 1) or owners[:3])
                 faults.append(f"interventions.{number}.remove: given {show(owner)}, no such owner, {near}")
         for one in change.absorb:
             if one.row >= rows:
