@@ -57,9 +57,8 @@ def replay(
     for mark in marks:
         s.books["mark"][books] = mark
         began = time.perf_counter()
-        collateral_price.price_collateral(
-            s.address
-        )  # as in every step: has those looked at who stand on its price
+        # as in every step: has those looked at who stand on the price of their collateral
+        collateral_price.price_collateral(s.address)
         found.append(int(check(s.address)))
         spent += time.perf_counter() - began
     s.books["mark"][books] = opening
