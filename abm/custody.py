@@ -55,8 +55,11 @@ def balances(state: State, venues: int, assets: int) -> Ints:
 
 def fund(network: Network, state: State) -> None:
     """Fill the wallets before the run: cold is what the venue owes beyond what is hot, unless the scenario says it."""
+    wallets = _wallets(network)
+    if not wallets:
+        return
     total = balances(state, network.venues, len(network.asset_names))
-    for venue, asset, record, cold in _wallets(network):
+    for venue, asset, record, cold in wallets:
         owed = int(total[venue, asset])
         if cold is None:
             record["hot"] = min(int(record["hot"]), max(0, owed))

@@ -283,6 +283,7 @@ class Accounts:
         exact = np.abs(lots) * (prices / self._ticks[book])
         exact *= tick_value
         values = np.rint(exact, out=exact).astype(np.int64)
+        del exact  # not beside a million new positions
         self._make_room(len(rows))
         open_positions(s.address, book, rows, lots, values)
         only = s.rows["only"][rows]
