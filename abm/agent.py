@@ -6,7 +6,10 @@ remembers lives in `self.memory`, a dict of arrays and numbers, so that a run ca
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import mesa
 import numpy as np
@@ -17,6 +20,16 @@ from abm.parameters import Frozen, parameter
 
 if TYPE_CHECKING:
     from abm.model import CascadeModel
+
+
+class _Counters(WeakKeyDictionary):  # type: ignore[type-arg]
+    """Numbers of the agents of each model. Mesa's own table holds on to every model that ever was, and with it to all
+    of its arrays; this one lets go.
+    """
+
+    def __getitem__(self, model: Any) -> Iterator[int]:
+        counter: Iterator[int] = self.setdefault(model, itertools.count(1))
+        return counter
 
 
 class Participant(mesa.Agent):  # type: ignore[misc]
@@ -42,6 +55,7 @@ class Participant(mesa.Agent):  # type: ignore[misc]
             50.0, "Time from deciding to the venue's door", unit="milliseconds", ge=0, le=60_000
         )
 
+    _ids = _Counters()
     runs_venues: ClassVar[bool] = False  # the exchange: its rows are the venues' funds
 
     def __init__(self, model: CascadeModel, name: str, parameters: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The call auction that ends a trading pause: one price for all that has been collected.
+"""The call auction that ends a trading pause, or is held at stated intervals: one price for all that was collected.
 
 The price is the one at which most is traded; of those the one that leaves the smallest imbalance; of those the nearest
 to the reference, the last price before the pause; of two as near the lower. Orders are filled by price, then by time;
@@ -9,8 +9,8 @@ has more lots at the price pays the taker's fee (on spot the seller, because a b
 from __future__ import annotations
 
 from abm.accounts import PERP, settle_perp, settle_spot
-from abm.book import best_level, best_price, depth_of, side_base
-from abm.halts import lengthen, restart
+from abm.book import best_level, best_price, change_level, depth_of, side_base
+from abm.halts import BEGUN, lengthen, restart
 from abm.jit import inlined, kernel
 from abm.matching import note_fill
 from abm.messages import REDUCE_ONLY, STP_OFF, STP_RESTING, STP_TAKING
@@ -55,28 +55,54 @@ def better(address, b, price, best, reference):
     return price < best
 
 
-@kernel("i8(i8,i8,i8)")
-def clearing_price(address, b, reference):
-    """Price of the auction in ticks, 0 if nobody would trade.
+@inlined
+def balanced(address, b, low, high):
+    """The highest price from `low` at which bids are willing to trade no less than offers; low - 1 if none is."""
+    below, above = low - 1, high + 1
+    while above - below > 1:
+        price = (below + above) // 2
+        if willing(address, b, 1, price) >= willing(address, b, -1, price):
+            below = price
+        else:
+            above = price
+    return below
 
-    What is willing on a side changes at levels only, so that levels, their neighbours and the reference itself are all
-    the prices to look at.
-    """
-    s = views(address)
-    low, high = best_price(s, b, -1), best_price(s, b, 1)
-    if low == 0 or high < low:
-        return 0
-    best = 0
-    if low <= reference <= high:
-        best = reference
+
+@inlined
+def nearest_alike(s, b, price, low, high, reference):
+    """The price nearest to the reference at which both sides are as willing as at `price`: what is willing changes just
+    above a bid and at an offer."""
     for k in range(2):
         side = 1 - 2 * k
         base = side_base(s, b, side)
         for i in range(depth_of(s, b, side)):
             level = side * (s.keys[base + i] >> LEVEL_BITS)
-            for price in range(level - 1, level + 2):
-                if low <= price <= high and better(address, b, price, best, reference):
-                    best = price
+            first, last = (level + 1, level) if side > 0 else (level, level - 1)
+            if low < first <= price:
+                low = first
+            if price <= last < high:
+                high = last
+    return min(max(reference, low), high)
+
+
+@kernel("i8(i8,i8,i8)")
+def clearing_price(address, b, reference):
+    """Price of the auction in ticks, 0 if nobody would trade.
+
+    Bids get fewer and offers more as the price rises, so most is traded where they meet: at the last price at which
+    bids are no fewer, or at the next.
+    """
+    s = views(address)
+    low, high = best_price(s, b, -1), best_price(s, b, 1)
+    if low == 0 or high < low:
+        return 0
+    meet = balanced(address, b, low, high)
+    best = 0
+    for price in range(meet, meet + 2):
+        if low <= price <= high:
+            alike = nearest_alike(s, b, price, low, high, reference)
+            if better(address, b, alike, best, reference):
+                best = alike
     return best
 
 
@@ -128,7 +154,7 @@ def fill(s, b, taker, maker, side, price, lots):
         slot = taker if k == 0 else maker
         o = s.orders[slot]
         o.qty -= lots
-        s.levels[o.level].qty -= lots
+        change_level(s, slot, -lots)
         if o.qty == 0:
             remove(s, slot)
     end_reduced(s, taker_row, taker_place)
@@ -174,7 +200,7 @@ def cross(address, b, price):
 
 @kernel("i8(i8)")
 def reopen(address):
-    """End the pauses that are over, each by its auction. Returns how many there were."""
+    """End the pauses that are over and hold the calls that are due, each by its auction. Returns how many."""
     s = views(address)
     count = 0
     for b in range(s.meta[0].books):
@@ -183,6 +209,8 @@ def reopen(address):
             continue
         price = clearing_price(address, b, bk.last if bk.last > 0 else bk.mark >> 10)
         if price > 0 and lengthen(address, b, price) > 0:
+            if bk.call_every > 0:
+                bk.halt_news = BEGUN  # a call that is put off
             continue
         if price > 0 and cross(address, b, price) == 0:
             price = 0

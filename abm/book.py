@@ -99,6 +99,26 @@ def has_room(s, b, side, price):
 
 
 @inlined
+def count_near(s, b, side, price, lots):
+    """Note that so many lots more rest at a price (fewer below zero), in the depth that `publication` tells."""
+    near = s.near[2 * b + (side < 0)]
+    rank = side * price
+    # the sign of a difference is all ones or all zeros: no branch that the processor could guess wrong
+    near.lots0 += lots & ~((rank - near.bound0) >> 63)
+    near.lots1 += lots & ~((rank - near.bound1) >> 63)
+    near.lots2 += lots & ~((rank - near.bound2) >> 63)
+    near.lots3 += lots & ~((rank - near.bound3) >> 63)
+
+
+@inlined
+def change_level(s, slot, lots):
+    """Add lots to the level of an order (take them from it below zero)."""
+    o = s.orders[slot]
+    s.levels[o.level].qty += lots
+    count_near(s, wide(o.book), wide(o.side), o.price, lots)
+
+
+@inlined
 def enqueue(s, slot):
     """Append an order to the queue of its price, opening the level if needed (`has_room` was asked)."""
     o = s.orders[slot]
@@ -130,10 +150,10 @@ def enqueue(s, slot):
         s.levels[number].head = slot
         o.prev = NONE
     s.levels[number].tail = slot
-    s.levels[number].qty += o.qty
     s.levels[number].count += 1
     o.next = NONE
     o.level = number
+    change_level(s, slot, o.qty)
 
 
 @inlined
@@ -149,7 +169,7 @@ def dequeue(s, slot):
         s.orders[o.next].prev = o.prev
     else:
         s.levels[number].tail = o.prev
-    s.levels[number].qty -= o.qty
+    change_level(s, slot, -o.qty)
     s.levels[number].count -= 1
     if s.levels[number].head == NONE:
         b = o.book

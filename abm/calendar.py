@@ -86,15 +86,21 @@ class Deliveries:
     def __init__(self, times_ms: NDArray[np.int64]) -> None:
         self.order: NDArray[np.int64] = np.argsort(times_ms, kind="stable").astype(np.int64)
         self.times_ms: NDArray[np.int64] = np.asarray(times_ms, np.int64)[self.order]
-        self._first, self._last = (
-            (int(self.times_ms[0]), int(self.times_ms[-1])) if len(self.order) else (0, -1)
-        )
+        self._asked, self._there, self._next = (
+            NEVER_MS,
+            0,
+            NEVER_MS,
+        )  # up to when it was asked, what had arrived, what comes
 
     def due(self, now_ms: int, step_ms: int) -> NDArray[np.int64]:
         """Indices of the items that arrive in the step ending at `now_ms`: by time, then by index."""
-        if now_ms < self._first or now_ms - step_ms >= self._last:
+        first = self._there if self._asked == now_ms - step_ms else self.arrived(now_ms - step_ms)
+        if self._asked == now_ms - step_ms and now_ms < self._next:
+            self._asked = now_ms
             return self.order[:0]
-        first, last = self.arrived(now_ms - step_ms), self.arrived(now_ms)
+        last = self.arrived(now_ms)
+        self._asked, self._there = now_ms, last
+        self._next = int(self.times_ms[last]) if last < len(self.order) else NEVER_MS
         return self.order[first:last]
 
     def arrived(self, now_ms: int) -> int:

@@ -21,6 +21,10 @@ EVENT_KINDS = (
     "halted",
     "resumed",
     "transfer_returned",
+    "loan",
+    "loan_repaid",
+    "loan_recalled",
+    "loan_forfeited",
 )
 E_LIQUIDATION, E_TAKEOVER, E_ADL, E_DEFICIT, E_BANKRUPTCY, E_FUNDING = 1, 2, 3, 4, 5, 6
 E_ABSORPTION = EVENT_KINDS.index("absorption")

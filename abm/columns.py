@@ -1,9 +1,11 @@
 """Every column that a run records: its table, name, unit and meaning. One list for writers and readers.
 
 Tables: `books`, `venues` and `network` hold one line a recorded step and book, venue or edge; `events` one an
-event; `fills` one a fill (`record.fills`); `observations` what participants remarked for the record;
-`accounts` and `positions` one an account or position at each chosen time. USD: dollars at the
-value of the quote asset; a coin's amounts are in whole coins.
+event; `fills` one a fill (`record.fills`); `quotes` what chosen participants quote and hold (`record.quotes`);
+`levels` the best price levels of chosen books (`record.levels`); `observations` what participants remarked for the
+record; `stations` one whenever a resource of the network has changed, `waits` how long transfers queued at each,
+`refusals` one a request; `accounts` and `positions` one an account or position at each chosen time. USD: dollars at
+the value of the quote asset; a coin's amounts are in whole coins.
 """
 
 from __future__ import annotations
@@ -94,7 +96,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("events", "price", "quote", "price of the fill or settlement"),
     Column("events", "mark", "quote", "mark price at that time"),
     Column("events", "value", "USD", "size at the price"),
-    Column("events", "amount", "USD", "what the fund gains (positive) or pays, a fee, a deficit"),
+    Column(
+        "events", "amount", "USD", "what the fund (a lender, by a forfeit) gains or pays, a fee, a deficit"
+    ),
     Column("events", "cause", "", "decision, liquidation, adl, hedge, disposal, conversion, stop, news ..."),
     Column("events", "stage", "", "stage of the venue's waterfall that did it; none elsewhere"),
     Column("events", "published", "", "times the venue's public feed of liquidations counts it: 0, 1 or 2"),
@@ -120,6 +124,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("fills", "maker", "", "account of the resting order"),
     Column("fills", "taker_owner", "", "its owner"),
     Column("fills", "maker_owner", "", "its owner"),
+    Column("quotes", "time", "s", "seconds since the start, end of the step"),
+    Column("quotes", "participant", "", "who quotes"),
+    Column("quotes", "book", "", "book"),
+    Column("quotes", "bid", "quote", "its best resting buy price; none without one"),
+    Column("quotes", "ask", "quote", "its best resting sell price; none without one"),
+    Column("quotes", "bid_value", "USD", "all its resting buy orders in the book"),
+    Column("quotes", "ask_value", "USD", "all its resting sell orders in the book"),
+    Column("quotes", "inventory", "coins", "its signed position in the book's perpetual"),
+    Column("levels", "time", "s", "seconds since the start, end of the step"),
+    Column("levels", "book", "", "book"),
+    Column("levels", "side", "", "+1 bids, -1 asks, each from the best price on"),
+    Column("levels", "price", "quote", "price of the level"),
+    Column("levels", "quantity", "coins", "what rests there"),
     Column("observations", "time", "s", "seconds since the start, end of the step"),
     Column("observations", "participant", "", "who remarked it"),
     Column(
@@ -132,6 +149,38 @@ COLUMNS: tuple[Column, ...] = (
     Column("observations", "other_book", "", "the other book; arbitrageurs: where it would have sold"),
     Column("observations", "value", "USD", "how much; arbitrageurs: coins not traded in that moment"),
     Column("observations", "rate", "log", "price difference; arbitrageurs: after fees and execution risk"),
+    Column("stations", "time", "s", "end of the step in which it changed, seconds since the start"),
+    Column("stations", "resource", "", "resource of the network"),
+    Column("stations", "queue", "count", "transfers that wait"),
+    Column("stations", "queue_value", "USD", "what they are worth"),
+    Column("stations", "busy", "count", "transfers in service"),
+    Column(
+        "stations",
+        "serving",
+        "",
+        "whether it works: not shut by an event, a calendar, a failure, its owner's rule",
+    ),
+    Column(
+        "stations",
+        "level",
+        "share",
+        "hot wallet over its target, room of an allowance or credit line over its most",
+    ),
+    Column("stations", "joined", "count", "transfers that have joined its queue so far"),
+    Column("stations", "served", "count", "transfers that have left its queue so far"),
+    Column("stations", "waited", "s", "what they waited, all together"),
+    Column("stations", "busy_time", "s", "time in service so far, all servers together"),
+    Column("waits", "resource", "", "resource of the network"),
+    Column("waits", "below", "s", "waits in its queue shorter than this and at least its 1.19th part"),
+    Column("waits", "count", "count", "transfers that waited so"),
+    Column("refusals", "time", "s", "end of the step, seconds since the start"),
+    Column("refusals", "source", "", "venue or place that it would have left"),
+    Column("refusals", "target", "", "venue or place that it would have reached"),
+    Column("refusals", "sent", "", "asset"),
+    Column(
+        "refusals", "reason", "", "no route, no capacity, withdrawals shut, queue full, not above the fee"
+    ),
+    Column("refusals", "value", "USD", "what was asked for"),
     Column("accounts", "row", "", "account"),
     Column("accounts", "owner", "", "owner's number"),
     Column("accounts", "owner_name", "", "owner's name"),
@@ -149,7 +198,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("accounts", "leverage", "", "notional over equity"),
     Column("accounts", "notional", "settlement asset", "open positions at the mark, both sides added"),
     Column(
-        "accounts", "coins", "USD", "coins and other assets owned beside the settlement asset, at spot prices"
+        "accounts",
+        "coins",
+        "USD",
+        "other assets than the settlement one, at spot prices; with collateral pledged, less coins owed",
     ),
     Column("positions", "row", "", "account"),
     Column("positions", "book", "", "book"),

@@ -95,7 +95,7 @@ def new_state(
     window = max([basis_samples(v, clock) for v in venues.values()] + [1])
     caps = [list(venues.values())[v].orders.levels for v in info.venue]
     state = State(
-        books=n, keys=2 * sum(caps), levels=1 << 14, orders=1 << 14, venues=len(nodes), basis=n * window,
+        books=n, near=2 * n, keys=2 * sum(caps), levels=1 << 14, orders=1 << 14, venues=len(nodes), basis=n * window,
         buckets=2 * n * BUCKETS, wheel=WHEEL, requests=1 << 14, inbox=1 << 12, sorted=1 << 12, ranking=1 << 12,
         scores=1 << 12, rejects=32 * len(nodes), events=1 << 17, fills=1, public=RING * n,
         positions=1 << 12, holdings=1 << 12, rows=1 << 10, touched=1 << 10, queue=1 << 10, refs=1 << 10,

@@ -133,6 +133,9 @@ def _halt_rules(record: Any, rule: HaltRule) -> None:
     record["halt_reference"] = REFERENCES.index(rule.reference)
     record["halt_during"] = COLLECT if rule.during == "collect" else REFUSE
     record["limit_state"] = round(rule.limit_state * 1000)
+    record["call_every"] = round(rule.calls * 1000)
+    if rule.calls > 0 and not record["halted"][0]:
+        record["halted"] = COLLECT  # the first call ends the step
     if not rule.triggers:
         record["floor"] = record["ceiling"] = record["limited"] = 0
 

@@ -1,91 +1,139 @@
 """What stations publish: how long a new transfer is to expect at each, and over an edge of such stations.
 
 A venue shows its queue, a chain its base fee and blocks, a bank its hours. What nobody shows, the true times of
-services to come, is not used. Worked out when asked for, once a step.
+services to come, is not used. Worked out when first asked for, once a step; only the queue of an edge without a path is
+always as it is now.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from abm.chains import EXPONENTIAL
-from abm.stations import ALLOWANCE, CHAIN, CREDIT, DELAY, HOURS, SERVERS, WALLET
+from abm.jit import inlined, kernel
+from abm.stations import ALLOWANCE, CHAIN, CREDIT, DELAY, HOURS, INF, NONE, SERVERS, WALLET, Tables, views
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+PAID_AHEAD = -1.0
+
+
+@inlined
+def _next(x, now):
+    """Time to the next refill or block, ms."""
+    return x.period - np.mod(now - x.clock_ms, x.period)
+
+
+@inlined
+def _room(x, now):
+    """What is in an allowance's bucket, dollars."""
+    return min(x.cap, x.room + x.rate * max(0.0, now - x.room_ms))
+
+
+@inlined
+def _shut(x):
+    """Whether a station serves nobody, and it is not for its hours."""
+    return x.failed or not x.admits or (not x.open and x.kind != HOURS)
+
+
+@inlined
+def _station(x, blocks, now):
+    """ms at a station; inf if it is shut, before a bank opens the time until then, or PAID_AHEAD."""
+    kind = x.kind
+    if _shut(x):
+        return INF
+    if kind == HOURS:
+        return 0.0 if x.open else x.clock_ms - now
+    if kind == SERVERS:
+        ahead = max(0, x.waiting + x.busy - x.servers + 1)
+        return x.fixed * (1.0 + ahead / x.servers) + x.per_value * x.waiting_value / x.servers
+    if kind == DELAY:
+        return x.fixed
+    if kind == WALLET:
+        return _next(x, now) if x.waiting > 0 or x.hot <= 0 else 0.0
+    if kind == CHAIN:
+        first = x.period if x.law == EXPONENTIAL else _next(x, now)
+        return first + x.period * (x.waiting // x.slots + blocks)
+    if kind == ALLOWANCE:
+        short = x.waiting_value - _room(x, now)
+        if short <= 0.0:
+            return 0.0
+        return short / x.rate if x.rate > 0.0 else INF
+    if kind == CREDIT and x.room < x.cap:
+        return PAID_AHEAD
+    return 0.0
+
+
+@inlined
+def _line(n, e, now):
+    """Seconds over an edge without a path: its queue, without what of its head is done, and its latency."""
+    edge = n.edges[e]
+    delay = INF
+    if edge.open and edge.capacity > 0.0:
+        delay = edge.waiting_amount / edge.capacity + edge.latency
+    if edge.head_ms < INF:
+        amount = n.transfers[n.resources[e].head].amount
+        delay += min(0.0, max(0.0, edge.head_ms - now) / 1000.0 - amount / edge.capacity)
+    return delay
+
+
+@inlined
+def expected(n, known, waits, places, e, now):
+    """Seconds for a new transfer on an edge; inf where it is shut. For the arrays see `Forecast`."""
+    edge = n.edges[e]
+    if edge.last - edge.first == 1:
+        return _line(n, e, now)
+    if np.isnan(known[e]):
+        total = 0.0 if edge.on else INF
+        for leg in range(edge.first + 1, edge.last):
+            place = places[leg]
+            if np.isnan(waits[place]):
+                waits[place] = _station(n.resources[n.paths[leg]], edge.blocks, now)
+            if waits[place] == PAID_AHEAD:
+                break
+            total += waits[place] / 1000.0
+        known[e] = total
+    return known[e]
+
+
+@kernel("f8(i8,f8[::1],f8[::1],i8[::1],i8,f8)")
+def _expected(address, known, waits, places, e, now):
+    """`expected`, asked from outside."""
+    return expected(views(address), known, waits, places, e, now)
 
 
 class Forecast:
-    """Published waits as of a moment.
+    """Published waits, kept until there is something new to publish.
 
     Args:
         tables: the network's.
-        now_ms: the moment.
-        calendars: by resource, (hours, when its gate turns next, ms).
+
+    Attributes:
+        known: float64[edges], seconds over an edge with a path; NaN = not asked for yet.
+        waits: float64[places], ms at a station for so many confirmations: edges share stations.
+        places: int64[stations of all edges], where in `waits`.
     """
 
-    def __init__(
-        self,
-        tables: Mapping[str, NDArray[Any]],
-        now_ms: int,
-        calendars: Mapping[int, tuple[Any, float]],
-    ) -> None:
-        self._edges, self._resources, self._paths = tables["edges"], tables["resources"], tables["paths"]
-        self._now, self._calendars = now_ms, calendars
-        self._known: dict[int, float] = {}
+    def __init__(self, tables: Tables) -> None:
+        self._address = tables.address
+        edges, paths = tables["edges"], tables["paths"]
+        self.known = np.full(len(edges), math.nan)
+        self.places = np.full(len(paths), NONE, np.int64)
+        pairs: dict[tuple[int, int], int] = {}
+        for edge in edges:
+            for leg in range(edge["first"] + 1, edge["last"]):
+                pair = int(paths[leg]), int(edge["blocks"])
+                self.places[leg] = pairs.setdefault(pair, len(pairs))
+        self.waits = np.full(len(pairs), math.nan)
 
-    def of(self, number: int) -> float:
-        """Seconds of an edge; inf if one of its stations is shut. Before a bank opens it is the time until then."""
-        if number not in self._known:
-            edge = self._edges[number]
-            stations = self._paths[edge["first"] + 1 : edge["last"]].tolist()
-            total = 0.0 if edge["on"] else math.inf
-            for r in stations:
-                wait = self._station(r, int(edge["blocks"]))
-                if wait < 0:  # paid out ahead
-                    break
-                total += wait
-            self._known[number] = total
-        return self._known[number]
+    def forget(self) -> None:
+        """There is something new to publish."""
+        self.known.fill(math.nan)
+        self.waits.fill(math.nan)
 
-    def _station(self, r: int, blocks: int) -> float:
-        x = self._resources[r]
-        kind = int(x["kind"])
-        if x["failed"] or not x["admits"]:
-            return math.inf
-        if kind == HOURS and not x["open"]:
-            return (self._calendars[r][1] - self._now) / 1000.0
-        if not x["open"]:
-            return math.inf
-        ms = 0.0
-        if kind == SERVERS:
-            mean = float(x["fixed"])
-            ahead = max(0, int(x["waiting"]) + int(x["busy"]) - int(x["servers"]) + 1)
-            ms = mean * (1.0 + ahead / int(x["servers"])) + float(x["per_value"] * x["waiting_value"]) / int(
-                x["servers"]
-            )
-        elif kind == DELAY:
-            ms = float(x["fixed"])
-        elif kind == WALLET:
-            dry = x["waiting"] > 0 or x["hot"] <= 0
-            ms = self._next(x) if dry else 0.0
-        elif kind == CHAIN:
-            first = float(x["period"]) if x["law"] == EXPONENTIAL else self._next(x)
-            ms = first + float(x["period"]) * (int(x["waiting"]) // int(x["slots"]) + blocks)
-        elif kind == ALLOWANCE:
-            short = float(x["waiting_value"]) - self._room(x)
-            ms = 0.0 if short <= 0 else short / float(x["rate"]) if x["rate"] > 0 else math.inf
-        elif kind == CREDIT:
-            return -1.0 if x["room"] < x["cap"] else 0.0
-        return ms / 1000.0
-
-    def _next(self, x: Any) -> float:
-        """Time to the next refill or block, ms."""
-        period = float(x["period"])
-        return period - float(np.mod(self._now - float(x["clock_ms"]), period))
-
-    def _room(self, x: Any) -> float:
-        past = max(0.0, self._now - float(x["room_ms"]))
-        return min(float(x["cap"]), float(x["room"]) + float(x["rate"]) * past)
+    def of(self, edge: int, now_ms: int) -> float:
+        """Seconds for a new transfer on an edge, by number, as published at a moment; inf where it is shut."""
+        seconds: float = _expected(self._address, self.known, self.waits, self.places, edge, now_ms)
+        return seconds

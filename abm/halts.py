@@ -12,14 +12,18 @@ parameters:
 
 Orders in a pause are refused, or collected: they rest without matching, so that the book may be crossed. Cancels are
 always taken. A venue's own liquidation orders wait.
+
+A venue of call auctions (`calls`) is always in such a pause: it collects, and an auction at every so many seconds takes
+the place of trading. Triggers put the call off that would break them. It has spot books only: what would be liquidated
+would wait for ever.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from abm.book import best_price
 from abm.index import mid_of
@@ -65,11 +69,25 @@ class HaltRule(Frozen):
         ge=0,
         le=3600,
     )
+    calls: float = parameter(
+        0.0,
+        "Time from one call auction to the next, in between which orders are collected; 0 = trading is continuous",
+        unit="seconds",
+        source="rule of a venue; batch auctions: Budish, Cramton and Shim 2015",
+        ge=0,
+        le=86400,
+    )
     during: Literal["collect", "refuse"] = parameter(
         "collect",
         "New orders in the pause: collect = limit orders rest for the auction, others are refused; refuse = all are",
         source=VEGA,
     )
+
+    @model_validator(mode="after")
+    def _calls_collect(self) -> Self:
+        if self.calls > 0 and self.during == "refuse":
+            raise ValueError('calls: needs during = "collect", or there is nothing to call')
+        return self
 
     @field_validator("triggers")
     @classmethod
@@ -264,14 +282,22 @@ def trip(address, b, price):
 
 @kernel("void(i8,i8,i8)")
 def restart(address, b, price):
-    """End a book's pause; references begin anew from the auction's price or, where there was no trade (price 0), from
-    the middle of the book, the one quote that there is, or the mark."""
+    """End a book's pause, or wait for its next call.
+
+    After a pause references begin anew from the auction's price or, where there was no trade (price 0), from the middle
+    of the book, the one quote that there is, or the mark.
+    """
     s = views(address)
     bk = s.books[b]
-    bk.halted = 0
+    paused = bk.call_every == 0 or bk.halt_mask != 0
+    if paused:
+        bk.halt_news = ENDED
     bk.halt_mask = 0
-    bk.halt_news = ENDED
-    if bk.triggers == 0:
+    if bk.call_every == 0:
+        bk.halted = 0
+    else:
+        bk.halted_until = (s.meta[0].now // bk.call_every + 1) * bk.call_every
+    if bk.triggers == 0 or not paused:
         return
     if price == 0:
         bid, ask = best_price(s, b, 1), best_price(s, b, -1)
@@ -314,9 +340,11 @@ def watch_all(address):
             )
             bk.trade_sum_seen = bk.trade_sum
             bk.trade_count_seen = bk.trade_count
-        if bk.halted != 0 or bk.last == 0:
+        if bk.last == 0 or (bk.halted != 0 and (bk.call_every == 0 or bk.halt_mask != 0)):
             continue
         set_bounds(address, b)
+        if bk.halted != 0:
+            continue
         if bk.limited != 0:
             if not limit_holds(s, b):
                 bk.limited = 0
@@ -324,8 +352,30 @@ def watch_all(address):
                 halt(s, b, bk.limit_price)
 
 
+@kernel("b1(i8)")
+def any_halted(address):
+    """Whether any book is in a pause."""
+    s = views(address)
+    count = 0
+    for b in range(s.meta[0].books):
+        count += halted(s, b)
+    return count > 0
+
+
+@kernel("b1(i8)")
+def any_news(address):
+    """Whether a pause has begun or ended that has not been told."""
+    s = views(address)
+    count = 0
+    for b in range(s.meta[0].books):
+        count += s.books[b].halt_news != 0
+    return count > 0
+
+
 def news(state: State) -> list[tuple[int, bool]]:
     """(Book, whether its pause has begun or else ended) of all pauses that have not been told; they are now."""
+    if not any_news(state.address):
+        return []
     untold = state.books["halt_news"]
     told = [(int(b), int(untold[b]) == BEGUN) for b in np.flatnonzero(untold)]
     untold[:] = 0

@@ -14,8 +14,6 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from abm.outages import Outages
 from abm.parameters import parameter
 
@@ -41,6 +39,8 @@ class HoursParameters(Outages):
 
 @lru_cache(maxsize=64)
 def _free_days(country: str, year: int) -> frozenset[date]:
+    import holidays  # a scenario without a bank does not wait for this library
+
     return frozenset(holidays.country_holidays(country, years=year, observed=False))
 
 
@@ -49,6 +49,8 @@ def bank_day(calendar: str, day: date) -> bool:
     if day.weekday() >= 5:
         return False
     if calendar == "korea":
+        import holidays
+
         return day not in holidays.country_holidays("KR", years=day.year)
     before = day - _DAY
     kept = day.weekday() == 0 and before in _free_days("US", before.year)

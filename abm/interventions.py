@@ -58,7 +58,7 @@ class Programme:
 
     def begin(self, model: CascadeModel) -> None:
         """At the start of a step: whatever has come due since the last one."""
-        now, step = model.now, model.clock.step_ms
+        now, step = model.now, model.step_ms
         for one in self.all:
             if now - step < one.time_ms <= now:
                 change_rules(model, one)

@@ -16,7 +16,7 @@ import mmap
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
@@ -29,8 +29,11 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
+from numba.core.caching import UserProvidedCacheLocator as Locator
+from numba.core.typeinfer import register_dispatcher
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)
+CHECKED = bool(os.environ.get("CASCADE_CHECKED"))  # whether every call of a kernel has its arguments checked
 
 _ROOT = Path(__file__).resolve().parents[1]
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+((?:abm|agents)\.\w+)", re.MULTILINE)
@@ -74,20 +77,86 @@ def cache_folder(module: str) -> Path:
 
 
 KERNELS: list[Any] = []
+_PENDING: dict[Any, Callable[[], None]] = {}  # kernels that nobody has called yet
 # in a signature: an array that may be read-only
 CONSTANT, INTS, BOOLS = (f"Array({kind}, 1, 'C', readonly=True)" for kind in ("f8", "i8", "b1"))
 
 
-def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A compiled function with an explicit signature, cached on disk, that releases the GIL."""
+def kernel(signature: str, short: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """A compiled function with an explicit signature, cached on disk, that releases the GIL if it is not `short`: to
+    release it takes as long as an order.
+
+    It is read from the cache, or compiled, when it is first called: a command needs a part of all kernels, and a kernel
+    that others call is already within them. The types of its arguments are checked at its first call from Python, later
+    only numbers of dimensions and sizes of items: to find out the types of twenty arrays takes longer than most kernels
+    run. The tests check them at every call (`CASCADE_CHECKED`).
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
         numba.config.CACHE_DIR = str(cache_folder(function.__module__))
-        compiled = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, nogil=not short, error_model="numpy")(function)
         KERNELS.append(compiled)
+        if not INTERPRETED:
+            _prepare(compiled, signature)
         return compiled
 
     return decorate
+
+
+def _prepare(compiled: Any, signature: str) -> None:
+    """Let a kernel become what its signature says at its first call, from Python or from a kernel that is compiled."""
+    resolve = compiled.get_call_template
+
+    def ready() -> None:
+        if _PENDING.pop(compiled, None) is not None:
+            del compiled._compile_for_args, compiled.get_call_template
+            with register_dispatcher(compiled):
+                compiled.compile(signature)
+            compiled.disable_compile()
+            if not CHECKED:
+                _shorten(compiled)
+
+    def first_call(*args: Any, **named: Any) -> Any:
+        ready()
+        return _fitting(compiled, args, named)
+
+    def first_use(args: Any, named: Any) -> Any:
+        ready()
+        return resolve(args, named)
+
+    compiled._compile_for_args, compiled.get_call_template = first_call, first_use
+    _PENDING[compiled] = ready
+
+
+def _fitting(compiled: Any, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """The machine code of a kernel. Raises TypeError if it does not take these arguments."""
+    ((expected, found),) = compiled.overloads.items()
+    given = [compiled.typeof_pyval(x) for x in args]
+    if named or len(given) != len(expected) or None in map(compiled.typingctx.can_convert, given, expected):
+        raise TypeError(f"{compiled.__name__} takes {expected}, not {given} {named or ''}")
+    return found.entry_point
+
+
+def _shorten(compiled: Any) -> None:
+    """Let calls from Python go straight to the machine code once the arguments of one have been seen to fit."""
+
+    def call(self: Any, *args: Any, **named: Any) -> Any:
+        entry = _fitting(self, args, named)
+        type(self).__call__ = entry
+        return entry(*args)
+
+    compiled.__class__ = type("Kernel", (type(compiled),), {"__call__": call})
+
+
+def direct(compiled: Any) -> Any:
+    """A kernel as a function of Python's own kind, for who calls it a million times: a sixth of a call faster, and
+    without the check of the first call's arguments."""
+    if INTERPRETED or CHECKED:
+        return compiled
+    if compiled in _PENDING:
+        _PENDING[compiled]()
+    ((_, found),) = compiled.overloads.items()
+    return found.entry_point
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -117,8 +186,14 @@ def _wide(kind: Any) -> Any:
 
 
 def cold() -> bool:
-    """Whether the kernels of the waterfall, the longest to compile, are not in the cache yet."""
-    return not INTERPRETED and not any(cache_folder("abm.waterfall").rglob("*.nbi"))
+    """Whether the kernels of the waterfall, the longest to compile, are not in the cache yet.
+
+    The compiler keeps kernels apart by where their source lies, and takes no kernel older than its source.
+    """
+    source = _ROOT / "abm" / "waterfall.py"
+    folder = cache_folder("abm.waterfall") / Locator.get_suitable_cache_subpath(str(source))
+    since = source.stat().st_mtime
+    return not INTERPRETED and not any(index.stat().st_mtime >= since for index in folder.glob("*.nbi"))
 
 
 def warm(workers: int | None = None) -> int:
@@ -135,7 +210,14 @@ def warm(workers: int | None = None) -> int:
         _compile_apart(modules, workers)
     for name in sorted(modules):
         importlib.import_module(name)
+    _compile_all()
     return len(KERNELS)
+
+
+def _compile_all() -> None:
+    """Every kernel that has been imported, compiled or read from the cache."""
+    for ready in list(_PENDING.values()):
+        ready()
 
 
 def _compile_apart(modules: list[str], workers: int) -> None:
@@ -172,6 +254,7 @@ def _take_in(module: str) -> None:
         sys.modules[package] = bare = ModuleType(package)
         bare.__path__ = [str(_ROOT / package)]
     importlib.import_module(module)
+    _compile_all()
 
 
 LARGE = 1 << 20  # bytes

@@ -17,12 +17,25 @@ from abm.channels import NetworkParameters, Resource
 from abm.jit import zeros
 from abm.outages import Outages
 from abm.servers import LAWS, DelayParameters, ServersParameters
-from abm.stations import EDGE, ENDED, FIELDS, KINDS, LINE, META, NONE, QUEUED, RESOURCE, TRANSFER, TURN
+from abm.stations import (
+    EDGE,
+    ENDED,
+    FIELDS,
+    KINDS,
+    LINE,
+    META,
+    NONE,
+    QUEUED,
+    RESOURCE,
+    TRANSFER,
+    TURN,
+    WAITS,
+    Tables,
+)
 from abm.units import RATE
 from abm.wallets import WalletParameters
 
 Records = NDArray[Any]
-Tables = dict[str, Records]
 
 MILLISECOND = timedelta(milliseconds=1)
 SECOND, HOUR = 1000.0, 3_600_000.0  # ms
@@ -59,13 +72,14 @@ def tables(
         "place": np.full(clocks + FIRST_TRANSFERS, NONE, np.int32),
         "out": np.zeros(2 * FIRST_TRANSFERS, np.int64),
         "log": zeros(4 * len(resources) + 16, TURN),
+        "waits": np.zeros(WAITS * len(resources), np.int64),
     }
     made["transfers"]["id"], made["transfers"]["due_ms"] = -1, NEVER_MS
     meta = made["meta"]
     meta["ready"], meta["venues"] = NONE, venues
     meta["stream"] = random.stream_of(seed, "network", "station")
     meta["latency_stream"] = random.stream_of(seed, "network", "latency")
-    return {name: made[name] for name in FIELDS}
+    return Tables(made)
 
 
 def _table(count: int, dtype: np.dtype[Any]) -> Records:

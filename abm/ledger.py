@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.accounts import change_position, ensure_holding, ensure_position, holding, touch
-from abm.book import best_price
+from abm.book import best_price, depth_of, side_base
 from abm.collateral import collateral_at
 from abm.jit import kernel
 from abm.margin import spendable
 from abm.names import Names
-from abm.random import key_of
-from abm.state import NONE, State, views
+from abm.random import keys_of
+from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, State, views
 from abm.units import RATE
 
 Ints = NDArray[np.int64]
@@ -141,6 +141,16 @@ def roomy(address, spare):  # type: ignore[no-untyped-def]
     )
 
 
+@kernel("b1(i8)")
+def any_limit(address):  # type: ignore[no-untyped-def]
+    """Whether a venue takes only so many messages of an owner, so that they are counted."""
+    s = views(address)
+    count = 0
+    for v in range(s.meta[0].venues):
+        count += s.venues[v].rate_limit != 0
+    return count > 0
+
+
 @kernel("i8(i8)")
 def crossed_books(address):  # type: ignore[no-untyped-def]
     """How many books that trade have a bid at or above the best offer; a call auction collects such bids."""
@@ -150,6 +160,26 @@ def crossed_books(address):  # type: ignore[no-untyped-def]
         bid, ask = best_price(s, b, 1), best_price(s, b, -1)
         if bid != 0 and ask != 0 and bid >= ask and s.books[b].halted == 0:
             count += 1
+    return count
+
+
+@kernel("i8(i8)")
+def wrong_depths(address):  # type: ignore[no-untyped-def]
+    """Of how many sides of books the depth kept for the public record is not what their levels hold."""
+    s = views(address)
+    count = 0
+    for b in range(s.meta[0].books):
+        for k in range(2):
+            side = 1 - 2 * k
+            base, near = side_base(s, b, side), s.near[2 * b + k]
+            lots0, lots1, lots2, lots3 = near.lots0, near.lots1, near.lots2, near.lots3
+            for i in range(depth_of(s, b, side)):
+                rank, lots = s.keys[base + i] >> LEVEL_BITS, s.levels[s.keys[base + i] & LEVEL_MASK].qty
+                lots0 -= lots if rank >= near.bound0 else 0
+                lots1 -= lots if rank >= near.bound1 else 0
+                lots2 -= lots if rank >= near.bound2 else 0
+                lots3 -= lots if rank >= near.bound3 else 0
+            count += lots0 != 0 or lots1 != 0 or lots2 != 0 or lots3 != 0
     return count
 
 
@@ -217,8 +247,7 @@ class Accounts:
         owners = np.broadcast_to(self.owner_names.numbers(np.atleast_1d(np.asarray(owner))), n)
         if key is None:
             named = zip(owners, venues, strict=True)
-            keys = (key_of.__wrapped__(f"{self.owner_names[o]}@{self.node_names[v]}") for o, v in named)
-            key = np.fromiter(keys, np.int64, n)
+            key = keys_of(f"{self.owner_names[o]}@{self.node_names[v]}" for o, v in named)
         s = self.state
         first = s.count("rows")
         for table in ("rows", "touched", "changed", "queue", "leaning", "debtors"):
@@ -334,6 +363,9 @@ class Accounts:
         crossed = crossed_books(s.address)
         if crossed:
             lines.append(f"{crossed} books crossed")
+        wrong = wrong_depths(s.address)
+        if wrong:
+            lines.append(f"{wrong} sides of books whose depth is not what rests in them")
         locked = s.holdings["locked"][: s.count("holdings")]
         if (locked < 0).any():
             lines.append("a negative locked balance")

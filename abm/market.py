@@ -6,9 +6,10 @@ publish about withdrawals and gateways. It is read-only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,23 @@ class BookInfo:
         return which
 
 
+Value = TypeVar("Value")
+
+
+class Seen(Generic[Value]):
+    """A part of the record that is worked out when it is first asked for, and kept.
+
+    As `functools.cached_property`, which takes a lock each time: a step has some hundred such looks.
+    """
+
+    def __init__(self, read: Callable[[Market], Value]) -> None:
+        self._read, self._name, self.__doc__ = read, read.__name__, read.__doc__
+
+    def __get__(self, market: Market, owner: type[Market]) -> Value:
+        value = market.__dict__[self._name] = self._read(market)
+        return value
+
+
 class Market:
     """One participant's view of the public record at one step.
 
@@ -111,7 +129,7 @@ class Market:
         self._address, self._first = state.address, first
         self._record = state.public[first : first + n]
 
-    @cached_property
+    @Seen
     def _table(self) -> Floats:
         """The record as people read it, read-only: float64[publication.READ, books]."""
         table = np.empty((len(publication.READ), len(self.books)))
@@ -123,91 +141,91 @@ class Market:
         column: Floats = self._table[publication.PLACE[name]]
         return column
 
-    @cached_property
+    @Seen
     def bid(self) -> Floats:
         """Best bid."""
         return self._column("bid")
 
-    @cached_property
+    @Seen
     def ask(self) -> Floats:
         """Best offer."""
         return self._column("ask")
 
-    @cached_property
+    @Seen
     def mid(self) -> Floats:
         """Middle of bid and ask; NaN where a side is empty."""
         mid: Floats = (self.bid + self.ask) / 2.0
         mid.flags.writeable = False
         return mid
 
-    @cached_property
+    @Seen
     def last(self) -> Floats:
         """Last trade."""
         return self._column("last")
 
-    @cached_property
+    @Seen
     def mark(self) -> Floats:
         """Mark price (of a spot book its mid)."""
         return self._column("mark")
 
-    @cached_property
+    @Seen
     def index(self) -> Floats:
         """Index price."""
         return self._column("index")
 
-    @cached_property
+    @Seen
     def low(self) -> Floats:
         """Lowest trade of the step."""
         return self._column("low")
 
-    @cached_property
+    @Seen
     def high(self) -> Floats:
         """Highest trade of the step."""
         return self._column("high")
 
-    @cached_property
+    @Seen
     def bid_size(self) -> Floats:
         """Coins at the best bid."""
         return self._column("bid_size")
 
-    @cached_property
+    @Seen
     def ask_size(self) -> Floats:
         """Coins at the best offer."""
         return self._column("ask_size")
 
-    @cached_property
+    @Seen
     def depth_bid(self) -> Floats:
         """Coins bid within 0.5, 1, 2, 5 % of the mid, [4, books]."""
         first = publication.PLACE["bid0"]
         return self._table[first : first + 4]
 
-    @cached_property
+    @Seen
     def depth_ask(self) -> Floats:
         """Coins offered within 0.5, 1, 2, 5 % of the mid, [4, books]."""
         first = publication.PLACE["ask0"]
         return self._table[first : first + 4]
 
-    @cached_property
+    @Seen
     def volume(self) -> Floats:
         """Value traded in the step, in the quote asset."""
         return self._column("volume")
 
-    @cached_property
+    @Seen
     def taker_buy(self) -> Floats:
         """Value that takers bought in the step."""
         return self._column("taker_buy")
 
-    @cached_property
+    @Seen
     def open_interest(self) -> Floats:
         """Open interest in coins (0 for spot)."""
         return self._column("open_interest")
 
-    @cached_property
+    @Seen
     def funding(self) -> Floats:
         """Last funding rate of one interval."""
         return self._column("funding")
 
-    @cached_property
+    @Seen
     def volatility(self) -> Floats:
         """Volatility of the mid, per square root of a second, averaged with a half-life of a minute."""
         return self._column("volatility")
@@ -217,7 +235,7 @@ class Market:
         """Volatility in calm times, per square root of a second, known before."""
         return self.books.calm_volatility
 
-    @cached_property
+    @Seen
     def halted(self) -> NDArray[np.bool_]:
         """Books that take no orders."""
         result: NDArray[np.bool_] = self._record["halted"] != 0

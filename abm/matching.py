@@ -12,6 +12,7 @@ from abm.book import (
     available,
     best_level,
     best_price,
+    change_level,
     depth_of,
     dequeue,
     enqueue,
@@ -145,7 +146,7 @@ def take(address, row, b, p, side, price, qty, stp, kind, cause):
             value = settle_spot(s, b, row, maker, side, touch_price, lots)
         note_fill(s, b, side, touch_price, lots, value, kind, row, slot, cause)
         o.qty -= lots
-        s.levels[o.level].qty -= lots
+        change_level(s, slot, -lots)
         left -= lots
         reduced = o.position if bk.kind == PERP else NONE
         if o.qty == 0:
@@ -305,7 +306,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     return ACCEPTED
 
 
-@kernel("i8(i8,i8,i8,i8,i8,i8)")
+@kernel("i8(i8,i8,i8,i8,i8,i8)", short=True)
 def submit(address, row, b, price, lots, name):
     """One order by itself, for who sends them one at a time from Python: `lots` > 0 buys, < 0 sells, price 0 is a
     market order, `name` is a place in `refs` (`NONE`: no name) and its cause on the tape. Returns a code of `CODES`."""
@@ -329,7 +330,7 @@ def amend(address, handle, price, qty):
         return ACCEPTED
     if price == o.price and qty <= o.qty:
         release(s, slot, o.qty - qty)
-        s.levels[o.level].qty -= o.qty - qty
+        change_level(s, slot, qty - o.qty)
         o.qty = qty
         return ACCEPTED
     row = o.row
@@ -349,9 +350,10 @@ def amend(address, handle, price, qty):
     if code == ACCEPTED and (opposite == 0 or side * opposite > side * price) and (flags & REDUCE_ONLY) == 0:
         # meets nobody: the same as to cancel it and to place it anew, but in its own slot
         if s.levels[o.level].count == 1 and price != o.price and move_level(s, slot, price):
-            s.levels[o.level].qty = qty
+            change_level(s, slot, -o.qty)
             o.price = price
             o.qty = qty
+            change_level(s, slot, qty)
         else:
             dequeue(s, slot)
             o.price = price

@@ -39,6 +39,7 @@ from abm.causes import CAUSES, EVENT_KINDS
 from abm.channels import EdgeSelector, NetworkParameters
 from abm.construction import RING, books_of, new_state
 from abm.interventions import Intervention, Programme
+from abm.loans import Loans
 from abm.market import Market
 from abm.me import Me
 from abm.network import ACCEPTED, Network
@@ -61,8 +62,8 @@ def seconds(model: CascadeModel) -> float:
 
 def open_interest(model: CascadeModel) -> float:
     """Open interest of all contracts, dollars at mark."""
-    b = model.state.books
-    value = b["open_interest"] * (b["unit"] * (b["mark"] / 1024.0)) / model.books.scale * model.books.dollar
+    value = np.empty(len(model.books))
+    publication.open_value(model.state.address, model.books.scale, model.books.dollar, value)
     return float(value.sum())
 
 
@@ -110,6 +111,11 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     ) -> None:
         super().__init__(rng=np.random.SeedSequence(seed))
         self.clock = clock
+        self.step_ms, self.steps_total = (
+            clock.step_ms,
+            clock.steps,
+        )  # steps of the whole run, burn-in included
+        self._burn_in_steps = clock.burn_in_steps
         self.seed_number = seed
         self.rules = dict(venues)
         self.news = sorted(news, key=lambda n: n.time)
@@ -151,6 +157,12 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self._views: dict[float, Market] = {}
         self._open_own_rows()
         self._open_stations_rows()
+        prices = {  # a venue's spot book of an asset in its own money
+            (int(self.books.venue[b]), int(self.books.base[b])): int(b)
+            for b in self.books.spots.tolist()
+            if self.books.quote[b] == settle[self.books.venue[b]]
+        }
+        self.loans = Loans(self.state, prices)
         self.phases: list[tuple[str, Callable[[], None]]] = [
             ("calendar", self.calendar),
             ("network", self.move_money),
@@ -232,16 +244,14 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         s = self.state
         custody.fund(self.network, s)
         publication.publish(s.address, self._decay)
-        rows = s.rows[: s.count("rows")]
+        whose = np.array(s.rows["participant"][: s.count("rows")])
         funds = [int(f) for f in s.pools["row"][: s.count("pools")]]
         for participant in self.participants:
             number = self.accounts.participant_id(participant.name)
-            own = (
-                np.array(funds) if participant.runs_venues else np.flatnonzero(rows["participant"] == number)
-            )
+            own = np.array(funds) if participant.runs_venues else np.flatnonzero(whose == number)
             me = Me(s, self.books, participant.name, self.seed_number, own, participant.parameters.latency_ms)
             me.set_assets(self.asset_names, self.asset_scales)
-            me.attach(self.network)
+            me.attach(self.network, self.loans)
             self.desks[participant.name] = me
         self._tie_streams = {name: stream_of(self.seed_number, name, "tie") for name in self.desks}
         self.schedule_news()
@@ -272,11 +282,6 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """Milliseconds since the start at the end of the last step (negative in the burn-in)."""
         return int(self.state.meta["now"][0])
 
-    @property
-    def steps_total(self) -> int:
-        """Steps of the whole run, burn-in included."""
-        return self.clock.steps
-
     def step(self) -> None:
         """One step: the phases in order."""
         for name, phase in self.phases:
@@ -286,7 +291,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def run(self, steps: int | None = None) -> None:
         """Run so many steps, or to the end of the clock."""
-        left = self.clock.steps - self.step_number
+        left = self.steps_total - self.step_number
         for _ in range(left if steps is None else min(steps, left)):
             self.step()
 
@@ -296,7 +301,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         """1. What is due: interventions, orders whose life is over, news that reaches people."""
         self.programme.begin(self)
         resting.expire(self.state.address)
-        now, step = self.now, self.clock.step_ms
+        now, step = self.now, self.step_ms
         for size, name, deliveries in self._news:
             due = deliveries.due(now, step)
             if len(due):
@@ -310,6 +315,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if self.network.listens:
             self.network.hear(self._volatility())
         arrived = self.network.step(self.now)
+        self.loans.tend(self.now)
+        self._note_loans()
         self._note_gates()
         self._settle_issuers()
         self._pay_ahead()
@@ -326,7 +333,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def _volatility(self) -> float:
         """Published volatility of the first perpetual, % a minute."""
-        perps = np.flatnonzero(self.books.kind == 0)
+        perps = self.books.perps
         if len(perps) == 0:
             return 0.0
         return 100.0 * math.sqrt(60.0 * float(self.state.books["volatility"][perps[0]]))
@@ -361,19 +368,22 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         for participant in self.participants:
             me = self.desks[participant.name]
             me.time, me.step = now / 1000.0, self.step_number
-            participant.decide(me, self.view(participant))
-            self._collect(me)
+            participant.decide(
+                me, self._views.get(participant.parameters.feed_delay) or self.view(participant)
+            )
+            if not me.is_quiet:
+                self._collect(me)
 
     def queue_messages(self) -> None:
         """4. New messages reach their venues' gateways, which accept them one by one."""
         start = self.now * 1000
-        self.state.meta["now"] += self.clock.step_ms
+        self.state.meta["now"] += self.step_ms
         gateway.accept(self.state, start)
 
     def match(self) -> None:
         """5. Accepted messages are checked, matched and settled one by one; trading pauses that are over end."""
         s = self.state
-        if s.venues["rate_limit"].any():
+        if ledger.any_limit(s.address):
             s.grow("tallies", len(self.accounts.owner_names) * len(self.venue_names))
         at = 0
         while True:
@@ -381,7 +391,8 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             if at < 0:
                 break
             self.make_room()
-        if s.books["halted"].any():
+        if halts.any_halted(s.address):
+            resting.expire(s.address)  # whose life ended in this step has no say in an auction's price
             self.make_room()
             auction.reopen(s.address)
 
@@ -441,7 +452,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         self.datacollector.collect(self)
         self.gateway_delays[place] = venues["gateway_delay"]
         self.withdrawals_open[place] = self.network.withdrawals_open[: len(self.venue_names)]
-        number = self.step_number - self.clock.burn_in_steps
+        number = self.step_number - self._burn_in_steps
         self.step_number += 1
         if self.recorder is not None and number >= 0:
             self.recorder.keep(self, number, venues)
@@ -460,7 +471,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if delay not in self._views:
             late = min(math.ceil(delay / self.clock.step), RING - 1, max(0, self.step_number - 1))
             step = max(0, self.step_number - 1 - late)
-            now = self.now - late * self.clock.step_ms
+            now = self.now - late * self.step_ms
             place = step % RING
             self._views[delay] = Market(
                 self.state, self.books, step, now, self.gateway_delays[place], self.withdrawals_open[place]
@@ -469,10 +480,13 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
 
     def _collect(self, me: Me) -> None:
         """Take over what a participant sent: messages into the inbox, transfers, reports, suspensions."""
-        if me.outbox:
-            me.post(self._tie_streams[me.name], self.now * 1000)
-        if not (me.requests or me.reports or me.suspensions or me.observations):
+        me.post(self._tie_streams[me.name], self.now * 1000)
+        if not (me.requests or me.loan_requests or me.reports or me.suspensions or me.observations):
             return
+        for what, *terms in me.loan_requests:
+            getattr(self.loans, what)(*terms, self.now)
+        me.loan_requests.clear()
+        self._note_loans()
         for request in me.requests:
             self._transfer(*request)
         me.requests.clear()
@@ -487,6 +501,15 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if self.recorder is not None:
             self.recorder.observations(me.name, me.observations, self.now)
         me.observations.clear()
+
+    def _note_loans(self) -> None:
+        """Note what has happened to loans, in coins; of a forfeited one what the lender gains or loses by it."""
+        for kind, loan, coins, money in self.loans.changes:
+            worth = self.loans.worth(int(self.state.rows["venue"][loan.borrower]), loan.asset)
+            kept = kind == "loan_forfeited" and worth > 0
+            gain = round(money / worth) - coins if kept else 0
+            self._note(kind, row=loan.borrower, asset=loan.asset, value=coins, amount=gain)
+        self.loans.changes.clear()
 
     def _note_gates(self) -> None:
         """Note which venues' withdrawals have stopped or opened."""
@@ -521,20 +544,18 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         sent_by, home = owners[source], s.rows["venue"][source]
         sent = self.network.request(
             source, target, home, s.rows["venue"][target], sent_by, ids, units, assets_to=asset_to, by=by,
-            keys=[self._owner_key(owner) for owner in sent_by.tolist()],
+            keys=self.accounts.owner_names.key[sent_by],
             events=self._note_transfers("transfer_sent", source, ids, units, -1),
         )  # fmt: skip
         refused = sent.codes != ACCEPTED
-        self._credit(source[refused], ids[refused], units[refused])
-        if sent.charges:
-            request, node, fee = np.array(sent.charges, np.int64).T
+        if refused.any():
+            self._credit(source[refused], ids[refused], units[refused])
+        if len(sent.charges):
+            request, node, fee = sent.charges.T
             keeper = np.where(node < len(self.venue_names), node, 0)  # between free nodes: the first venue
             self.state.grow("holdings", self.state.count("holdings") + len(fee) + 4)
             self._credit(s.venues["fees"][keeper], ids[request], fee)
             self.network.claim(home[request], keeper, ids[request], fee)
-
-    def _owner_key(self, owner: int) -> int:
-        return int(self.accounts.owner_names.key[owner])
 
     def _credit(self, rows: Any, assets: Any, amounts: Any) -> None:
         ledger.credit(
@@ -606,7 +627,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
     def _balance(self, phase: str) -> None:
         """Stop at once if anything was created or lost."""
         faults = self.accounts.faults(self.network.in_transit) + self.network.check()
-        faults += custody.faults(self.network, self.state, self.lenders)
+        faults += custody.faults(self.network, self.state, self.lenders) + self.loans.faults()
         if faults:
             raise ConservationError(f"after {phase} of step {self.step_number}: " + "; ".join(faults))
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.random import key_of
+from abm.random import key_of, keys_of
 
 Ints = NDArray[np.int64]
 PART = 1 << 16  # names at a time: numpy keeps four bytes for each of their letters
@@ -67,7 +67,7 @@ class Names(Sequence[str]):
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
     def _take_up(self, names: NDArray[Any]) -> NDArray[np.int32]:
-        keys = np.fromiter(map(key_of.__wrapped__, map(str, names)), np.int64, len(names))
+        keys = keys_of(names.astype(np.str_).tolist())
         found = self._find(keys)
         if (found < 0).any():
             _, first = np.unique(keys, return_index=True)

@@ -14,11 +14,13 @@ from numba import from_dtype, types
 
 from abm import random
 from abm.accounts import PERP, holding, position
+from abm.book import slot_of
 from abm.jit import CONSTANT, INTS, inlined, kernel
 from abm.margin import equity_and_maintenance, free_margin
 from abm.messages import AMEND, CANCEL, CANCEL_ALL, LIMIT, MARKET, QUOTE
 from abm.network import TRANSFER
-from abm.state import MESSAGE, NONE, views
+from abm.state import MESSAGE, NONE, SLOT_MASK, views
+from abm.tables import prefetch
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -50,22 +52,60 @@ def _wider(n, m):
     return m if n == 1 else -1
 
 
-@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},i8[::1],i8[::1])")
-def entries(address, own, index, book, lots, value):
+@inlined
+def _position(s, own, found, r, b):
+    """An own row's position in a contract, or -1. `found`: where positions and coins were at earlier looks, by own row
+    and book, or empty: whoever has few rows does not search anew among a row's contracts in every step."""
+    books = len(found) // len(own)
+    if not 0 <= b < books:
+        return position(s, own[r], b)
+    p = np.int64(found[r * books + b])
+    if not (0 <= p < s.meta[0].positions and s.positions[p].row == own[r] and s.positions[p].book == b):
+        p = position(s, own[r], b)
+        found[r * books + b] = p
+    return p
+
+
+@inlined
+def _coins(s, own, found, r, b):
+    """In the same way an own row's holding of the coin of a spot book, or -1."""
+    a, books = s.books[b].base, len(found) // len(own)
+    if not 0 <= b < books:
+        return holding(s, own[r], a)
+    h = np.int64(found[r * books + b])
+    if not (0 <= h < s.meta[0].holdings and s.holdings[h].row == own[r] and s.holdings[h].asset == a):
+        h = holding(s, own[r], a)
+        found[r * books + b] = h
+    return h
+
+
+@inlined
+def _look_ahead(s, own, found, index, book, later):
+    """Have come nearer what was found at an earlier look of a case that comes later."""
+    books = len(found) // len(own)
+    k = index[later if len(index) > 1 else 0] * books + book[later if len(book) > 1 else 0]
+    if 0 <= k < len(found):
+        place = np.int64(found[k])
+        prefetch(s.positions, place)
+        prefetch(s.holdings, place)
+
+
+@kernel(f"i8(i8,{_ROWS},i4[::1],{INTS},{INTS},i8[::1],i8[::1])")
+def entries(address, own, found, index, book, lots, value):
     """Signed lots and signed entry values of positions. Returns 0 or a complaint."""
     s = views(address)
     for i in range(len(lots)):
         r = _row(index[i if len(index) > 1 else 0], len(own))
         if r < 0:
             return NO_ROW
-        p = position(s, own[r], book[i if len(book) > 1 else 0])
+        p = _position(s, own, found, r, book[i if len(book) > 1 else 0])
         lots[i] = s.positions[p].qty if p != NONE else 0
         value[i] = s.positions[p].entry if p != NONE else 0
     return 0
 
 
-@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},f8[::1],i8[::1])")
-def standing(address, own, index, book, lot, coins, waiting):
+@kernel(f"i8(i8,{_ROWS},i4[::1],{INTS},{INTS},{CONSTANT},f8[::1],i8[::1])")
+def standing(address, own, found, index, book, lot, coins, waiting):
     """Signed positions in coins, and the rows' messages that no gateway has accepted. Returns 0 or a complaint."""
     s = views(address)
     for i in range(len(coins)):
@@ -73,16 +113,15 @@ def standing(address, own, index, book, lot, coins, waiting):
         b = _row(book[i if len(book) > 1 else 0], len(lot))
         if r < 0 or b < 0:
             return NO_ROW if r < 0 else NO_BOOK
-        p = position(s, own[r], b)
+        p = _position(s, own, found, r, b)
         coins[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
         waiting[i] = s.rows[own[r]].waiting
     return 0
 
 
 @inlined
-def _spendable(s, row, a):
-    """Wallet balance (with entry values, in the settlement asset) less what orders lock, in units."""
-    h = holding(s, row, a)
+def _spendable(s, row, h, a):
+    """Wallet balance (with entry values, in the settlement asset) less what orders lock, in units, of a holding."""
     amount = s.holdings[h].amount - s.holdings[h].locked if h != NONE else 0
     if s.venues[s.rows[row].venue].settle == a:
         p = s.rows[row].positions
@@ -96,6 +135,7 @@ def _spendable(s, row, a):
 def spendable(address, own, index, asset, scale, out):
     """Wallet balances (with entry values, in the settlement asset) less what orders lock, over the asset's scale."""
     s = views(address)
+    row, coin, known = -1, -1, 0.0
     for i in range(len(out)):
         r = _row(index[i if len(index) > 1 else 0], len(own))
         a = asset[i if len(asset) > 1 else 0]
@@ -104,12 +144,14 @@ def spendable(address, own, index, asset, scale, out):
         if a < 0:  # as of a perpetual's base: there is none
             out[i] = 0.0
             continue
-        out[i] = _spendable(s, own[r], a) / scale[a]
+        if r != row or a != coin:  # a row's books are often paid in one asset
+            row, coin, known = r, a, _spendable(s, own[r], holding(s, own[r], a), a) / scale[a]
+        out[i] = known
     return 0
 
 
-@kernel(f"i8(i8,{_ROWS},{INTS},{INTS},{CONSTANT},{CONSTANT},f8[::1])")
-def stock(address, own, index, book, lot, scale, out):
+@kernel(f"i8(i8,{_ROWS},i4[::1],{INTS},{INTS},{CONSTANT},{CONSTANT},f8[::1])")
+def stock(address, own, found, index, book, lot, scale, out):
     """Coins at stations: the position in a perpetual, what could be sold at a spot book. Returns 0 or a complaint."""
     s = views(address)
     for i in range(len(out)):
@@ -117,13 +159,35 @@ def stock(address, own, index, book, lot, scale, out):
         b = _row(book[i if len(book) > 1 else 0], len(lot))
         if r < 0 or b < 0:
             return NO_ROW if r < 0 else NO_BOOK
+        _look_ahead(s, own, found, index, book, min(i + 8, len(out) - 1))
         bk = s.books[b]
         if bk.kind == PERP:
-            p = position(s, own[r], b)
+            p = _position(s, own, found, r, b)
             out[i] = s.positions[p].qty * lot[b] if p != NONE else 0.0
         else:
-            out[i] = _spendable(s, own[r], bk.base) / scale[bk.base]
+            out[i] = _spendable(s, own[r], _coins(s, own, found, r, b), bk.base) / scale[bk.base]
     return 0
+
+
+@kernel(f"void(i8,i8,{INTS},{CONSTANT},f8[:,::1],i8[:,::1])")
+def named(address, first, which, tick, price, lots):
+    """Price and remaining lots of the live orders behind names, NaN and 0 where there is none.
+
+    `which`: int64[n], whose names begin at first + which x width; price, lots: [n, width], out.
+    """
+    s = views(address)
+    width = lots.shape[1]
+    for i in range(len(which)):
+        own = first + which[i] * width
+        later = first + which[min(i + 1, len(which) - 1)] * width
+        for j in range(width):
+            prefetch(s.orders, s.refs[later + j] & SLOT_MASK)
+            slot = slot_of(s, s.refs[own + j])
+            price[i, j] = np.nan
+            lots[i, j] = 0
+            if slot != NONE and s.orders[slot].ref == own + j:
+                price[i, j] = s.orders[slot].price * tick[s.orders[slot].book]
+                lots[i, j] = s.orders[slot].qty
 
 
 _COMING: Any = types.int64(
@@ -132,9 +196,9 @@ _COMING: Any = types.int64(
 )  # fmt: skip
 
 
-@kernel(_COMING)
-def coming(transfers, mine, own, index, asset, scale, slots, out):
-    """What is under way to own rows in an asset, over the asset's scale; `mine` says whose transfers count (by row)."""
+@inlined
+def _by_number(transfers, mine, slots):
+    """Places of the transfers from rows that are `mine`, by their numbers. Returns how many."""
     n = 0
     for k in range(len(transfers)):
         if transfers[k]["id"] >= 0 and mine[transfers[k]["row_from"]]:
@@ -144,6 +208,56 @@ def coming(transfers, mine, own, index, asset, scale, slots, out):
                 j -= 1
             slots[j] = k
             n += 1
+    return n
+
+
+WAY = np.dtype(
+    [
+        ("id", "i8"),
+        ("from", "i4"),
+        ("to", "i4"),
+        ("asset", "i4"),
+        ("amount", "f8"),
+        ("sent", "f8"),
+        ("due", "f8"),
+    ]
+)  # an own transfer under way; seconds
+_TABLE, _FLAGS, _PLACES = from_dtype(TRANSFER)[::1], types.boolean[::1], types.int64[::1]
+_UNDER_WAY: Any = types.int64(_TABLE, _FLAGS, _PLACES)
+
+
+@kernel(_UNDER_WAY)
+def under_way(transfers, mine, slots):
+    """Places of own transfers by number, without those that were paid out ahead: they are here already."""
+    n = _by_number(transfers, mine, slots)
+    kept = 0
+    for j in range(n):
+        if transfers[slots[j]]["advanced"] < 0:
+            slots[kept] = slots[j]
+            kept += 1
+    return kept
+
+
+_WAYS: Any = types.void(
+    _TABLE, _PLACES, types.Array(types.int32, 1, "C", readonly=True), types.Array(types.float64, 1, "C", readonly=True),
+    from_dtype(WAY)[::1],
+)  # fmt: skip
+
+
+@kernel(_WAYS)
+def ways(transfers, slots, own, scale, out):
+    """Own transfers as their owner reads them; `own`: its rows, ascending, which `from` and `to` count."""
+    for j in range(len(out)):
+        t, way = transfers[slots[j]], out[j]
+        way["id"], way["asset"], way["amount"] = t["id"], t["asset"], t["amount"] / scale[t["asset"]]
+        way["from"], way["to"] = np.searchsorted(own, t["row_from"]), np.searchsorted(own, t["row_to"])
+        way["sent"], way["due"] = t["sent_ms"] / 1000.0, t["expected_ms"] / 1000.0
+
+
+@kernel(_COMING)
+def coming(transfers, mine, own, index, asset, scale, slots, out):
+    """What is under way to own rows in an asset, over the asset's scale; `mine` says whose transfers count (by row)."""
+    n = _by_number(transfers, mine, slots)
     for i in range(len(out)):
         r = _row(index[i if len(index) > 1 else 0], len(own))
         a = asset[i if len(asset) > 1 else 0]
@@ -303,6 +417,7 @@ def post(messages, count, address, stream, step, now_us, latency_us):
     s = views(address)
     n = s.meta[0].inbox
     for i in range(count):
+        prefetch(s.rows, messages[min(i + 8, count - 1)].row)
         s.inbox[n + i] = messages[i]
         m = s.inbox[n + i]
         row = s.rows[m.row]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.book import best_level, best_price, depth_of, side_base
+from abm.book import best_level, best_price, depth_of, find, side_base
 from abm.jit import CONSTANT, inlined, kernel
 from abm.state import LEVEL_BITS, LEVEL_MASK, views
 from abm.units import ONE, RATE
@@ -16,30 +16,41 @@ from abm.units import ONE, RATE
 
 
 @inlined
-def depth_within(s, b, side, reference, r):
-    """Add up the lots of a side within 0.5, 1, 2 and 5 % of a reference price (in half ticks) into record `r`."""
-    base = side_base(s, b, side)
-    half, one, two, five = reference // 200, reference // 100, reference // 50, reference // 20
-    d0 = d1 = d2 = d3 = 0
-    i = depth_of(s, b, side) - 1
-    while i >= 0:
-        key = s.keys[base + i]
-        away = side * reference - 2 * (key >> LEVEL_BITS)  # half ticks below (bids) or above (asks)
-        if away > five:
-            break
-        lots = s.levels[key & LEVEL_MASK].qty
-        d3 += lots
-        if away <= two:
-            d2 += lots
-            if away <= one:
-                d1 += lots
-                if away <= half:
-                    d0 += lots
-        i -= 1
-    if side > 0:
-        r.bid0, r.bid1, r.bid2, r.bid3 = d0, d1, d2, d3
-    else:
-        r.ask0, r.ask1, r.ask2, r.ask3 = d0, d1, d2, d3
+def lots_between(s, base, n, low, high):
+    """Lots that rest at ranks from `low` to below `high`."""
+    i = find(s, base, n, low)
+    edge = high << LEVEL_BITS
+    total = 0
+    while i < n and s.keys[base + i] < edge:
+        total += s.levels[s.keys[base + i] & LEVEL_MASK].qty
+        i += 1
+    return total
+
+
+@inlined
+def lots_gained(s, base, n, before, after):
+    """Lots that come within a bound (a rank) that moves."""
+    if after < before:
+        return lots_between(s, base, n, after, before)
+    return -lots_between(s, base, n, before, after) if after > before else 0
+
+
+@inlined
+def look_from(s, b, side, reference):
+    """Have the depth of a side count from a reference price (in half ticks): only levels that a bound passes are
+    looked at. A bound is the worst rank whose price is no further than 0.5, 1, 2 or 5 % from the reference."""
+    near = s.near[2 * b + (side < 0)]
+    base, n = side_base(s, b, side), depth_of(s, b, side)
+    from_zero = side * reference
+    bound0 = -((reference // 200 - from_zero) >> 1)
+    bound1 = -((reference // 100 - from_zero) >> 1)
+    bound2 = -((reference // 50 - from_zero) >> 1)
+    bound3 = -((reference // 20 - from_zero) >> 1)
+    near.lots0 += lots_gained(s, base, n, near.bound0, bound0)
+    near.lots1 += lots_gained(s, base, n, near.bound1, bound1)
+    near.lots2 += lots_gained(s, base, n, near.bound2, bound2)
+    near.lots3 += lots_gained(s, base, n, near.bound3, bound3)
+    near.bound0, near.bound1, near.bound2, near.bound3 = bound0, bound1, bound2, bound3
 
 
 @kernel("i8(i8,f8)")
@@ -70,8 +81,11 @@ def publish(address, decay):
         reference = bid + ask
         if bid == 0 or ask == 0:
             reference = (bk.mark >> 9) if bk.mark > 0 else 2 * bk.last
-        depth_within(s, b, 1, reference, r)
-        depth_within(s, b, -1, reference, r)
+        look_from(s, b, 1, reference)
+        look_from(s, b, -1, reference)
+        bids, asks = s.near[2 * b], s.near[2 * b + 1]
+        r.bid0, r.bid1, r.bid2, r.bid3 = bids.lots0, bids.lots1, bids.lots2, bids.lots3
+        r.ask0, r.ask1, r.ask2, r.ask3 = asks.lots0, asks.lots1, asks.lots2, asks.lots3
         if bk.last_mid > 0 and reference > 0:
             ret = (reference - bk.last_mid) / bk.last_mid
             bk.volatility += decay * (ret * ret / seconds - bk.volatility)
@@ -93,6 +107,15 @@ def publish(address, decay):
         bk.low = 0
         bk.high = 0
     return 0
+
+
+@kernel(f"void(i8,{CONSTANT},{CONSTANT},f8[::1])")
+def open_value(address, scale, dollar, out):
+    """Open interest of every book at mark, dollars: `scale` units of its quote asset in one, worth `dollar` each."""
+    s = views(address)
+    for b in range(len(out)):
+        bk = s.books[b]
+        out[b] = bk.open_interest * (bk.unit * (bk.mark / 1024.0)) / scale[b] * dollar[b]
 
 
 READ = (

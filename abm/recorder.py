@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.bytewise import copied, joined, stacked
 from abm.causes import CAUSES, E_LIQUIDATION, E_TAKEOVER, EVENT_KINDS
 from abm.columns import COLUMNS
 from abm.feed import published
+from abm.gauges import Gauges, edges_of
+from abm.ladders import RUNG, ladders
 from abm.liquidation import STAGES
+from abm.quotations import QUOTATION, quotations
 from abm.recording import Recording, Values
 from abm.statements import statements
 
@@ -35,6 +40,8 @@ class Recorder:
         books: "all" or names of books.
         accounts_at: "start", "end" or seconds at which all accounts are kept.
         fills: keep every fill with its cause.
+        quotes: participants whose quotes and inventory are kept at every recorded step.
+        levels: names of books whose best price levels are kept at every recorded step.
     """
 
     def __init__(
@@ -43,6 +50,8 @@ class Recorder:
         books: Any = "all",
         accounts_at: Sequence[Any] = ("start", "end"),
         fills: bool = False,
+        quotes: Sequence[str] = (),
+        levels: Sequence[str] = (),
     ) -> None:
         self.every = every
         self.wanted = books
@@ -54,6 +63,10 @@ class Recorder:
         self._events: list[NDArray[Any]] = []
         self._fills: list[NDArray[Any]] = []
         self._keeps_fills = fills
+        self._quotes: list[NDArray[Any]] = []
+        self._quoting = tuple(quotes)
+        self._levels: list[NDArray[Any]] = []
+        self._laddered = tuple(levels)
         self._observations: list[NDArray[Any]] = []
         self._words: list[str] = []
         self._counts: NDArray[Any] | None = None
@@ -63,12 +76,13 @@ class Recorder:
     def attach(self, model: CascadeModel) -> None:
         """Meet the model whose record this will be."""
         self.model = model
+        self._gauges = Gauges(model.network)
         model.state.meta["keep_fills"] = self._keeps_fills
         names = model.books.name
         self.kept = (
             np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
         )
-        self._part = slice(None) if self.wanted == "all" else self.kept  # all of them are copied faster
+        self._part = None if self.wanted == "all" else self.kept  # all of them are copied faster
 
     def events(self, table: NDArray[Any]) -> None:
         """Take over the events of a step."""
@@ -78,7 +92,7 @@ class Recorder:
     def fills(self, table: NDArray[Any]) -> None:
         """Take over the fills of a step, if they are kept."""
         if self._keeps_fills and len(table):
-            self._fills.append(np.array(table))
+            self._fills.append(copied(table))
 
     def observations(
         self, participant: str, seen: Sequence[tuple[str, Any, Any, Any, Any]], now: int
@@ -100,12 +114,28 @@ class Recorder:
     def keep(self, model: CascadeModel, number: int, venues: NDArray[Any]) -> None:
         """Record the step that has just ended: `number` 0 is the first after the start; `venues` as `ledger.VENUE`."""
         s = model.state
-        self.events(np.array(s.events[: s.count("events")]))
+        self.events(copied(s.events[: s.count("events")]))
         self.fills(s.fills[: s.count("fills")])
         n = len(model.books)
         first = (int(s.meta["step"][0]) % int(s.meta["ring"][0])) * n
-        self.step(number, model.now, s.public[first : first + n], venues, _network_record(model))
-        label = self.label(number, model.now, model.step_number == model.clock.steps)
+        self._gauges.refusals(model.now)
+        if self.due(number):
+            self._gauges.read(model.now)
+        self.step(
+            number,
+            model.now,
+            s.public[first : first + n],
+            venues,
+            edges_of(model.network, model.asset_scales),
+        )
+        if self._quoting and self.due(number):
+            known = list(model.accounts.participants)
+            watched = np.array([known.index(name) for name in self._quoting], np.int64)
+            self._quotes.append(quotations(model, watched))
+        if self._laddered and self.due(number):
+            names = list(model.books.name)
+            self._levels.append(ladders(model, np.array([names.index(name) for name in self._laddered])))
+        label = self.label(number, model.now, model.step_number == model.steps_total)
         if label is not None:
             self.accounts(label, *statements(model))
 
@@ -113,18 +143,10 @@ class Recorder:
         self, step: int, now: int, public: NDArray[Any], venues: NDArray[Any], network: NDArray[Any]
     ) -> None:
         """Record the public record, the venues' counts and the network's edges; flows add up between records."""
-        flows = ("volume", "value", "taker_buy", "trades")
-        new = np.array(public[self._part])
-        if self._counts is None:
-            self._counts = new
-        else:
-            mine = self._counts
-            for field_name in flows:
-                new[field_name] += mine[field_name]
-            low, high = mine["low"], mine["high"]
-            new["low"] = np.where((low > 0) & ((new["low"] == 0) | (low < new["low"])), low, new["low"])
-            new["high"] = np.maximum(high, new["high"])
-            self._counts = new
+        new = copied(public) if self._part is None else public[self._part]
+        if self._counts is not None:
+            _add_flows(new, self._counts)
+        self._counts = new
         self._add_flows(venues, network)
         if not self.due(step):
             return
@@ -168,17 +190,24 @@ class Recorder:
         saved: dict[str, Any] = {"steps": np.array(self.steps, np.int64).reshape(-1, 2)}
         for name, kept in (("books", self._books), ("venues", self._venues), ("network", self._network)):
             if kept:
-                saved[name] = np.array(kept)
+                saved[name] = stacked(kept)
         if self._events:
-            saved["events"] = np.concatenate(self._events)
+            saved["events"] = joined(self._events)
         if self._fills:
-            saved["fills"] = np.concatenate(self._fills)
+            saved["fills"] = joined(self._fills)
+        if self._quotes:
+            saved["quotes"] = joined(self._quotes)
+        if self._levels:
+            saved["levels"] = joined(self._levels)
         if self._observations:
-            saved["observations"] = np.concatenate(self._observations)
+            saved["observations"] = joined(self._observations)
             saved["words"] = " ".join(self._words)
         if self._counts is not None and self._flow is not None:  # between two records
             saved["counts"], saved["flow_venues"], saved["flow_network"] = self._counts, *self._flow
         saved["accounts"], saved["positions"] = dict(self._accounts), dict(self._positions)
+        gauges = self._gauges.snapshot()
+        if gauges:
+            saved["gauges"] = gauges
         return saved
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -189,21 +218,85 @@ class Recorder:
         )
         self._events = [saved["events"]] if "events" in saved else []
         self._fills = [saved["fills"]] if "fills" in saved else []
+        self._quotes = [saved["quotes"]] if "quotes" in saved else []
+        self._levels = [saved["levels"]] if "levels" in saved else []
         self._observations = [saved["observations"]] if "observations" in saved else []
         self._words = str(saved.get("words", "")).split()
         self._counts = np.array(saved["counts"]) if "counts" in saved else None
         self._flow = (
             (np.array(saved["flow_venues"]), np.array(saved["flow_network"])) if "counts" in saved else None
         )
+        self._gauges.restore(saved.get("gauges", {}))
         self._accounts = {label: dict(table) for label, table in saved["accounts"].items()}
         self._positions = {label: dict(table) for label, table in saved["positions"].items()}
+
+    def place(self) -> tuple[int, int]:
+        """How far the record has come, for `since`."""
+        return len(self.steps), len(self._events)
+
+    def since(self, place: tuple[int, int]) -> Recording:
+        """What has been recorded after a place: steps and events alone, for who looks on while the model runs.
+
+        Without lists of names, which do not change; `published` as if the feeds had said nothing before.
+        """
+        steps, events = place
+        return self._recording(steps, self._events[events:])
 
     def finish(self) -> Recording:
         """The finished record."""
         model = self.model
-        info = model.books
-        kept = self.kept
-        books = np.array(self._books) if self._books else np.zeros((0, len(kept)), model.state.public.dtype)
+        gauges = self._gauges.tables()
+        return replace(
+            self._recording(0, self._events),
+            fills=self._fill_table() if self._keeps_fills else {},
+            quotes=self._quote_table() if self._quoting else {},
+            levels=self._level_table() if self._laddered else {},
+            observations=self._observation_table(),
+            stations=gauges["stations"],
+            waits=gauges["waits"],
+            refusals=gauges["refusals"],
+            accounts=self._accounts,
+            positions=self._positions,
+            vocabularies={
+                "book": list(model.books.name),
+                "kind": EVENT_KINDS,
+                "cause": CAUSES,
+                "stage": STAGES,
+                "participant": list(model.accounts.participants),
+                "owner_name": list(model.accounts.owner_names),
+                "what": list(self._words),
+                "other_book": list(model.books.name),
+                **self._gauges.vocabularies(),
+            },
+        )
+
+    def _recording(self, first: int, events: Sequence[NDArray[Any]]) -> Recording:
+        """Step tables from a recorded step on, and a table of events."""
+        model, info, kept = self.model, self.model.books, self.kept
+        steps = np.array(self.steps[first:], np.int64).reshape(-1, 2)
+        edges = model.network.edge_names
+        network, venues = stacked(self._network[first:]), stacked(self._venues[first:])
+        network_table = {name: network[name] for name in network.dtype.names or () if len(edges)}
+        venue_table = {name: venues[name] for name in venues.dtype.names or ()}
+        return Recording(
+            start=model.clock.start,
+            step=steps[:, 0].astype(np.int32),
+            time=steps[:, 1] / 1000.0,
+            book_names=[info.name[i] for i in kept],
+            venue_names=list(model.venue_names),
+            edge_names=list(edges),
+            books=self._book_table(first),
+            venues=venue_table,
+            network=network_table,
+            events=self._event_table(events),
+            columns=COLUMNS,
+        )
+
+    def _book_table(self, first: int) -> dict[str, Values]:
+        model, info, kept = self.model, self.model.books, self.kept
+        books = stacked(self._books[first:])
+        if len(books) == 0:
+            books = np.zeros((0, len(kept)), model.state.public.dtype)
         tick, lot, scale, dollar = info.tick[kept], info.lot[kept], info.scale[kept], info.dollar[kept]
 
         def price(name: str, fp: float = 1.0) -> Values:
@@ -233,53 +326,47 @@ class Recorder:
         table["open_interest"] = books["open_interest"] * lot
         table["open_interest_usd"] = books["open_interest"] * lot * mark * dollar
         table["funding_rate"] = books["funding"] / 1e8
-        steps = np.array(self.steps, np.int64).reshape(-1, 2)
-        edges = model.network.edge_names
-        network = np.array(self._network) if len(edges) and self._network else None
-        network_table: dict[str, Values] = {}
-        if network is not None:
-            network_table = {name: network[name] for name in network.dtype.names or ()}
-        venues = np.array(self._venues)
-        venue_table = {name: venues[name] for name in venues.dtype.names or ()} if len(venues) else {}
-        return Recording(
-            start=model.clock.start,
-            step=steps[:, 0].astype(np.int32),
-            time=steps[:, 1] / 1000.0,
-            book_names=[info.name[i] for i in kept],
-            venue_names=list(model.venue_names),
-            edge_names=list(edges),
-            books=table,
-            venues=venue_table,
-            network=network_table,
-            events=self._event_table(),
-            fills=self._fill_table() if self._keeps_fills else {},
-            observations=self._observation_table(),
-            accounts=self._accounts,
-            positions=self._positions,
-            columns=COLUMNS,
-            vocabularies={
-                "book": list(info.name),
-                "kind": EVENT_KINDS,
-                "cause": CAUSES,
-                "stage": STAGES,
-                "participant": list(model.accounts.participants),
-                "owner_name": list(model.accounts.owner_names),
-                "what": list(self._words),
-                "other_book": list(info.name),
-            },
-        )
+        return table
 
     def _observation_table(self) -> dict[str, Values]:
         if not self._observations:
             return {}
-        seen = np.concatenate(self._observations)
+        seen = joined(self._observations)
         table: dict[str, Values] = {name: seen[name] for name in OBSERVATION.names or ()}
         table["time"] = seen["time"] / 1000.0
         return table
 
-    def _event_table(self) -> dict[str, Values]:
+    def _quote_table(self) -> dict[str, Values]:
+        info = self.model.books
+        q = joined(self._quotes) if self._quotes else np.zeros(0, QUOTATION)
+        b = q["book"]
+        worth = info.unit[b] / info.scale[b] * info.dollar[b]
+        return {
+            "time": q["time"] / 1000.0,
+            "participant": q["participant"].astype(np.int16),
+            "book": b.astype(np.int16),
+            "bid": np.where(q["bid"] > 0, q["bid"] * info.tick[b], np.nan),
+            "ask": np.where(q["ask"] > 0, q["ask"] * info.tick[b], np.nan),
+            "bid_value": q["bid_value"] * worth,
+            "ask_value": q["ask_value"] * worth,
+            "inventory": q["inventory"] * info.lot[b],
+        }
+
+    def _level_table(self) -> dict[str, Values]:
+        info = self.model.books
+        rungs = joined(self._levels) if self._levels else np.zeros(0, RUNG)
+        b = rungs["book"]
+        return {
+            "time": rungs["time"] / 1000.0,
+            "book": b.astype(np.int16),
+            "side": rungs["side"].astype(np.int8),
+            "price": rungs["price"] * info.tick[b],
+            "quantity": rungs["lots"] * info.lot[b],
+        }
+
+    def _event_table(self, events: Sequence[NDArray[Any]]) -> dict[str, Values]:
         model, info = self.model, self.model.books
-        e = np.concatenate(self._events) if self._events else np.zeros(0, model.state.events.dtype)
+        e = joined(events) if events else np.zeros(0, model.state.events.dtype)
         b = np.maximum(e["book"], 0)
         venue = e["venue"]
         quote = np.where(e["book"] >= 0, info.quote[b], model.state.venues["settle"][np.maximum(venue, 0)])
@@ -316,7 +403,7 @@ class Recorder:
 
     def _fill_table(self) -> dict[str, Values]:
         model, info = self.model, self.model.books
-        f = np.concatenate(self._fills) if self._fills else np.zeros(0, model.state.fills.dtype)
+        f = joined(self._fills) if self._fills else np.zeros(0, model.state.fills.dtype)
         b, owners = f["book"], model.state.rows["owner"]
         worth = info.unit[b] / info.scale[b] * info.dollar[b]
         return {
@@ -335,15 +422,10 @@ class Recorder:
         }
 
 
-EDGE = np.dtype([("queue", "i4"), ("in_transit", "f8"), ("open", "?"), ("moved", "f8")])
-
-
-def _network_record(model: CascadeModel) -> NDArray[Any]:
-    """Queue, amount under way, state and flow of every edge."""
-    edges = model.network.edges
-    out = np.zeros(len(edges), EDGE)
-    if len(edges):
-        scale = model.asset_scales[edges["asset"]]
-        out["queue"], out["open"] = edges["waiting"], edges["open"]
-        out["in_transit"], out["moved"] = edges["in_transit"] / scale, edges["moved"] / scale
-    return out
+def _add_flows(new: NDArray[Any], before: NDArray[Any]) -> None:
+    """Add to a step's public record the flows and extremes of the steps before it, since the last record."""
+    for name in ("volume", "value", "taker_buy", "trades"):
+        new[name] += before[name]
+    low, high = before["low"], before["high"]
+    new["low"] = np.where((low > 0) & ((new["low"] == 0) | (low < new["low"])), low, new["low"])
+    new["high"] = np.maximum(high, new["high"])

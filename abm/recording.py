@@ -41,7 +41,12 @@ class Recording:
     network: Table = field(default_factory=dict)
     events: Table = field(default_factory=dict)
     fills: Table = field(default_factory=dict)  # only where they are asked for
+    quotes: Table = field(default_factory=dict)  # of the participants for whom they are asked
+    levels: Table = field(default_factory=dict)  # of the books for which they are asked
     observations: Table = field(default_factory=dict)  # what participants remarked, if they did
+    stations: Table = field(default_factory=dict)  # of the network's named resources, where it has some
+    waits: Table = field(default_factory=dict)  # in their queues
+    refusals: Table = field(default_factory=dict)  # transfers that were asked for and not taken
     accounts: Mapping[str, Table] = field(default_factory=dict)  # by label: "start", "end" or seconds
     positions: Mapping[str, Table] = field(default_factory=dict)  # by the same labels
     columns: Sequence[Column] = COLUMNS
@@ -65,8 +70,9 @@ class Recording:
         }
         if self.fills:
             found["events/fills"] = self.fills
-        if self.observations:
-            found["events/observations"] = self.observations
+        for name in ("quotes", "levels", "observations", "stations", "waits", "refusals"):
+            if getattr(self, name):
+                found[f"events/{name}"] = getattr(self, name)
         for label in sorted(self.accounts):
             found[f"accounts/{label}"] = self.accounts[label]
         for label in sorted(self.positions):

@@ -90,7 +90,7 @@ def end_reduced(s, row, p):
         end_reduced_at(s.meta[0].address, row, p)
 
 
-@kernel("i8(i8,i8)")
+@kernel("i8(i8,i8)", short=True)
 def cancel(address, handle):
     """Cancel one order by its handle; `UNKNOWN_ORDER` if it is gone."""
     s = views(address)

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from abm.model import CascadeModel
 
-VERSION = 3
+VERSION = 6
 
 
 def snapshot(model: CascadeModel) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def snapshot(model: CascadeModel) -> dict[str, Any]:
         "delay": np.array(model.gateway_delays),
         "withdrawals": np.array(model.withdrawals_open),
         "network": model.network.snapshot(),
+        "loans": model.loans.snapshot(),
         "memory": {p.name: p.state() for p in model.participants},
         "heard": {name: np.array(me.heard()) for name, me in model.desks.items()},
         "heard_at": {name: np.array(me.heard_at()) for name, me in model.desks.items()},
@@ -59,6 +60,7 @@ def restore(model: CascadeModel, saved: Mapping[str, Any]) -> None:
     model.gateway_delays = np.array(saved["delay"])
     model.withdrawals_open = np.array(saved["withdrawals"])
     model.network.restore(saved["network"])
+    model.loans.restore(saved["loans"])
     for participant in model.participants:
         participant.restore(saved["memory"][participant.name])
     for name, me in model.desks.items():

@@ -66,8 +66,13 @@ BOOK = _record(
     largest_market="i8", largest_limit="i8",
     triggers="i4", halt_reference="i4", halt_during="i4", halt_mask="i4", halt_news="i4", limited="i4",
     halted_until="i8", limit_state="i8", limit_since="i8", limit_price="i8", floor="i8", ceiling="i8",
+    call_every="i8",  # ms from one call auction to the next, 0 = continuous trading
     slot_ms="i8", bar="i4", bars="i4", bar_at="i4", bars_n="i4",
     trade_sum="i8", trade_count="i8", trade_sum_seen="i8", trade_count_seen="i8",
+)  # fmt: skip
+
+NEAR = _record(  # of a side of a book: lots at its bounds (ranks) and better, what is published as its depth
+    bound0="i8", bound1="i8", bound2="i8", bound3="i8", lots0="i8", lots1="i8", lots2="i8", lots3="i8",
 )  # fmt: skip
 
 LEVEL = _record(qty="i8", head="i4", tail="i4", count="i4", next="i4")
@@ -163,6 +168,7 @@ SCHEMA: list[tuple[str, np.dtype[Any]]] = [
         I8,
     ),  # sorted live price levels, `cap` a side, bids first: rank << 24 | level, the best at the end
     ("levels", LEVEL),
+    ("near", NEAR),  # depth within 0.5, 1, 2 and 5 % of the last reference: [book, bids and asks]
     ("orders", ORDER),
     ("rows", ROW),
     ("positions", POSITION),
@@ -221,7 +227,7 @@ def views(address: int) -> Any:
 
 
 if not INTERPRETED:
-    views = viewer(SCHEMA)
+    views = viewer(SCHEMA, "market")
 
 
 class State:
@@ -235,6 +241,7 @@ class State:
     books: np.ndarray[Any, Any]
     keys: np.ndarray[Any, Any]
     levels: np.ndarray[Any, Any]
+    near: np.ndarray[Any, Any]
     orders: np.ndarray[Any, Any]
     rows: np.ndarray[Any, Any]
     positions: np.ndarray[Any, Any]

@@ -33,8 +33,8 @@ def statements(model: CascadeModel) -> tuple[dict[str, Any], dict[str, Any]]:
     np.add.at(value, p["row"], worth)
     np.add.at(gross, p["row"], np.abs(worth))
     mmr = np.zeros(len(p))
-    for i in range(len(model.books)):
-        mine = np.flatnonzero(book == i)
+    held_in = _by_book(book, len(model.books))
+    for i, mine in enumerate(held_in):
         table = _brackets(model, i)
         k = np.searchsorted(table["floor"], np.abs(worth[mine]), side="right") - 1
         mmr[mine] = np.abs(worth[mine]) * (table["mmr"][k] / 1e8) - table["cum"][k]
@@ -43,12 +43,13 @@ def statements(model: CascadeModel) -> tuple[dict[str, Any], dict[str, Any]]:
     if s.meta["collaterals"][0]:
         equity = equity + values(s)
     coins = np.zeros(n)
-    other = held[~settles]
-    np.add.at(
-        coins,
-        other["row"],
-        other["amount"] / model.asset_scales[other["asset"]] * _worths(model)[other["asset"]],
-    )
+    other, unit = held[~settles], worths(model) / model.asset_scales
+    np.add.at(coins, other["row"], other["amount"] * unit[other["asset"]])
+    for loan in model.loans.open:  # collateral is the borrower's still, the coins are the lender's
+        money = s.venues["settle"][rows["venue"][loan.lender]]
+        claim = loan.pledged * unit[money] - loan.principal * unit[loan.asset]
+        coins[loan.borrower] += claim
+        coins[loan.lender] -= claim
     accounts = {
         "row": np.arange(n, dtype=np.int32),
         "owner": np.array(rows["owner"]),
@@ -66,8 +67,8 @@ def statements(model: CascadeModel) -> tuple[dict[str, Any], dict[str, Any]]:
     # equity + (value then - value now) = maintenance of the others + its own then
     budget = worth - equity[p["row"]] + maintenance[p["row"]] - mmr
     price = np.zeros(len(p))
-    for i, side in product(range(len(model.books)), (1, -1)):
-        mine = np.flatnonzero((book == i) & (np.sign(p["qty"]) == side))
+    for (i, those), side in product(enumerate(held_in), (1, -1)):
+        mine = those[np.sign(p["qty"][those]) == side]
         table = _brackets(model, i)
         value = value_at_liquidation(table["floor"], table["mmr"], table["cum"], side, side * budget[mine])
         price[mine] = value / (np.abs(p["qty"][mine]) * s.books["unit"][i]) * info.tick[i]
@@ -84,6 +85,12 @@ def statements(model: CascadeModel) -> tuple[dict[str, Any], dict[str, Any]]:
     return accounts, positions
 
 
+def _by_book(book: NDArray[Any], books: int) -> list[NDArray[np.int64]]:
+    """Which lines name each book, in their order."""
+    order = np.argsort(book, kind="stable")
+    return np.split(order, np.searchsorted(book[order], np.arange(1, books)))
+
+
 def _brackets(model: CascadeModel, book: int) -> NDArray[Any]:
     """The bracket table of a book."""
     first = int(model.state.books["bracket"][book])
@@ -91,7 +98,7 @@ def _brackets(model: CascadeModel, book: int) -> NDArray[Any]:
     return table
 
 
-def _worths(model: CascadeModel) -> NDArray[np.float64]:
+def worths(model: CascadeModel) -> NDArray[np.float64]:
     """Dollars that one of each asset is worth now: the mean mid of its spot books, else its value at the start."""
     s, info = model.state, model.books
     worth = np.array(model.asset_values)

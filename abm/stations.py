@@ -9,14 +9,16 @@ one place in it, so nothing stale is ever kept. Times are float64 milliseconds s
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
-import numba
 import numpy as np
-from numba import types
+from numpy.typing import NDArray
 
-from abm.jit import called, inlined
+from abm.jit import INTERPRETED, called, inlined
 from abm.random import draw, inverse_normal, unit
+from abm.tables import viewer
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -29,6 +31,7 @@ KINDS = ("line", "hours", "servers", "delay", "wallet", "chain", "allowance", "c
 LINE, HOURS, SERVERS, DELAY, WALLET, CHAIN, ALLOWANCE, CREDIT = range(len(KINDS))
 ARRIVED, RETURNED, ADVANCED = range(3)  # what `out` says of a transfer: 4 * slot + code
 BACKWARDS = 1 << 40  # added to the purpose of a draw on the way back
+WAITS = 72  # classes of waits a resource: under a second, then four to a doubling, up to two days
 
 TRANSFER = np.dtype(
     [
@@ -127,7 +130,7 @@ RESOURCE = np.dtype(
         ("hot", "i8"),
         ("cold", "i8"),
         ("target", "i8"),
-        ("clock_ms", "f8"),  # the next refill or block
+        ("clock_ms", "f8"),  # the next refill, block or turn of a calendar
         ("period", "f8"),  # ms between them
         # chain
         ("base", "f8"),
@@ -193,10 +196,43 @@ TURN = np.dtype([("time", "f8"), ("resource", "i8")])  # of `log`: what has shut
 FIELDS = {
     "transfers": TRANSFER, "edges": EDGE, "resources": RESOURCE, "meta": META, "paths": np.dtype("i4"),
     "totals": np.dtype("i8"), "due": np.dtype("f8"), "heap": np.dtype("i4"), "place": np.dtype("i4"),
-    "out": np.dtype("i8"), "log": TURN,
+    "out": np.dtype("i8"), "log": TURN, "waits": np.dtype("i8"),
 }  # fmt: skip
 Net = namedtuple("Net", list(FIELDS))  # type: ignore[misc]
-SIGNATURE: tuple[Any, ...] = tuple(types.Array(numba.from_dtype(dtype), 1, "C") for dtype in FIELDS.values())
+
+_LIVE: WeakValueDictionary[int, Tables] = (
+    WeakValueDictionary()
+)  # by address, for kernels that run as plain Python
+
+
+class Tables(dict[str, NDArray[Any]]):
+    """The tables of one network by name (`FIELDS`), and the address through which kernels see them.
+
+    Args:
+        made: all of them. One that has grown is put in the place of the old one.
+    """
+
+    def __init__(self, made: Mapping[str, NDArray[Any]]) -> None:
+        super().__init__({name: made[name] for name in FIELDS})
+        self._entries = np.zeros(2 * len(FIELDS), np.int64)
+        self.address = int(self._entries.ctypes.data)
+        _LIVE[self.address] = self
+        for name, array in made.items():
+            self[name] = array
+
+    def __setitem__(self, name: str, array: NDArray[Any]) -> None:
+        super().__setitem__(name, array)
+        i = list(FIELDS).index(name)
+        self._entries[2 * i : 2 * i + 2] = array.ctypes.data, len(array)
+
+
+def views(address: int) -> Any:
+    """The tables behind an address; here, for kernels that run as plain Python, as the arrays themselves."""
+    return Net(*_LIVE[address].values())
+
+
+if not INTERPRETED:
+    views = viewer(FIELDS.items(), "network")
 
 
 # ---------------------------------------------------------------------- the agenda
@@ -328,6 +364,14 @@ def append(n, r, slot, t):
 
 
 @inlined
+def wait_class(wait):
+    """The class of a wait in ms."""
+    if wait < 1000.0:
+        return np.int64(0)
+    return np.int64(min(WAITS - 1.0, 1.0 + np.floor(4.0 * np.log2(wait / 1000.0))))
+
+
+@inlined
 def left_queue(n, r, slot, t):
     """Book that a transfer waits no longer."""
     note(n, r, t)
@@ -335,7 +379,9 @@ def left_queue(n, r, slot, t):
     x.waiting -= 1
     x.waiting_value = x.waiting_value - job.value if x.waiting > 0 else 0.0
     x.served += 1
-    x.waited += t - job.joined_ms
+    wait = t - job.joined_ms
+    x.waited += wait
+    n.waits[WAITS * r + wait_class(wait)] += 1
 
 
 @inlined

@@ -26,6 +26,7 @@ from numba.core.typing.templates import (
     signature,
 )
 from numba.extending import intrinsic, register_model
+from numba.np.arrayobj import record_getattr
 from numba.np.numpy_support import from_dtype
 
 from abm.jit import INTERPRETED, inlined
@@ -55,9 +56,9 @@ class Table(types.Type):
 class Views(types.Type):
     """All tables; its value is the address of their entries."""
 
-    def __init__(self, tables: dict[str, Table]) -> None:
+    def __init__(self, tables: dict[str, Table], of: str) -> None:
         self.tables = tables
-        super().__init__("views")
+        super().__init__(f"views of {of}")
 
 
 register_model(Row)(models.RecordModel)
@@ -70,13 +71,14 @@ class _AddressModel(models.PrimitiveModel):
         super().__init__(manager, kind, WORD)
 
 
-def viewer(schema: Iterable[tuple[str, np.dtype[Any]]]) -> Any:
+def viewer(schema: Iterable[tuple[str, np.dtype[Any]]], of: str) -> Any:
     """The function, for kernels only, that makes views of an address: of pairs (where it begins, its room) of int64,
-    one for each table of the schema."""
+    one for each table of the schema. `of` is whose tables they are: no two schemas may have the same."""
     tables = {}
     for number, (name, dtype) in enumerate(schema):
-        tables[name] = Table(name, number, Row(name, dtype) if dtype.names else from_dtype(dtype))
-    kind = Views(tables)
+        full = f"{of}, {name}"
+        tables[name] = Table(full, number, Row(full, dtype) if dtype.names else from_dtype(dtype))
+    kind = Views(tables, of)
 
     @intrinsic
     def look(_context, _address):
@@ -85,29 +87,30 @@ def viewer(schema: Iterable[tuple[str, np.dtype[Any]]]) -> Any:
     return inlined(lambda address: look(address))
 
 
-def prefetch(table, index):
-    """Have a record (its first cache line) come nearer that will be needed soon, while something else is done. Any
-    index will do."""
+def prefetch(table, index, line=0):
+    """Have a cache line of a record (as a rule its first) come nearer that will be needed soon, while something else is
+    done. Any index will do."""
 
 
 if not INTERPRETED:
 
     @intrinsic
-    def _prefetch(_context, table, index):
+    def _prefetch(_context, table, index, line):
         def generate(context, builder, signature_, args):
             kind = signature_.args[0]
             item = context.get_data_type(kind.item)
             start = builder.gep(builder.inttoptr(_entry(builder, args[0], 0), item.as_pointer()), [args[1]])
             start = builder.bitcast(start, ir.IntType(8).as_pointer())
+            start = builder.gep(start, [builder.mul(args[2], ir.Constant(WORD, 64))])
             number = ir.IntType(32)
             shape = ir.FunctionType(ir.VoidType(), [start.type, number, number, number])
             ask = builder.module.declare_intrinsic("llvm.prefetch", [start.type], shape)
             builder.call(ask, [start, number(1), number(3), number(1)])  # to write, near, data
             return context.get_dummy_value()
 
-        return types.none(table, types.intp), generate
+        return types.none(table, types.intp, types.intp), generate
 
-    prefetch = inlined(lambda table, index: _prefetch(table, index))
+    prefetch = inlined(lambda table, index, line=0: _prefetch(table, index, line))
 
 
 # ---------------------------------------------------------------- types of expressions
@@ -205,10 +208,12 @@ def _set_item(context, builder, signature_, args):
 
 @lower_getattr_generic(Row)
 def _field(context, builder, kind, value, name):
-    place = cgutils.get_record_member(
-        builder, value, kind.offset(name), context.get_data_type(kind.typeof(name))
-    )
-    return _only(builder, builder.load(place), f"{kind.name}, {name}")
+    field = kind.typeof(name)
+    if isinstance(field, types.NestedArray):
+        return record_getattr(context, builder, kind, value, name)
+    place = cgutils.get_record_member(builder, value, kind.offset(name), context.get_data_type(field))
+    found = _only(builder, builder.load(place), f"{kind.name}, {name}")
+    return context.data_model_manager[field].from_data(builder, found)
 
 
 @lower_setattr_generic(Row)
@@ -216,4 +221,5 @@ def _set_field(context, builder, signature_, args, name):
     kind, given = signature_.args
     field = kind.typeof(name)
     place = cgutils.get_record_member(builder, args[0], kind.offset(name), context.get_data_type(field))
-    _only(builder, builder.store(context.cast(builder, args[1], given, field), place), f"{kind.name}, {name}")
+    value = context.data_model_manager[field].as_data(builder, context.cast(builder, args[1], given, field))
+    _only(builder, builder.store(value, place), f"{kind.name}, {name}")

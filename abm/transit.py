@@ -7,7 +7,6 @@ earliest due time, is next. So the cost follows what happens, not how many edges
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
 from abm.allowances import has_room, line_free, tend_allowance, tend_gate
 from abm.calendar import NEVER_MS
@@ -30,10 +29,8 @@ from abm.stations import (
     NONE,
     RETURNED,
     SERVERS,
-    SIGNATURE,
     TRAVELLING,
     WALLET,
-    Net,
     append,
     leaves_wallet,
     note,
@@ -43,6 +40,7 @@ from abm.stations import (
     set_stage,
     take_head,
     travel,
+    views,
     whole_ms,
 )
 from abm.wallets import refill, tend_wallet
@@ -229,20 +227,19 @@ def _passes(n, r, slot, t):
     return False
 
 
-@kernel(
-    types.int64(*SIGNATURE, types.Array(types.int64, 1, "C", readonly=True), types.float64, types.float64)
-)
-def work(transfers, edges, resources, meta, paths, totals, due, heap, place, out, log, jobs, t, until):
+@kernel("i8(i8,Array(i8,1,'C',readonly=True),f8,f8)")
+def work(address, jobs, t, until):
     """Let transfers come onto their edges at time t, then let the network work until a time.
 
     Args:
+        address: of the network's tables.
         jobs: int64, slots of new transfers; a negative number -1 - r is a resource that is to be looked at first.
 
     Returns: DONE, or LOG_FULL: read the log and call again.
     """
-    n = Net(transfers, edges, resources, meta, paths, totals, due, heap, place, out, log)
+    n = views(address)
     m = n.meta[0]
-    clocks = 2 * len(resources)
+    clocks = 2 * len(n.resources)
     given = 0
     while True:
         r, joining, turning = np.int64(NONE), np.int64(NONE), False
@@ -264,7 +261,7 @@ def work(transfers, edges, resources, meta, paths, totals, due, heap, place, out
         else:
             if m.agenda == 0 or n.due[n.heap[0]] > until:
                 return DONE
-            if m.log + len(resources) + 4 > len(log):
+            if m.log + len(n.resources) + 4 > len(n.log):
                 return LOG_FULL
             item = np.int64(n.heap[0])
             t = n.due[item]

@@ -51,6 +51,7 @@ from abm.messages import ENGINE, IOC, MAX_PRICE, REDUCE_ONLY
 from abm.ranking import drop_first, heapify
 from abm.resting import cancel_all
 from abm.state import BUCKETS, NONE, views
+from abm.tables import prefetch
 from abm.takeover import absorb, count_closed, cover, new_event, room, take_over
 from abm.units import at_price, at_rate, at_rate_up, mul_div, wide
 
@@ -90,7 +91,12 @@ def collect(s, b, direction, k):
 def find(address):
     """Queue every row that is under maintenance at the marks of now. Returns how many wait in the queue."""
     s = views(address)
-    for i in range(s.meta[0].touched):
+    n = s.meta[0].touched
+    for i in range(n):
+        prefetch(s.rows, s.touched[min(i + 16, n - 1)])
+        later = s.rows[s.touched[min(i + 8, n - 1)]]
+        prefetch(s.positions, later.positions)
+        prefetch(s.holdings, later.holdings)
         row = s.touched[i]
         s.rows[row].touched = 0
         watch(s, row)

@@ -41,6 +41,24 @@ def chosen(me: Any, books: Any, each: int, purpose: str) -> tuple[Ints, Ints]:
     return row[keep], book[keep]
 
 
+def traders(me: Any, books: Any, each: int, purpose: str) -> tuple[Ints, Ints, Ints]:
+    """For every coin the `each` owners with the smallest hash of (owner, coin), in all books where they have a row.
+
+    Returns (row, book, trader), int64[n]: trader numbers the pairs (owner, coin). Owners are named by the keys of their
+    first rows, so that others do not change who serves a coin.
+    """
+    row, book = stations(me, books)
+    owner, first = np.unique(np.asarray(me.owner), return_index=True)
+    name = np.asarray(me.key)[first][np.searchsorted(owner, np.asarray(me.owner)[row])]
+    lot = uniform(key_of(purpose), name ^ np.asarray(books.coin_key)[book])
+    order = np.lexsort((row, lot, book))
+    start = np.searchsorted(book[order], book[order])
+    keep = np.sort(order[np.arange(len(order)) - start < each])
+    row, book = row[keep], book[keep]
+    pair = np.asarray(me.owner, np.int64)[row] * (int(np.max(books.coin, initial=0)) + 1) + books.coin[book]
+    return row, book, np.unique(pair, return_inverse=True)[1].astype(np.int64)
+
+
 def purpose(name: str) -> np.uint64:
     """The key of a purpose as kernels take it."""
     return np.uint64(key_of(name) & 0xFFFFFFFFFFFFFFFF)
@@ -120,13 +138,21 @@ def rates(market: Any, via: Ints, power: Ints) -> Floats:
 
 def fair(market: Any) -> Floats:
     """float64[books]: the best public guess of the price: mid, else mark, last, the opening price."""
-    price = np.array(market.mid, np.float64)
-    for other in (market.mark, market.last, market.books.opening_price):
-        there = price > 0
-        if there.all():
-            break
-        price = np.where(there, price, np.asarray(other))
+    price = np.empty(len(market.mid))
+    _fair(market.mid, market.mark, market.last, market.books.opening_price, price)
     return price
+
+
+@kernel(f"void({CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8[::1])")
+def _fair(mid, mark, last, opening, out):  # type: ignore[no-untyped-def]
+    """The first of four prices that there is."""
+    for b in range(len(out)):
+        if mid[b] > 0:
+            out[b] = mid[b]
+        elif mark[b] > 0:
+            out[b] = mark[b]
+        else:
+            out[b] = last[b] if last[b] > 0 else opening[b]
 
 
 def by_coin(books: Any, values: Floats) -> Floats:
@@ -160,8 +186,16 @@ QUIET = (
 
 def calm(market: Any) -> Floats:
     """float64[books]: calm volatility, per square root of a second."""
-    result: Floats = np.maximum(or_zero(market.calm_volatility), QUIET)
-    return result
+    known = np.empty(len(market.calm_volatility))
+    _calm(market.calm_volatility, known)
+    return known
+
+
+@kernel(f"void({CONSTANT},f8[::1])")
+def _calm(known, out):  # type: ignore[no-untyped-def]
+    """What is known, and at least `QUIET`, also where nothing is."""
+    for b in range(len(out)):
+        out[b] = known[b] if known[b] > QUIET else QUIET
 
 
 @kernel(f"void({CONSTANT},f8[::1],{INTS},f8[::1],f8[::1],f8,f8[::1],f8[::1])")
@@ -196,15 +230,20 @@ def stress(memory: dict[str, Any], market: Any, convert: Floats, weight: Floats)
         memory["stress"] = np.ones(len(weight))
         memory["stress_log"] = np.full(len(weight), np.nan)
         memory["stress_time"] = np.array(-np.inf)
-    if market.time - memory["stress_time"] < SAMPLE - 1e-9:
-        known: Floats = np.maximum(memory["stress"], 1.0)
-        return known
-    since = market.time - float(memory["stress_time"])
-    coin = np.ascontiguousarray(market.books.coin, np.int64)
-    _swing(market.mid, convert, coin, weight, calm(market), since, memory["stress_log"], memory["stress"])
-    memory["stress_time"] = np.array(market.time)
-    known = np.maximum(memory["stress"], 1.0)
+    if stress_moves(memory, market):
+        coin, since = (
+            np.ascontiguousarray(market.books.coin, np.int64),
+            market.time - float(memory["stress_time"]),
+        )
+        _swing(market.mid, convert, coin, weight, calm(market), since, memory["stress_log"], memory["stress"])
+        memory["stress_time"] = np.array(market.time)
+    known: Floats = np.maximum(memory["stress"], 1.0)
     return known
+
+
+def stress_moves(memory: dict[str, Any], market: Any) -> bool:
+    """Whether it is time for `stress` to look."""
+    return "stress" not in memory or market.time - float(memory["stress_time"]) >= SAMPLE - 1e-9
 
 
 def annual(market: Any) -> Floats:

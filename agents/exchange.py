@@ -81,7 +81,8 @@ class Exchange(Participant):
         lots = me.lots(memory["row"], memory["book"])
         if len(memory["spot"]):
             owned = me.balance(memory["spot_row"], memory["coin"])
-            lots[memory["spot"]] = np.floor(owned / memory["coin_lot"] + 1e-6)
+            if owned.any():
+                lots[memory["spot"]] = np.floor(owned / memory["coin_lot"] + 1e-6)
         if not lots.any():
             return
         # its own rule book: how fast this venue says that it sells

@@ -6,14 +6,18 @@ trade of that, because of what it holds, owes or waits for, is forgone, in dolla
 constraint that left least room at one of the two books. Constraints in the order in which they are asked, the first
 that is as tight as any other counts:
 
-- pause: the book is halted; or coins or money cannot be brought because withdrawals stopped where they are;
+- pause: the book is halted; or coins or money cannot be brought because withdrawals stopped where they are; or the gap
+  would pay but for the time that a venue which lets nothing out is reckoned with;
 - gateway: an own order to that venue is still on its way;
-- queue: coins or money are on the way, or a channel that serves is slow;
-- margin: no free money at the venue that buys;
+- queue: coins or money are on the way, or the gap would pay but for a channel that serves slowly;
+- margin: the firm's own money at the venue carries no more, or none is free at the venue that buys;
+- borrow: no coins to sell, and the lenders of the venue have too few left or want more collateral than there is;
 - inventory: no coins to sell, or no money to pay for coins, and nothing has been sent for;
-- risk_limit: the limit of the position is reached, or its value after the price of holding it is too low.
+- risk_limit: what one coin may lose is reached;
+- risk_bar: there is room, but the gap is below what z sigma sqrt(tau) takes for what is held already.
 
-This only looks: nothing that is found here changes what is sent.
+This only looks: nothing that is found here changes what is sent. A queue before a bank whose hours are over is told
+apart by whoever knows of it (`CALENDAR`).
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-CONSTRAINTS = ("pause", "gateway", "queue", "margin", "inventory", "risk_limit")
-PAUSE, GATEWAY, QUEUE, MARGIN, INVENTORY, RISK_LIMIT = range(len(CONSTRAINTS))
+CONSTRAINTS = ("pause", "gateway", "queue", "margin", "borrow", "inventory", "risk_limit", "risk_bar")
+PAUSE, GATEWAY, QUEUE, MARGIN, BORROW, INVENTORY, RISK_LIMIT, RISK_BAR = range(len(CONSTRAINTS))
 
 
 class Stations(NamedTuple):
@@ -38,9 +42,11 @@ class Stations(NamedTuple):
     bid, ask: float64, log prices in common dollars after own costs, NaN = none. worth: dollars of a coin. depth_bid,
     depth_ask: coins displayed within 0.5 %. top_bid, top_ask: coins at the touch. spot, halted, waiting: bool. used:
     position over its limit, -1 .. 1 and beyond. limit, held, cash: coins, coins, quote. price: quote, of a coin.
-    value: log, what a coin is worth less there for what the firm holds. coins_coming, money_coming: bool, an own
+    value_buy, value_sell: log, what a coin is worth more there to a firm that buys or sells, for what it holds; ease:
+    what of that were left at the settlement time of calm times, share. coins_coming, money_coming: bool, an own
     transfer is on the way there. coins_stuck, money_stuck: bool, another venue where the firm has more than at its
-    opening lets nothing out. slow: bool, the settlement that it reckons with there is longer than in calm times.
+    opening lets nothing out; shut: bool, that venue itself lets nothing out. by_capital: bool, the limit is that of
+    capital rather than of risk. lent_out: bool, coins would have been borrowed there, and were not to be had.
     """
 
     first: Ints
@@ -60,12 +66,19 @@ class Stations(NamedTuple):
     held: Floats
     cash: Floats
     price: Floats
-    value: Floats
+    value_buy: Floats
+    value_sell: Floats
+    ease: Floats
     coins_coming: Mask
     money_coming: Mask
     coins_stuck: Mask
     money_stuck: Mask
-    slow: Mask
+    shut: Mask
+    by_capital: Mask
+    lent_out: Mask
+
+
+CALENDAR = "calendar"  # what a queue is called that waits for a bank's hours
 
 
 class Forgone(NamedTuple):
@@ -86,6 +99,18 @@ def _first_where(values: Floats, best: Floats, first: Ints, cell: Ints) -> Ints:
     return np.where(found < n, found, -1)
 
 
+def best_prices(bid: Floats, ask: Floats, first: Ints) -> tuple[Floats, Floats, Floats, Floats]:
+    """What a coin brings and costs at every station (infinitely bad where nobody asks), and at best in every cell."""
+    dear, cheap = np.where(np.isnan(bid), -np.inf, bid), np.where(np.isnan(ask), np.inf, ask)
+    return dear, cheap, np.maximum.reduceat(dear, first), np.minimum.reduceat(cheap, first)
+
+
+def any_pays(bid: Floats, ask: Floats, first: Ints) -> bool:
+    """Whether a gap of any cell pays after costs: as a rule none does. Arguments as in `Stations`."""
+    _, _, best, least = best_prices(bid, ask, first)
+    return bool((best > least).any())
+
+
 def forgone(s: Stations, take: float, depth_part: float) -> Forgone:
     """Gaps that pay after costs, and what of them was not traded.
 
@@ -94,8 +119,7 @@ def forgone(s: Stations, take: float, depth_part: float) -> Forgone:
     """
     n = len(s.bid)
     cell = np.repeat(np.arange(len(s.first)), np.diff(np.append(s.first, n)))
-    dear, cheap = np.where(np.isnan(s.bid), -np.inf, s.bid), np.where(np.isnan(s.ask), np.inf, s.ask)
-    best, least = np.maximum.reduceat(dear, s.first), np.minimum.reduceat(cheap, s.first)
+    dear, cheap, best, least = best_prices(s.bid, s.ask, s.first)
     pays = np.flatnonzero((best > least) & np.isfinite(best) & np.isfinite(least))
     sell = _first_where(dear, best, s.first, cell)[pays]
     buy = _first_where(cheap, least, s.first, cell)[pays]
@@ -112,10 +136,11 @@ def forgone(s: Stations, take: float, depth_part: float) -> Forgone:
     why = np.where(room_buy < room_sell, why_buy, why_sell)
     why = np.where(room_buy == room_sell, np.minimum(why_buy, why_sell), why)
     # what the price of holding the inventory takes away: the gap pays, but not at the firm's own values
-    dull = (best[cell[buy]] - s.value[sell]) - (least[cell[buy]] - s.value[buy]) <= 0
-    stuck = s.coins_stuck[buy] | s.money_stuck[buy]
-    held_back = np.where(stuck, PAUSE, np.where(s.slow[buy] | s.slow[sell], QUEUE, RISK_LIMIT))
-    why = np.where(dull & (room >= wanted), held_back, why)
+    top, bottom = best[cell[buy]], least[cell[buy]]
+    dull = (top - s.value_sell[sell]) - (bottom - s.value_buy[buy]) <= 0
+    easy = (top - s.ease[sell] * s.value_sell[sell]) - (bottom - s.ease[buy] * s.value_buy[buy]) > 0
+    late = np.where(s.shut[buy] | s.shut[sell], PAUSE, QUEUE)
+    why = np.where(dull & (room >= wanted), np.where(easy, late, RISK_BAR), why)
     left = np.where(dull, wanted, wanted - np.minimum(room, wanted))
     some = left > 0
     return Forgone(buy[some], sell[some], why[some], (left * s.worth[buy])[some], gap[some])
@@ -123,17 +148,18 @@ def forgone(s: Stations, take: float, depth_part: float) -> Forgone:
 
 def _room(s: Stations, at: Ints, side: int) -> tuple[Floats, Ints]:
     """(coins that a firm may still buy or sell at stations, the constraint that says so)."""
-    room = np.maximum(1.0 - side * s.used[at], 0.0) * s.limit[at]
-    why = np.full(len(at), RISK_LIMIT)
     spot = s.spot[at]
+    room = np.maximum(1.0 - side * s.used[at], 0.0) * s.limit[at]
+    no_money = np.where(s.money_stuck[at], PAUSE, np.where(s.money_coming[at], QUEUE, MARGIN))
+    why = np.where(s.by_capital[at] & ~spot, no_money, RISK_LIMIT)
     if side > 0:
         can_pay = np.where(spot, 0.95 * s.cash[at] / s.price[at], np.where(s.cash[at] > 0, np.inf, 0.0))
-        stuck, coming, none = s.money_stuck[at], s.money_coming[at], np.where(spot, INVENTORY, MARGIN)
+        lacking = np.where(spot & (no_money == MARGIN), INVENTORY, no_money)
     else:
         can_pay = np.where(spot, np.maximum(s.held[at], 0.0), np.inf)
-        stuck, coming, none = s.coins_stuck[at], s.coins_coming[at], np.full(len(at), INVENTORY)
-    lacking = np.where(stuck, PAUSE, np.where(coming, QUEUE, none))
-    why = np.where(can_pay <= room, lacking, why)
+        lacking = np.where(s.coins_coming[at], QUEUE, np.where(s.lent_out[at], BORROW, INVENTORY))
+        lacking = np.where(s.coins_stuck[at], PAUSE, lacking)
+    why = np.where((can_pay <= room) | (s.by_capital[at] & spot), lacking, why)
     room = np.minimum(room, can_pay)
     for shut, code in ((s.waiting[at], GATEWAY), (s.halted[at], PAUSE)):
         why, room = np.where(shut, code, why), np.where(shut, 0.0, room)

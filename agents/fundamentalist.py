@@ -22,9 +22,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
-
-Floats = NDArray[np.float64]
-SHIFTS = 6  # times at which some look, in the time between two looks of one
+from agents.rebalancing import in_turn, phases, trade_towards
 
 
 class Fundamentalist(Participant):
@@ -72,11 +70,11 @@ class Fundamentalist(Participant):
         perp = np.asarray(market.books.kind)[book] == 0
         row, book = row[perp], book[perp]
         served = np.bincount(book, minlength=len(market.books.name))[book]
-        n, drawn = len(row), me.uniform("phase", row, forever=True)
+        n = len(row)
         self.memory.update(
             row=row, book=book, weight=1.0 / np.maximum(served, 1),
             home=np.asarray(me.position(row, book), np.float64) if n else np.zeros(0),
-            phase=np.floor(SHIFTS * np.asarray(drawn)) * (self.parameters.look / SHIFTS),
+            phase=phases(me, row, self.parameters.look),
             slow=np.full(len(market.books.name), np.nan), value=np.full(len(market.books.name), np.nan),
             heard=np.zeros(n), offset=np.zeros(n), time=np.array(np.nan),
         )  # fmt: skip
@@ -86,9 +84,7 @@ class Fundamentalist(Participant):
         p, m = self.parameters, self.memory
         if len(m["row"]) == 0:
             return
-        # one look in each `look` seconds, in one's own shift
-        since = np.mod(market.time - m["phase"], p.look)
-        awake = np.flatnonzero(since < market.dt - 1e-9)
+        awake = in_turn(market, m["phase"], p.look)
         if len(awake) == 0:
             return
         self._average(market)
@@ -121,13 +117,4 @@ class Fundamentalist(Participant):
         cheap = np.sign(cheap) * np.maximum(np.abs(cheap) - p.dull, 0.0)
         most = p.capital * desks.or_zero(market.open_interest[book]) * m["weight"][awake]
         target = m["home"][awake] + most * np.clip(cheap / p.scale, -1.0, 1.0)
-        step = (target - me.position(row, book)) * -np.expm1(-p.look / p.pace)
-        side = np.where(step > 0, 1, -1)
-        depth = np.where(side > 0, market.depth_ask[0][book], market.depth_bid[0][book])
-        coins = np.minimum(np.abs(step), p.part * depth)
-        middle = market.mid[book]
-        go = (coins >= books.lot[book]) & (middle > 0) & ~market.halted[book] & (me.waiting(row) == 0)
-        some = np.flatnonzero(go)
-        if len(some):
-            price = middle[some] * np.exp(side[some] * p.reach)
-            me.limit(row[some], book[some], side[some], price, coins[some], tif="ioc")
+        trade_towards(me, market, row, book, target, p.look, p.pace, p.part, p.reach)

@@ -37,11 +37,11 @@ def any_gap(coin, bid, ask, convert, fees, taker_fee):
 
 
 @kernel(
-    f"i8(i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],i8[::1],f8[::1],"
+    f"i8(i8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],i8[::1],f8[::1],"
     f"{_BOOKS},{BOOLS},{BOOLS},f8,f8,f8,f8,f8,f8,i8[:,::1],f8[::1],f8[::1])"
 )
 def trade(
-    first, row, book, held, coming, home, limit, largest, delay, costs, waiting, free,
+    first, row, book, held, coming, home, limit, largest, delay, waiting, free,
     bid, ask, seen_bid, seen_ask, bid_size, ask_size, convert, taker_fee, lot, calm, stress, spot, halted,
     bar, fees, execution, take, depth_part, even, to, price, quantity,
 ):  # fmt: skip
@@ -50,7 +50,7 @@ def trade(
     Args:
         first: int64[cells + 1], where the stations of a cell begin. row, book: int64[stations].
         held, coming, home: float64[stations], coins there, on the way, at the opening. limit: coins.
-        largest: float64[cells], largest limit. delay: s to bring inventory back. costs: float64[stations], scratch.
+        largest: float64[cells], largest limit. delay: s to bring inventory back.
         waiting, free: of the rows, messages under way (with any the row's stations send nothing), free money.
         bid, ask: float64[books], quote asset, NaN = none. seen_bid, seen_ask: coins within 0.5 %. bid_size, ask_size:
         coins at the touch. convert: common dollars of one. taker_fee: share. lot: coins. calm: volatility per
@@ -61,6 +61,12 @@ def trade(
 
     Returns: how many orders.
     """
+    costs, dear, cheap = np.empty(len(bid)), np.empty(len(bid)), np.empty(len(bid))
+    for x in range(len(bid)):  # of books: what a trade costs, log prices in common dollars
+        sigma = calm[x] if calm[x] == calm[x] else 0.0
+        costs[x] = fees * taker_fee[x] + 0.5 * bar * (sigma * stress[x]) * np.sqrt(execution)
+        dear[x] = np.log(bid[x] * convert[x]) if bid[x] > 0 else np.nan
+        cheap[x] = np.log(ask[x] * convert[x]) if ask[x] > 0 else np.nan
     n = 0
     for c in range(len(first) - 1):
         net, a, b = 0.0, -1, -1
@@ -69,18 +75,20 @@ def trade(
             x = book[k]
             net += held[k] + coming[k] - home[k]
             used = min(max((held[k] - home[k]) / limit[k], -2.0), 2.0)
-            # a coin is worth less where the firm is long, more where it is short
+            # a coin is worth less where the firm is long, more where it is short: who adds counts with the risk of
+            # today, who closes is content with that of calm times
             sigma = calm[x] if calm[x] == calm[x] else 0.0
-            value = -bar * sigma * np.sqrt(delay[k]) * used
-            costs[k] = fees * taker_fee[x] + 0.5 * bar * (sigma * stress[x]) * np.sqrt(execution)
+            risk = bar * sigma * np.sqrt(delay[k]) * used
+            to_buy = -risk * (stress[x] if used > 0 else 1.0)
+            to_sell = -risk * (stress[x] if used < 0 else 1.0)
             if halted[x] or waiting[row[k]] > 0:
                 continue
             if bid[x] > 0 and used > -1.0 and not (spot[x] and held[k] <= 0):
-                sell = np.log(bid[x] * convert[x]) - costs[k] - value
+                sell = dear[x] - costs[x] - to_sell
                 if sell > most:
                     most, b = sell, k
             if ask[x] > 0 and used < 1.0 and free[row[k]] > 0:
-                buy = np.log(ask[x] * convert[x]) + costs[k] - value
+                buy = cheap[x] + costs[x] - to_buy
                 if buy < least:
                     least, a = buy, k
         naked = abs(net) > even * largest[c]
@@ -108,6 +116,10 @@ def trade(
             size = min(seen_ask[book[a]], seen_bid[book[b]]) * min(way / 0.005, 1.0)
             size = max(size, min(ask_size[book[a]], bid_size[book[b]]) * take)
             size = max(min(size, room_to_buy, room_to_sell), 0.0)
+            # a trade that pays only because it brings inventory home ends there
+            gap = np.log(bid[book[b]] * convert[book[b]] / (ask[book[a]] * convert[book[a]]))
+            if gap <= costs[book[a]] + costs[book[b]]:
+                size = min(size, max(home[a] - held[a], held[b] - home[b], 0.0))
         short = -net if naked and net < 0 else 0.0
         long = net if naked and net > 0 else 0.0
         reach = way + (0.002 if naked else 0.0)

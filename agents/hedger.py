@@ -179,18 +179,18 @@ class Hedger(Participant):
             me.heard(), p.tolerance, found, count, bad,
         )  # fmt: skip
         loose, pays, worried = (one[:many] for one, many in zip(found, count.tolist(), strict=True))
-        row = row[main]
         if len(loose):
-            lag = p.mend_after * np.exp(p.mend_spread * me.normal("mend", row[loose]))
+            lag = p.mend_after * np.exp(p.mend_spread * me.normal("mend", row[main[loose]]))
             appoint(memory, MEND, loose, me.time + lag)
         if len(pays):
             memory["why"][pays] = BASIS
-            appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[pays]))
+            appoint(memory, LEAVE, pays, me.time + p.slices * me.uniform("start", row[main[pays]]))
         if len(worried):
-            worried = worried[me.uniform("fear", row[worried]) < 100.0 * p.fear * bad[: len(worried)]]
+            worried = worried[me.uniform("fear", row[main[worried]]) < 100.0 * p.fear * bad[: len(worried)]]
             memory["why"][worried] = FEAR
-            lag = p.fear_after * np.exp(p.fear_spread * me.normal("wait", row[worried]))
-            appoint(memory, LEAVE, worried, np.maximum(me.heard_at(row[worried]) + lag, me.time))
+            own = row[main[worried]]
+            lag = p.fear_after * np.exp(p.fear_spread * me.normal("wait", own))
+            appoint(memory, LEAVE, worried, np.maximum(me.heard_at(own) + lag, me.time))
 
     def _mend(self, me: Me, market: Market, hedges: Entries) -> None:
         """Bring the net exposure back to its target, slice by slice: sell coins or the perpetual, or buy it back."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import BOOLS, CONSTANT, INTS, inlined, kernel
+from abm.jit import CONSTANT, INTS, inlined, kernel
 from abm.random import inverse_normal
 from agents.desks import purpose, station
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 INFORMATION = purpose("information")
+LARGE = 3.0  # standard deviations of a calm step: an impact of which no more than half is believed
 
 
 @inlined
@@ -22,20 +23,20 @@ def _meet(values, weight, coin, total, mean):
             mean[coin[b]] += weight[b] * values[b] / total[coin[b]]
 
 
-@kernel(f"void(f8[::1],f8,f8,f8,{BOOLS},i8[::1],f8[::1])")
-def withdraw(stress, power, floor, stuck, open_, venue, left):
-    """What is left of calm depth, by book, at today's stress and where withdrawals of coins are stopped."""
+@kernel("void(f8[::1],f8,f8,f8[::1])")
+def withdraw(stress, power, floor, left):
+    """What is left of calm depth, by book, at today's stress."""
     for b in range(len(left)):
-        left[b] = max(stress[b] ** -power, floor) * (1.0 if open_[venue[b]] else stuck)
+        left[b] = max(stress[b] ** -power, floor)
 
 
 @kernel(
     f"void(f8,f8,{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8[::1],i8[::1],{INTS},f8[::1],f8[::1],f8[::1],"
-    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8[::1])"
+    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8,f8[::1],f8[::1],f8[:,::1],f8[::1])"
 )
 def learn(
     dt, luck, last, mid, volume, taker_buy, convert, coin, coin_key, beta, calm, target, left, unit_of,
-    permanent, blend, anchor, pull, information, bits, fair,
+    permanent, blend, anchor, pull, information, bits, surprise, keep, expects, echo, fair,
 ):  # fmt: skip
     """Move the fair log prices of all books by one step.
 
@@ -45,6 +46,10 @@ def learn(
         coin, coin_key, beta, calm: of the books. target: calm depth in dollars within `unit_of` (a log distance);
         left: share.
         permanent, blend, information: shares. anchor, pull: seconds.
+        surprise: what unexpected flow teaches beside that, multiple of its impact, which counts less the larger it is
+        against a calm step's volatility; 0: nothing. keep, expects: float64[K], of each exponential of what flow is
+        expected from the past: what is left of it after a step, its share. echo: float64[K, books], averages of the
+        impact of past flow, moved on.
         fair: float64[books], log prices, moved in place.
     """
     books, coins = len(fair), coin.max() + 1
@@ -59,10 +64,16 @@ def learn(
         flow = (2.0 * taker_buy[b] - volume[b]) * convert[b]
         # flow that others absorbed teaches less
         reached = abs(np.log(last[b]) - fair[b]) if last[b] > 0 else 0.0
-        step[b] = 0.0
-        if flow != 0.0:
-            size = permanent * min(unit_of[b] * abs(flow) / (target[b] * left[b]), reached)
-            step[b] = size if flow > 0 else -size
+        way = 1.0 if flow > 0 else -1.0
+        size = unit_of[b] * abs(flow) / (target[b] * left[b])
+        step[b] = permanent * way * min(size, reached)
+        if surprise > 0:
+            usual = LARGE * calm[b] * np.sqrt(dt)
+            told, expected = way * size * usual / (size + usual), 0.0
+            for k in range(len(keep)):
+                expected += expects[k] * echo[k, b]
+                echo[k, b] = keep[k] * echo[k, b] + (1.0 - keep[k]) * told
+            step[b] += surprise * (told - expected)
     _meet(step, target, coin, total, mean)
     follows = 1.0 - np.exp(-dt / anchor)
     for b in range(books):

@@ -9,8 +9,11 @@ gradually (resilience), and size is withdrawn as volatility rises: depth = calm 
 
 A firm has one balance sheet for all coins. When it loses more than its limit it pulls all quotes, dumps what it
 holds beyond what it opened with, stays away for a while, and comes back. What it held at the opening counts as hedged
-elsewhere. It also steps back where a venue is late (its prices are stale) or lets no withdrawal out (inventory is
-stuck there), both of which the venue publishes.
+elsewhere. It also steps back where a venue is late (its prices are stale).
+
+Its money and coins lie apart at every venue, and what one has too much of travels to where it is missing (`treasury`).
+Where it cannot, the firm does not know why: inventory stays and leans its quotes, up to its limit, and a spot book is
+quoted with what lies there. Only with `notice` does it pull its quotes where a venue says that nothing is let out.
 
 Depth of a book: calm depth within 1 % over open interest falls as the square root of volatility, which gives the
 classes of the calibration at once (BTC 0.58 % at 40 % a year, ETH and small coins 0.38 % at 95 %).
@@ -18,6 +21,8 @@ classes of the calibration at once (BTC 0.58 % at 40 % a year, ETH and small coi
 
 from __future__ import annotations
 
+from functools import cache
+from math import sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -26,15 +31,27 @@ from numpy.typing import NDArray
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-from agents import desks
+from agents import desks, loss_limit, treasury
 from agents.learning import learn, withdraw
-from agents.quoting import AWAY, DUMPING, QUOTING, look, requote, used
+from agents.quoting import DUMPING, look, requote, used
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+EXPONENTIALS, SOON = (
+    4,
+    0.3,
+)  # averages of past flow, from soon to late; their shares fall with this power of time
 TAPE = "fit to Binance BTC depth of 10 October 2025, 20:00-21:20 UTC"
+
+
+@cache
+def _exponentials(soon: float, late: float, expected: float, dt: float) -> tuple[Floats, Floats]:
+    """See `MarketMaker.Parameters.expectations`."""
+    times = np.geomspace(soon, late, EXPONENTIALS)
+    share = times**-SOON
+    return np.exp(-dt / times), expected * share / share.sum()
 
 
 class MarketMaker(Participant):
@@ -47,6 +64,7 @@ class MarketMaker(Participant):
             "depth",
             "depth_power",
             "depth_minor",
+            "depth_power_minor",
             "spot_depth",
             "holding_depth",
             "levels",
@@ -54,6 +72,7 @@ class MarketMaker(Participant):
             "far",
             "far_daily",
             "profile",
+            "touch",
             "refill",
             "refill_near",
             "pace",
@@ -73,6 +92,10 @@ class MarketMaker(Participant):
             1.0, "Depth of coins that are not majors, over that law", unit="1",
             source="square-root law of turnover and volatility 12:00-20:30: below 1; 0.2-0.8 % of open interest", gt=0,
         )  # fmt: skip
+        depth_power_minor: float = parameter(
+            0.5, "depth_power of coins that are not majors", unit="1",
+            source="as for majors; by the square-root law, at a given turnover over open interest: 2", ge=0, le=4,
+        )  # fmt: skip
         spot_depth: float = parameter(
             0.3, "The same at all spot venues of the coin", unit="share of the perpetuals' depth", ge=0, le=10
         )
@@ -90,6 +113,14 @@ class MarketMaker(Participant):
         )  # fmt: skip
         profile: float = parameter(
             1.03, "Depth within x grows as x to this power", unit="1", source=f"{TAPE}: 3.1 x at 3 %", gt=0
+        )
+        touch: float = parameter(
+            0.0,
+            "Added to the nearest level",
+            unit="share of calm depth within 1 %",
+            source="assumption",
+            ge=0,
+            le=1,
         )
         width: float = parameter(
             0.25, "Added offset in standard deviations of one pace", unit="standard deviations", ge=0, le=10
@@ -118,6 +149,25 @@ class MarketMaker(Participant):
             0.25, "Share of the impact of net flow that stays", unit="share", source="0.15-0.35 in a reduced model",
             ge=0, le=1,
         )  # fmt: skip
+        surprise: float = parameter(
+            0.0, "Beside that: what flow tells that nobody saw coming", unit="multiple of its impact",
+            source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
+            ge=0, le=100,
+        )  # fmt: skip
+        expected: float = parameter(
+            0.85, "Part of a flow that goes on and on which they see coming in the end", unit="share",
+            source="impact that decays: Bouchaud, Gefen, Potters and Wyart (2004)", ge=0, le=1,
+        )  # fmt: skip
+        expected_soon: float = parameter(
+            1.0,
+            "Shortest time over which past flow says what comes",
+            unit="seconds",
+            source="assumption",
+            gt=0,
+        )
+        expected_late: float = parameter(
+            600.0, "Longest time of this", unit="seconds", source="assumption", gt=0
+        )
         blend: float = parameter(
             0.8, "Weight of the coin's other books in what a firm learns", unit="1", ge=0, le=1
         )
@@ -164,9 +214,19 @@ class MarketMaker(Participant):
             ge=0, le=2,
         )  # fmt: skip
         floor: float = parameter(0.06, "Least depth", unit="share of calm depth", source=TAPE, ge=0, le=1)
-        stuck: float = parameter(
-            0.6, "Depth at a venue whose withdrawals are stopped", unit="share", source="0.3-0.9", ge=0, le=1
+        notice: bool = parameter(
+            False, "Pulls its quotes at a venue that has announced a stop of withdrawals"
         )
+        moves: bool = parameter(True, "Evens out its money and coins between venues by transfers")
+        rebalance: float = parameter(60.0, "Time between looks at balances", unit="seconds", gt=0)
+        dry: float = parameter(
+            0.9, "A venue below this share of its part of the firm's money is refilled", unit="share",
+            source="assumption", ge=0, le=1,
+        )  # fmt: skip
+        full: float = parameter(
+            0.3, "Coins beyond its part that are sent on, or lacking that are sent for", unit="share of the opening",
+            source="assumption", gt=0, le=1,
+        )  # fmt: skip
         stale: float = parameter(5.0, "Gateway delay at which quotes are pulled", unit="seconds", gt=0)
         loss_limit: float = parameter(
             0.004, "Loss at which a firm stops, all firms together", unit="share of all open interest",
@@ -183,6 +243,10 @@ class MarketMaker(Participant):
         dump: float = parameter(90.0, "Time in which inventory is dumped", unit="seconds", gt=0)
         return_least: float = parameter(600.0, "Shortest time away", unit="seconds", ge=0)
         return_most: float = parameter(1800.0, "Longest time away", unit="seconds", ge=0)
+
+        def expectations(self, dt: float) -> tuple[Floats, Floats]:
+            """float64[EXPONENTIALS]: what a step of `dt` seconds leaves of each average of past flow, and its share."""
+            return _exponentials(self.expected_soon, self.expected_late, self.expected, dt)
 
     parameters: Parameters
 
@@ -211,10 +275,12 @@ class MarketMaker(Participant):
             home=np.zeros(n), held=np.zeros(n), depth=np.zeros(n), shape=np.zeros((n, k)), offset=np.zeros((n, k)),
             extreme=np.full((max(int(round(p.pace / me.dt)), 1) + 1, 2, books), np.nan),
             fair=np.zeros(books), calm=np.ones(books), unit=np.full(books, 0.01), left=np.ones(books),
-            target=np.zeros(books), takes=np.ones((n, k)),
+            target=np.zeros(books), echo=np.zeros((EXPONENTIALS, books)), takes=np.ones((n, k)),
             state=np.zeros(len(firms), np.int64), until=np.zeros(len(firms)), limit=np.full(len(firms), np.inf),
             start=np.zeros(len(firms)), looked=np.array(-np.inf), firm_row=_first_rows(firm, row, len(firms)),
             once=np.unique(row, return_index=True)[1],  # every row, by its first station
+            money=treasury.money_of(me, market), cash=np.zeros(len(me.rows)), money_coming=np.zeros(len(me.rows)),
+            coming=np.zeros(n), evened=np.array(-np.inf),
         )  # fmt: skip
 
     def _open(self, me: Me, market: Market) -> None:
@@ -228,12 +294,17 @@ class MarketMaker(Participant):
         m["fair"][:] = np.log(desks.fair(market))
         m["calm"][:] = desks.calm(market)
         m["held"][:] = m["home"][:] = self._inventory(me, market)
-        wealth = np.maximum(me.equity(row), 0.0) * convert[book]
+        m["cash"][:] = me.equity(m["rows"])
+        wealth = np.maximum(m["cash"][row], 0.0) * convert[book]
         spot = np.asarray(books.kind)[book] == 1
         owned = np.where(spot, m["held"] * price[book], 0.0)
         # a coin's depth at perpetuals, then what spot books have of it by the coins that firms hold there
-        scale = np.where(desks.majors(books), 1.0, p.depth_minor)
-        of_book = p.depth * scale * interest / sigma**p.depth_power
+        major = desks.majors(books)
+        scale, power = (
+            np.where(major, 1.0, p.depth_minor),
+            np.where(major, p.depth_power, p.depth_power_minor),
+        )
+        of_book = p.depth * scale * interest / sigma**power
         of_coin = desks.by_coin(books, of_book)
         holding = np.bincount(book, owned, len(books.name)).astype(np.float64)
         share = holding / np.maximum(desks.by_coin(books, holding), 1e-9)
@@ -257,6 +328,7 @@ class MarketMaker(Participant):
         m["takes"][:] = p.refill * np.minimum(np.sqrt(offset / p.refill_near), 1.0)
         m["shape"][:] = (offset * np.sqrt(ratio)) ** p.profile - inner**p.profile
         m["shape"][:] /= m["unit"][book, None] ** p.profile
+        m["shape"][:, 0] += p.touch
         firms = len(m["limit"])
         if firms:
             size = np.bincount(m["firm"], m["depth"], firms)
@@ -273,7 +345,7 @@ class MarketMaker(Participant):
 
     def decide(self, me: Me, market: Market) -> None:
         """Learn the fair prices, look at the loss limits, requote what has changed."""
-        m = self.memory
+        p, m = self.parameters, self.memory
         if len(m["row"]) == 0:
             return
         if not m["ready"]:
@@ -282,13 +354,14 @@ class MarketMaker(Participant):
         self._learn(me, market, convert)
         extreme = m["extreme"][market.step % len(m["extreme"])]
         extreme[0], extreme[1] = market.low, market.high
-        if market.time - m["looked"] >= self.parameters.look - 1e-9:
+        if market.time - m["looked"] >= p.look - 1e-9:
             m["looked"][...] = market.time
             m["held"][:] = self._inventory(me, market)
-            if self.parameters.withdraws:
-                self._limits(me, market, convert)
-        if (m["state"] == DUMPING).any():
-            self._dump(me, market)
+            self._even_out(me, market)
+            if p.withdraws:
+                loss_limit.stop_or_return(me, market, p, m, self._wealth(me, market, convert))
+        if DUMPING in m["state"].tolist():
+            loss_limit.dump(me, market, m)
         self._quote(me, market, convert)
 
     def _learn(self, me: Me, market: Market, convert: Floats) -> None:
@@ -296,43 +369,46 @@ class MarketMaker(Participant):
         p, m = self.parameters, self.memory
         stress = desks.stress(m, market, convert, m["target"])
         if p.withdraws:
-            withdraw(stress, p.withdrawal, p.floor, p.stuck, market.withdrawals_open, m["venue"], m["left"])
+            withdraw(stress, p.withdrawal, p.floor, m["left"])
         luck = me.shared("information")
         learn(
             market.dt, luck[0], market.last, market.mid, market.volume, market.taker_buy, convert, m["coin"],
             market.books.coin_key,
             m["beta"], m["calm"], m["target"], m["left"], m["unit"], p.permanent, p.blend, p.anchor, p.pull,
-            p.information, luck.view(np.int64)[0], m["fair"],
+            p.information, luck.view(np.int64)[0], p.surprise, *p.expectations(market.dt), m["echo"], m["fair"],
         )  # fmt: skip
 
     def _quote(self, me: Me, market: Market, convert: Floats) -> None:
         """Look at the stations that are due; send what differs from what stands."""
         p, m = self.parameters, self.memory
-        stations, wide = len(m["row"]), 2 * p.levels
-        due, slot = np.empty(stations, np.int64), np.empty((stations, wide), np.int64)
+        stations, first = len(m["row"]), int(m["first"])
+        due = np.empty(stations, np.int64)
         n = look(
-            market.step, max(int(round(p.pace / market.dt)), 1), int(m["first"]), wide, m["fair"], m["quoted"],
-            m["reach"], m["row"], m["book"], m["firm"], m["state"], me.waiting(), due, slot,
+            market.step, max(int(round(p.pace / market.dt)), 1), m["fair"], m["quoted"], m["reach"], m["row"],
+            m["book"], m["firm"], m["state"], me.waiting(), due,
         )  # fmt: skip
         if n == 0:
             return
-        due, slot = due[:n], slot[:n]
-        live, lots = me.named(slot)
+        due = due[:n]
+        live, lots = me.ladders(first, due, 2 * p.levels)
         row, book = m["row"][due], m["book"][due]
         cash = me.balance(row, m["means"][1, book])  # 0 at perpetuals
         of_book, of_coin = np.empty((2, stations))
         used(
             due, me.stock(row, book), lots, m["spot"], m["lot"], m["fair"], convert, m["book"], m["desk"],
-            m["depth"], m["home"], p.inventory, m["held"], of_book, of_coin,
+            m["depth"], m["home"], m["coming"], p.inventory, m["held"], of_book, of_coin,
         )  # fmt: skip
         stress = m["stress"] if p.withdraws else np.ones(len(convert))
-        to, terms = np.empty((4, slot.size), np.int64), np.empty((2, slot.size))
-        look_time = np.sqrt(p.pace)
+        closed = market.halted
+        if p.notice:
+            closed = closed | ~market.withdrawals_open[m["venue"]]
+        to, terms = np.empty((4, lots.size), np.int64), np.empty((2, lots.size))
+        look_time = sqrt(p.pace)
         sends = requote(
-            market.time, due, slot, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["tick"],
-            m["lot"], m["band"], m["spot"], m["venue"], market.halted, market.bid, market.ask, market.mark,
+            market.time, due, first, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["tick"],
+            m["lot"], m["band"], m["spot"], m["venue"], closed, market.bid, market.ask, market.mark,
             market.gateway_delay, m["extreme"], m["row"], m["book"], m["depth"], m["held"], m["places"], of_book,
-            of_coin, m["shape"], m["offset"], m["takes"], p.own_book, p.skew * np.sqrt(p.unwinding), p.skew_stress,
+            of_coin, m["shape"], m["offset"], m["takes"], p.own_book, p.skew * sqrt(p.unwinding), p.skew_stress,
             p.width * look_time, p.widest, p.patience, p.slack * look_time, p.rough, p.stale, m["seen"], m["quoted"],
             m["sent"], m["asked"], m["full"], to, terms,
         )  # fmt: skip
@@ -350,10 +426,27 @@ class MarketMaker(Participant):
         here = np.flatnonzero(m["spot"][book])
         if len(here):
             k = self.parameters.levels
-            slot = int(m["first"]) + here[:, None] * 2 * k + k + np.arange(k)
-            lots = me.named(slot.ravel())[1].reshape(slot.shape).sum(1)
+            lots = me.ladders(int(m["first"]) + k, 2 * here, k)[1].sum(1)
             held[here] += lots * np.asarray(books.lot)[book[here]]
         return held
+
+    def _even_out(self, me: Me, market: Market) -> None:
+        """Look at what is on the way; every so often even out money and coins between own venues, asset by asset."""
+        p, m = self.parameters, self.memory
+        if not p.moves:
+            return
+        at = np.flatnonzero(m["spot"][m["book"]])
+        row, base = m["row"][at], m["means"][0, m["book"][at]]
+        if market.time - m["evened"] >= p.rebalance - 1e-9:
+            m["evened"][...] = market.time
+            treasury.even_money(me, market, m["money"], m["cash"], 1.0 - p.dry)
+            have, spare = (m["held"] + m["coming"])[at], me.stock(row, m["book"][at])
+            for asset in np.unique(base).tolist():
+                mine = base == asset
+                home = m["home"][at][mine]
+                treasury.even_out(me, market, row[mine], asset, have[mine], home, spare[mine], p.full)
+        m["coming"][at] = me.coming(row, base)
+        m["money_coming"][:] = treasury.money_coming(me, m["money"])
 
     def _wealth(self, me: Me, market: Market, convert: Floats) -> Floats:
         """float64[firms]: accounts and coins, less what the opening inventory made (it is hedged elsewhere)."""
@@ -361,54 +454,11 @@ class MarketMaker(Participant):
         book = m["book"]
         price = (desks.fair(market) * convert)[book]
         spot = np.asarray(market.books.kind)[book] == 1
-        value = np.where(spot, m["held"], 0.0) * price - m["home"] * price
+        value = np.where(spot, m["held"] + m["coming"], 0.0) * price - m["home"] * price
         once = m["once"]
-        value[once] += me.equity(m["row"][once]) * convert[book[once]]
+        rows = m["row"][once]
+        value[once] += (me.equity(rows) + m["money_coming"][rows]) * convert[book[once]]
         return np.bincount(m["firm"], desks.or_zero(value), len(m["limit"])).astype(np.float64)
-
-    def _limits(self, me: Me, market: Market, convert: Floats) -> None:
-        """Firms beyond their loss limit stop and dump; those whose time is over return."""
-        p, m = self.parameters, self.memory
-        state, until, now = m["state"], m["until"], market.time
-        wealth = self._wealth(me, market, convert)
-        hit = (state == QUOTING) & (wealth - m["start"] < -m["limit"])
-        done = (state == DUMPING) & (now >= until)
-        back = (state == AWAY) & (now >= until)
-        if hit.any():
-            state[hit], until[hit] = DUMPING, now + p.dump
-            mine = np.unique(m["row"][hit[m["firm"]]])
-            me.cancel_all(mine)
-            m["sent"][hit[m["firm"]]] = 0.0
-            for f in np.flatnonzero(hit).tolist():
-                me.emit("limit_hit", int(m["firm_row"][f]), float(wealth[f] - m["start"][f]))
-        if done.any():
-            drawn = me.uniform("return", m["firm_row"])
-            rest = p.return_least + drawn * max(p.return_most - p.return_least, 0.0)
-            state[done], until[done] = AWAY, now + rest[done]
-        if back.any():
-            state[back] = QUOTING
-            m["start"][back] = wealth[back]
-
-    def _dump(self, me: Me, market: Market) -> None:
-        """Market orders against the inventory, so that it is gone in the time for it."""
-        m = self.memory
-        here = np.flatnonzero(m["state"][m["firm"]] == DUMPING)
-        row, book = m["row"][here], m["book"][here]
-        perp = np.asarray(market.books.kind)[book] == 0
-        m["held"][here[perp]] = me.position(row[perp], book[perp])
-        excess = (m["held"] - m["home"])[here]
-        left = np.maximum(m["until"][m["firm"][here]] - market.time, market.dt)
-        quantity = np.abs(excess) * np.minimum(3.0 * market.dt / left, 1.0)
-        side = -np.sign(excess).astype(np.int64)
-        seen = np.where(
-            side > 0, np.asarray(market.depth_ask)[1, book], np.asarray(market.depth_bid)[1, book]
-        )
-        quantity = np.minimum(quantity, 0.3 * desks.or_zero(seen))
-        go = (quantity >= np.asarray(market.books.lot)[book]) & ~np.asarray(market.halted)[book]
-        if go.any():
-            me.market_order(row[go], book[go], side[go], quantity[go])
-            coins = go & ~perp  # positions are read again in the next step, coins here
-            m["held"][here[coins]] += side[coins] * quantity[coins]
 
 
 def _first_rows(firm: Ints, row: Ints, firms: int) -> Ints:

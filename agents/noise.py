@@ -1,12 +1,22 @@
 """Noise: two-sided order flow without information, the flow without which no market exists.
 
 Theory. Zero-intelligence flow (Daniels, Farmer, Gillemot, Iori and Smith 2003; Cont, Stoikov and Talreja 2010):
-market orders arrive as a Poisson process in every book, some traders post a limit order near the touch instead and
-give up after a while. Three things are added, each needed for a stable market in stress. Orders are sized by the
-depth their senders see, so an order into an empty book is small. Activity follows volatility as
-(sigma / sigma0)^b with b < 1: with order size proportional to depth ~ (sigma / sigma0)^-a the impact of noise grows
-more slowly than volatility itself, so noise alone cannot explode. Signs persist for about a minute (order splitting),
-and inventories mean-revert.
+orders arrive at random in every book, some traders post a limit order near the touch instead of taking and give up
+after a while. Four things are added. Orders are sized by the depth their senders see, so an order into an empty book is
+small. Activity follows volatility as (sigma / sigma0)^b with b < 1: with order size proportional to depth
+~ (sigma / sigma0)^-a the impact of noise grows more slowly than volatility itself, so noise alone cannot explode.
+
+Signs have long memory (Lillo and Farmer 2004; Bouchaud et al. 2004) since most orders are parts of metaorders, which
+go on buying or selling until they are done: with Pareto lengths of index a their signs' autocorrelation falls as
+lag^-(a - 1) (Lillo, Mike and Farmer 2005; 0.59 at the London Stock Exchange, Mike and Farmer 2008). Nobody buys without
+end: who holds what he may gives his metaorder up, and inventories are traded back.
+
+Activity feeds on activity: each order brings about `branching` further ones in the same book of the same venue, soon
+or minutes later, by a kernel that falls nearly as a power (Filimonov and Sornette 2012; Hardiman, Bercot and Bouchaud
+2013). The mean rate is that of a Poisson process, its minutes are livelier and duller; more so where few orders bring
+about most of the others (`fame`). It feeds on this flow's own orders, in one book or in all books of the coin
+(`across`); what liquidations and others trade reaches it through volatility, or it would count twice. With `everywhere`
+a trader works its metaorder at all venues of the coin, so that these have a common flow.
 
 A book is served by a few rows of its venue, each with its own inventory; perpetuals need margin, spot rows hold
 both the coin and the money.
@@ -14,10 +24,12 @@ both the coin and the money.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import cache
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from abm.agent import Participant
 from abm.market import Market, Me
@@ -27,6 +39,15 @@ from agents.flow import arrivals, orders
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+EXPONENTIALS = 4  # whose sum the kernel is
+
+
+@cache
+def _feedback(soon: float, late: float, fading: float, dt: float) -> tuple[Floats, Floats]:
+    """float64[EXPONENTIALS]: what a step of `dt` seconds leaves of each exponential of the kernel, and its share."""
+    times = np.geomspace(soon, late, EXPONENTIALS)
+    share = times**-fading
+    return np.exp(-dt / times), share / share.sum()
 
 
 class Noise(Participant):
@@ -40,6 +61,9 @@ class Noise(Participant):
             "rate",
             "least",
             "scale",
+            "shortest",
+            "branching",
+            "everywhere",
         )
 
         each: int = parameter(3, "Rows that serve a book", unit="rows", ge=1, le=1000)
@@ -73,12 +97,40 @@ class Noise(Participant):
         stress: float = parameter(
             50.0, "Volatility that activity follows at most", unit="multiple of calm volatility", ge=1
         )
-        persistence: float = parameter(
-            60.0, "Time over which the sign of flow persists", unit="seconds", source="order splitting", gt=0
+        metaorders: float = parameter(
+            0.7, "Orders that are parts of larger ones, all on one side", unit="share of orders", ge=0, le=1
+        )  # fmt: skip
+        tail: float = parameter(
+            1.6, "Pareto index of their length; signs' autocorrelation falls with this less one", unit="1",
+            source="Mike and Farmer (2008): 0.59; Lillo, Mike and Farmer (2005): less one", gt=1, le=10,
+        )  # fmt: skip
+        shortest: float = parameter(
+            1.0, "Shortest: a row's orders in this time, one at least", unit="seconds", gt=0, le=3600
         )
-        imbalance: float = parameter(
-            0.3, "Typical net share of the flow while a sign persists", unit="share", ge=0, le=1
-        )
+        longest: float = parameter(1000.0, "Longest over shortest", unit="1", ge=1)
+        branching: float = parameter(
+            0.8, "Further orders that an order brings about; the mean rate stays", unit="orders",
+            source="assumption, below 0.86: 1 - sqrt(mean / variance) of counts (Hardiman and Bouchaud 2014) in calm"
+            " minutes of the minute file without their burst, in orders of this flow", ge=0, le=0.99,
+        )  # fmt: skip
+        fame: float = parameter(
+            0.0, "One over the Pareto index of the number that one order brings about; 0: all bring the same", unit="1",
+            source="assumption; shocks of all sizes in models of epidemics (Sornette and Helmstetter 2003)", ge=0, lt=1,
+        )  # fmt: skip
+        across: float = parameter(
+            0.0, "Part of these in any book of the coin, the rest in the order's own", unit="share",
+            source="assumption", ge=0, le=1,
+        )  # fmt: skip
+        everywhere: bool = parameter(
+            False, "A metaorder is worked at all venues of its coin at once, else in one book", source="signed flow of"
+            " venues has one common factor: Makarov and Schoar (2020)",
+        )  # fmt: skip
+        soon: float = parameter(2.0, "Shortest time constant of this", unit="seconds", gt=0)
+        late: float = parameter(600.0, "Longest time constant of this", unit="seconds", gt=0)
+        fading: float = parameter(
+            0.15, "Exponent by which the share of a time constant falls: a kernel ~ t^-(1 + this)", unit="1",
+            source="Hardiman, Bercot and Bouchaud (2013), E-mini", ge=-1, le=2,
+        )  # fmt: skip
         inventory: float = parameter(
             0.5, "Inventory at which a row only trades back", unit="multiple of calm depth within 1 %", gt=0
         )
@@ -86,19 +138,34 @@ class Noise(Participant):
         behind: float = parameter(0.0003, "Mean distance behind the touch", unit="share of price", ge=0)
         expiry: float = parameter(60.0, "Life of such an order", unit="seconds", gt=0)
 
+        @model_validator(mode="after")
+        def _soon_is_not_late(self) -> Self:
+            if self.soon > self.late:
+                raise ValueError(f"soon: expected at most late, {self.late:g}")
+            return self
+
     parameters: Parameters
 
     def setup(self, me: Me, market: Market) -> None:
         """A few rows for each book."""
-        row, book = desks.chosen(me, market.books, self.parameters.each, "noise")
+        p = self.parameters
+        if p.everywhere:
+            row, book, trader = desks.traders(me, market.books, p.each, "noise")
+        else:
+            row, book = desks.chosen(me, market.books, p.each, "noise")
+            trader = np.arange(len(row))
+        traders = int(trader.max(initial=-1)) + 1
         books = len(market.books.name)
         via, power = desks.conversion(market.books)
         self.memory.update(
-            row=row, book=book, name=np.asarray(market.books.key)[book],
+            row=row, book=book, trader=trader, coin=np.array(market.books.coin, np.int64),
+            name=np.asarray(market.books.key)[book],
             served=np.maximum(np.bincount(book, minlength=books), 1)[book].astype(np.float64),
-            mood=np.zeros(len(row)), woke=np.zeros(len(row)), calm=np.zeros(books), looks=np.array(0),
+            calm=np.zeros(books), looks=np.array(0), echo=np.zeros((EXPONENTIALS, books)),
             home=np.zeros(len(row)), ready=np.array(False), awake=np.zeros(len(row), np.int64),
-            mean=np.zeros(len(row)), rate=np.zeros(len(row)), via=via, power=power, weight=np.zeros(books),
+            trades=np.zeros(len(row), np.int64), shortest=np.ones(traders),
+            left=np.zeros(traders), way=np.ones(traders), rate=np.zeros(len(row)),
+            via=via, power=power, weight=np.zeros(books),
             spot=np.asarray(market.books.kind) == 1, lot=np.array(market.books.lot, np.float64),
             means=desks.means(market.books),
         )  # fmt: skip
@@ -117,7 +184,12 @@ class Noise(Participant):
         relative = (value / max(float(value.max()), 1e-300)) ** p.scale
         m["rate"][:] = (np.maximum(p.rate * relative, p.least) / 60.0)[m["book"]]
         m["weight"][:] = value
-        m["woke"][:] = market.time
+        rates = np.bincount(m["trader"], m["rate"] / m["served"], len(m["shortest"]))
+        m["shortest"][:] = np.maximum(p.shortest * rates, 1.0)
+        mean = np.zeros(len(value))
+        mean[m["book"]] = m["rate"] * market.dt
+        times = np.geomspace(p.soon, p.late, EXPONENTIALS)
+        m["echo"][:] = mean / -np.expm1(-market.dt / times)[:, None]  # as if it had always been so
         m["ready"][...] = True
         return True
 
@@ -131,8 +203,9 @@ class Noise(Participant):
         stress = desks.stress(m, market, convert, m["weight"])
         drawn = me.uniform("arrival", m["row"]).view(np.int64) ^ m["name"]
         count = arrivals(
-            market.time, market.dt, p.activity, p.stress, drawn, m["book"], m["rate"], stress, market.halted,
-            m["served"], p.persistence, m["mood"], m["woke"], m["awake"], m["mean"],
+            market.dt, p.activity, p.stress, p.branching, p.fame, p.across,
+            *_feedback(p.soon, p.late, p.fading, market.dt), drawn, m["book"], m["coin"], m["rate"], stress,
+            market.halted, m["served"], m["echo"], m["awake"], m["trades"],
         )  # fmt: skip
         if count == 0:
             return
@@ -141,10 +214,11 @@ class Noise(Participant):
         takes, taken = np.empty((3, n * p.most), np.int64), np.empty(n * p.most)
         rests, rested, price = np.empty((3, n), np.int64), np.empty(n), np.empty(n)
         now, later = orders(
-            awake, m["mean"][:n], me.uniform("pieces", row).view(np.int64), m["row"], m["book"], m["name"], drawn,
-            m["mood"], m["rate"], me.stock(row, book), me.balance(row, m["means"][1, book]), m["home"], m["calm"],
-            m["spot"], m["lot"], market.bid, market.ask, market.depth_bid, market.depth_ask, p.inventory, p.imbalance,
-            p.turnover, p.dispersion, p.largest, p.patient, p.behind, p.most, takes, taken, rests, rested, price,
+            awake, m["trades"][:n], m["row"], m["book"], m["trader"], drawn, m["rate"], me.stock(row, book),
+            me.balance(row, m["means"][1, book]), m["home"], m["calm"], m["spot"], m["lot"], market.bid, market.ask,
+            market.depth_bid, market.depth_ask, p.inventory, p.metaorders, p.tail, p.longest, p.turnover, p.dispersion,
+            p.largest, p.patient, p.behind, p.most, m["shortest"], m["left"], m["way"], takes, taken, rests, rested,
+            price,
         )  # fmt: skip
         if now:
             row, book, side = takes[:, :now]

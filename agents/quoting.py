@@ -14,18 +14,19 @@ from abm.jit import BOOLS, CONSTANT, inlined, kernel
 
 
 QUOTING, DUMPING, AWAY = range(3)  # what a firm is doing
+SIXTH = 1.0 / 6.0
 
 
-@kernel("i8(i8,i8,i8,i8,f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[:,::1])")
-def look(step, turn, first, width, fair, quoted, reach, row, book, firm, state, waiting, due, slot):
+@kernel("i8(i8,i8,f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1])")
+def look(step, turn, fair, quoted, reach, row, book, firm, state, waiting, due):
     """Find the stations to be looked at: by turns, and at once where the fair price has left the quotes.
 
     Args:
-        step, turn: steps; a station is due once in `turn`. first, width: the first order name, names a station.
+        step, turn: steps; a station is due once in `turn`.
         fair: float64[books], log prices. quoted, reach: float64[n], of the last look; how far it may have moved.
         row, book, firm: int64[n]. state: int64[firms], those that are not `QUOTING` have stopped. waiting: int64[rows],
         messages under way.
-        due, slot: int64[n], [n, width], out: stations and the names of their orders.
+        due: int64[n], out: stations.
 
     Returns how many are due.
     """
@@ -38,26 +39,26 @@ def look(step, turn, first, width, fair, quoted, reach, row, book, firm, state, 
             and waiting[row[i]] == 0
         ):
             due[count] = i
-            for j in range(width):
-                slot[count, j] = first + i * width + j
             count += 1
     return count
 
 
 @kernel(
-    "void(i8[::1],f8[::1],i8[:,::1],b1[::1],f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8,"
+    "void(i8[::1],f8[::1],i8[:,::1],b1[::1],f8[::1],f8[::1],f8[::1],i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8,"
     "f8[::1],f8[::1],f8[::1])"
 )
 def used(
-    due, stock, lots, spot, lot, fair, convert, book, desk, depth, home, limit, held, of_book, of_coin
+    due, stock, lots, spot, lot, fair, convert, book, desk, depth, home, coming, limit, held, of_book, of_coin
 ):  # fmt: skip
     """Inventory of every station, and what it is of its limit: in the book, and of the firm in the coin.
+
+    Coins on the way between own accounts are the firm's, but in no book until they arrive.
 
     Args:
         due: int64[n]. stock: float64[n], coins: the position, or what may be sold at spot. lots: int64[n, 2 k],
         standing quotes, bids first. spot, lot, fair, convert: [books], fair as log price.
-        book, desk: int64[stations], desk names firm and coin. depth, home: float64[stations], calm dollars, coins
-        at the opening. limit: multiple of depth.
+        book, desk: int64[stations], desk names firm and coin. depth, home, coming: float64[stations], calm dollars,
+        coins at the opening, coins on the way there. limit: multiple of depth.
         held, of_book, of_coin: float64[stations], out: coins (of the stations due), shares of the limits.
     """
     levels = lots.shape[1] // 2
@@ -71,7 +72,7 @@ def used(
     for i in range(len(book)):
         most = max(limit * depth[i] / value[book[i]], 1e-300)
         of_book[i] = (held[i] - home[i]) / most
-        net[desk[i]] += held[i] - home[i]
+        net[desk[i]] += held[i] + coming[i] - home[i]
         bound[desk[i]] += most
     for i in range(len(book)):
         of_coin[i] = net[desk[i]] / bound[desk[i]]
@@ -98,9 +99,31 @@ def _traded(side, extreme, b):
     return found
 
 
+@inlined
+def _level(side, reserve, away, edge):
+    """Price of a quote at a log distance from the reservation price, not past its edge."""
+    return min(np.exp(reserve - away), edge) if side == 0 else max(np.exp(reserve + away), edge)
+
+
+@inlined
+def _moved(side, price, shift, reserve, away, edge, stood, let_be):
+    """Whether a level has left a quote by more than is let be.
+
+    Three terms of the series of exp around the fair price say so as a rule; where they leave a doubt it is worked out,
+    so that the answer is always that of `_level`.
+    """
+    x = shift - away if side == 0 else shift + away
+    near = price * (1.0 + x * (1.0 + x * (0.5 + x * SIXTH)))
+    near = min(near, edge) if side == 0 else max(near, edge)
+    beyond = abs(stood - near) - let_be
+    if abs(x) < 1.0 and abs(beyond) > x * x * x * x * price + 1e-12 * (price + stood):
+        return beyond > 0
+    return abs(stood - _level(side, reserve, away, edge)) > let_be
+
+
 @kernel(
     # of the look: n entries
-    "i8(f8,i8[::1],i8[:,::1],f8[::1],f8[:,::1],i8[:,::1],"
+    "i8(f8,i8[::1],i8,f8[::1],f8[:,::1],i8[:,::1],"
     # of books
     f"f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],i8[::1],{BOOLS},{CONSTANT},{CONSTANT},"
     f"{CONSTANT},"
@@ -114,7 +137,7 @@ def _traded(side, extreme, b):
     "f8[::1],f8[::1],f8[:,:,::1],f8[:,:,::1],f8[:,:,::1],i8[:,::1],f8[:,::1])"
 )
 def requote(
-    now, due, slot, cash, live, lots,
+    now, due, first, cash, live, lots,
     fair, convert, calm, volatile, left, tick_of, lot_of, band, spot, venue, halted, bid, ask, mark, delay,
     extreme, row, book, depth, held, places, of_book, of_coin, shape, offset, takes,
     own_book, skew, skew_most, width, width_most, patience, slack, rough, stale,
@@ -123,8 +146,9 @@ def requote(
     """Decide which levels of the stations `due` to send anew, at which price and size; remember what was sent.
 
     Args:
-        now: seconds. due: int64[n], stations. slot: int64[n or more, 2 levels], order names. cash: float64[n], money
-        that may be spent at a spot book. live, lots: [n, 2 levels], prices (NaN: none) and lots of what stands.
+        now: seconds. due: int64[n], stations. first: the first order name, a station has 2 levels of them. cash:
+        float64[n], money that may be spent at a spot book. live, lots: [n, 2 levels], prices (NaN: none) and lots of
+        what stands.
         fair, calm: float64[books], log price, volatility per square root of a second; convert: common dollars;
         volatile: volatility over calm, followed from 1 on; left: share of calm depth; tick_of, lot_of; band: share of
         the mark; spot: bool; venue; halted: bool, no quotes; bid, ask, mark: as seen, NaN = none.
@@ -145,14 +169,15 @@ def requote(
     """
     levels = offset.shape[1]
     count = 0
-    want = np.empty(levels)
+    want, back = np.empty(levels), np.empty(levels)
     for n in range(len(due)):
         i = due[n]
+        back[:] = -1.0  # not worked out yet
         b = book[i]
         price, lot, tick, stress = np.exp(fair[b]), lot_of[b], tick_of[b], max(volatile[b], 1.0)
         carried = own_book * of_book[i] + (1.0 - own_book) * of_coin[i]
         shift = -skew * min(max(carried, -1.0), 1.0) * calm[b] * min(stress, skew_most)
-        wider = width * calm[b] * min(stress, width_most)
+        wider, still = width * calm[b] * min(stress, width_most), slack * calm[b] * min(stress, width_most)
         closed = halted[b] or delay[venue[b]] > stale
         size = 0.0 if closed else depth[i] * left[b] / (price * convert[b])
         reserve, since = fair[b] + shift, min(now - seen[i], 1e9)
@@ -178,7 +203,9 @@ def requote(
                         there *= stands / was
                 # resilience: the part of a level that was eaten comes back over the refill time
                 if there < 1.0:
-                    there += (1.0 - there) * (1.0 - np.exp(-since / takes[i, j]))
+                    if back[j] < 0:
+                        back[j] = 1.0 - np.exp(-since / takes[i, j])
+                    there += (1.0 - there) * back[j]
                 full[i, side, j] = there
                 want[j] = size * room * shape[i, j] * there
                 total += want[j]
@@ -190,25 +217,18 @@ def requote(
             for j in range(levels):
                 k = side * levels + j
                 away = offset[i, j] + wider
-                level = min(np.exp(reserve - away), edge) if side == 0 else max(np.exp(reserve + away), edge)
                 stands = lots[n, k] * lot
                 coins = np.floor(want[j] * part / lot * (1 + 1e-12)) * lot
-                let_be = max(
-                    max(patience * away, slack * calm[b] * min(stress, width_most)) * price, 1.5 * tick
-                )
                 goes = coins > 0
                 if stands > 0:
-                    rougher = min(stands, coins) < (1.0 - rough) * max(stands, coins)
-                    goes = rougher or abs(live[n, k] - level) > let_be
+                    least = max(max(patience * away, still) * price, 1.5 * tick)
+                    goes = min(stands, coins) < (1.0 - rough) * max(stands, coins)
+                    goes = goes or _moved(side, price, shift, reserve, away, edge, live[n, k], least)
                 sent[i, side, j] = coins if goes else stands
                 if goes:
-                    asked[i, side, j] = level
-                    to[0, count], to[1, count], to[2, count], to[3, count] = (
-                        row[i],
-                        b,
-                        slot[n, k],
-                        1 - 2 * side,
-                    )
+                    level = asked[i, side, j] = _level(side, reserve, away, edge)
+                    to[0, count], to[1, count] = row[i], b
+                    to[2, count], to[3, count] = first + 2 * levels * i + k, 1 - 2 * side
                     terms[0, count], terms[1, count] = level, coins
                     count += 1
         seen[i], quoted[i] = now, fair[b]

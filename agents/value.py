@@ -354,8 +354,8 @@ class Value(Participant):
     def _follow(self, me: Me, market: Market) -> None:
         """Stations that have learned something move what is left of their orders to the new value."""
         p, m = self.parameters, self.memory
-        heard = me.heard(m["far_row"])
-        which = np.flatnonzero(heard != m["far_heard"])
+        heard = me.heard()[m["far_row"]]
+        (which,) = (heard != m["far_heard"]).nonzero()
         if len(which) == 0:
             return
         m["far_heard"][which] = heard[which]

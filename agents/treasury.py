@@ -1,0 +1,141 @@
+"""A firm's treasury: what one owner has at several venues, evened out by transfers.
+
+Theory. Margin is segregated: what is won at one venue cannot save the position that loses at another before it has
+travelled. So a firm keeps at every venue the part of its money, and of each coin, that it had there at the opening, and
+sends half of the difference from where it has most too much to where it lacks most, once either is beyond its bound.
+What is on the way counts where it goes.
+
+It reads own balances, own transfers that are late, what venues announce (withdrawals stopped) and the delays that
+channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out of a venue that has
+stopped withdrawals, or where no direct channel is open: there the firm is stuck with what it has.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.jit import CONSTANT, kernel
+from abm.market import Market, Me
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LEAST = 0.25  # of the smaller bound: less is not worth a transfer
+
+
+def money_of(me: Me, market: Market) -> Ints:
+    """int64[rows]: the asset in which the books of each own row's venue are paid, perpetuals first; -1 = no books."""
+    books = market.books
+    quote: dict[int, int] = {}
+    for b in np.argsort(np.asarray(books.kind), kind="stable").tolist():
+        quote.setdefault(int(books.venue[b]), int(books.quote[b]))
+    return np.array([quote.get(int(v), -1) for v in np.asarray(me.venue)], np.int64)
+
+
+def money_coming(me: Me, money: Ints) -> Floats:
+    """float64[rows]: of the asset that counts there, what own transfers bring to each own row."""
+    coming, way = np.zeros(len(money)), me.transfers()
+    if len(way) == 0:
+        return coming
+    mine = money[way["to"]] == way["asset"]
+    np.add.at(coming, way["to"][mine], way["amount"][mine])
+    return coming
+
+
+def surplus(owner: NDArray[np.int32], have: Floats, home: Floats) -> Floats:
+    """What each place has beyond its part of what its owner has now; the parts are those of the opening.
+
+    Args:
+        owner, have, home: one entry a place; the last in units of the asset, at the opening.
+    """
+    beyond = np.empty(len(owner))
+    _surplus(np.ascontiguousarray(owner, np.int32), have, home, np.empty((3, len(owner))), beyond)
+    return beyond
+
+
+@kernel(f"void(i4[::1],{CONSTANT},{CONSTANT},f8[:,::1],f8[::1])")
+def _surplus(owner, have, home, total, beyond):  # type: ignore[no-untyped-def]
+    """`surplus`; total: float64[3, n], scratch: owners in the order in which they come, what they have and had."""
+    owners = 0
+    for i in range(len(owner)):
+        k = 0
+        while k < owners and total[0, k] != owner[i]:
+            k += 1
+        if k == owners:
+            total[0, k], total[1, k], total[2, k] = owner[i], 0.0, 0.0
+            owners += 1
+        total[1, k] += have[i]
+        total[2, k] += home[i]
+    for i in range(len(owner)):
+        k = 0
+        while total[0, k] != owner[i]:
+            k += 1
+        now, then = total[1, k], total[2, k]
+        part = (0.0 if now < 0 else now) / (1e-300 if then < 1e-300 else then)
+        beyond[i] = have[i] - home[i] * part if then > 0 else 0.0
+
+
+def even_out(
+    me: Me, market: Market, rows: Ints, asset: int, have: Floats, home: Floats, spare: Floats, part: float
+) -> bool:
+    """For each owner one transfer of an asset, from where most is too much to where most is missing.
+
+    Args:
+        rows: own rows. have: what each has, with what is on its way there. home: at the opening. spare: what each could
+            give. All in the asset.
+        part: bound, as share of what was there at the opening (at least of a tenth of the owner's mean place).
+
+    Returns whether anything was sent.
+    """
+    owner, venue = np.asarray(me.owner)[rows], np.asarray(me.venue)[rows]
+    names, too_much, sent = market.books.venue_names, surplus(owner, have, home), False
+    if not (np.abs(too_much) > np.maximum(part * home, 1e-12)).any():
+        return False  # within their bounds, which are at least these
+    late, leaves = np.asarray(me.overdue(rows)) > 0, np.asarray(market.withdrawals_open)[venue]
+    for name in np.unique(owner).tolist():
+        mine = np.flatnonzero(owner == name)
+        bound = part * np.maximum(home[mine], 0.1 * home[mine].mean())
+        strain = too_much[mine] / np.maximum(bound, 1e-12)
+        if len(mine) < 2 or not np.abs(strain).max() > 1.0:
+            continue
+        from_, to = int(np.argmax(strain)), int(np.argmin(strain))
+        i, j, enough = mine[from_], mine[to], LEAST * min(bound[from_], bound[to])
+        amount = min(too_much[i], 0.5 * (too_much[i] - too_much[j]), spare[i])
+        if i == j or amount <= enough or late[i] or late[j] or not leaves[i]:
+            continue
+        if np.isfinite(me.network.delay(names[int(venue[i])], names[int(venue[j])], asset)):
+            me.transfer(int(rows[i]), int(rows[j]), asset, float(amount))
+            sent = True
+    return sent
+
+
+def even_money(me: Me, market: Market, money: Ints, home: Floats, part: float) -> bool:
+    """Even out margin money, asset by asset: what each account is worth there, and what is on its way to it.
+
+    Args:
+        money: as from `money_of`. home: float64[rows], what accounts were worth at the opening. part: as in `even_out`.
+    """
+    have = np.asarray(me.equity(np.arange(len(money)))) + money_coming(me, money)
+    spare, sent = np.maximum(me.available(np.arange(len(money))), 0.0), False
+    for asset in np.unique(money[money >= 0]).tolist():
+        rows = np.flatnonzero(money == asset)
+        sent |= even_out(me, market, rows, asset, have[rows], home[rows], spare[rows], part)
+    return sent
+
+
+def waits(me: Me, market: Market, money: Ints, longest: float) -> Floats:
+    """float64[rows]: seconds in which money can be brought to each own row from another own venue, as published.
+
+    Args:
+        money: as from `money_of`. longest: reckoned with where a channel is slower or shut, or the venue lets nothing
+        out.
+    """
+    venue, names = np.asarray(me.venue), market.books.venue_names
+    best: dict[int, float] = {}
+    for there in np.unique(venue[money >= 0]).tolist():
+        asset = int(money[venue == there][0])
+        others = [names[here] for here in np.unique(venue[money >= 0]).tolist() if here != there]
+        delays = [float(me.network.delay(here, names[there], asset)) for here in others]
+        best[there] = min([longest, *delays]) if market.withdrawals_open[there] else longest
+    return np.array([best.get(int(v), longest) for v in venue], np.float64)
