@@ -1,4 +1,4 @@
-"""One owner in a run: accounts at the kept times, positions, events."""
+"""One owner in a run: accounts at the kept times, positions, trades, events, and why it was liquidated."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from experiments import fate
 from experiments.run import Run, RunError
 
 Part = tuple[str, list[str], list[list[str]]]  # title, heads, lines
 
 
 def story(run: Run, owner: str, latest: int = 20) -> list[Part]:
-    """The tables of one owner: accounts and positions at every kept time, then the `latest` events.
+    """The tables of one owner: accounts and positions at every kept time, trades, the `latest` events, and its fate.
 
     Raises RunError, with what is near, where no such owner is in the run.
     """
@@ -24,7 +25,14 @@ def story(run: Run, owner: str, latest: int = 20) -> list[Part]:
     parts = []
     for label in labels:
         parts += _at(run, label, number, name)
+    traded = fate.trades(run, number)
+    if traded:
+        heads = ["book", "sent for", "fills", "bought, USD", "sold, USD", "first", "last"]
+        parts.append(("trades, by why the taker's order was sent", heads, traded))
     parts.append(_events(run, number, latest))
+    first = run.accounts(labels[0])
+    names = dict(zip(first["owner"].tolist(), first["owner_name"].tolist(), strict=True))
+    parts.append((f"what became of {name}", [], [[line] for line in fate.told(run, number, names)]))
     return parts
 
 

@@ -1,9 +1,13 @@
-"""What a run tells of arbitrage: how far apart venues were, and what kept the gaps from being traded away.
+"""What a run tells of arbitrage: how far apart venues were, how far they could be, what kept gaps from being traded.
 
 Gaps are between the last prices of two venues' books of a coin at the ends of minutes. Forgone arbitrage is what the
 arbitrageurs themselves remarked (`agents.forgone`): at every look, gaps that paid after fees and the risk of execution,
 the dollars of coins that they did not trade, and the constraint that left least room. A gap that stands is remarked at
 every look, so sums over time are dollars times minutes.
+
+The bound of a pair is what a risk-averse arbitrageur lets be who must move what it trades (Hautsch, Scheuch and Voigt
+2024): taker fees of both books + z sigma sqrt(E[tau]); tau the measured time of transfers between the two venues, sigma
+the volatility of the last half hour, z the arbitrageurs' own.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments import readings
+from experiments import congestion, readings
 from experiments.run import Run
 
+Floats = NDArray[np.float64]
 ABOVE = (1.0, 2.0, 5.0)  # %, in whose minutes a pair's gaps are counted
 
 
@@ -28,6 +34,9 @@ class Gap(NamedTuple):
     largest: float
     time: float  # end of the minute of the largest, s
     minutes: tuple[int, ...]  # minutes above 1, 2, 5 %
+    tau: float  # mean time of a transfer between the two venues, s; NaN = none arrived
+    bound: float  # median over minutes, %; NaN = without tau
+    inside: float  # share of minutes in which the gap was within the bound of that minute
 
 
 def gaps(run: Run, coin: str, kind: str = "PERP", window: tuple[float, float] | None = None) -> list[Gap]:
@@ -49,15 +58,83 @@ def gaps(run: Run, coin: str, kind: str = "PERP", window: tuple[float, float] | 
         for spot in names["SPOT"]
         if perp.partition(":")[0] != spot.partition(":")[0]
     ]  # fmt: skip
-    found = []
+    found, took = [], transfers(run)
+    z = _risk_bar(run)
     for one, other in pairs:
         apart = 100.0 * np.abs(price[one] - price[other]) / np.fmax(price[one], price[other])
         if np.isfinite(apart).any():
             at = int(np.nanargmax(apart))
             above = tuple(int(np.nansum(apart > bound)) for bound in ABOVE)
             when = float(readings.minutes(run, a, b)[at])
-            found.append(Gap(one, other, float(np.nanmedian(apart)), float(apart[at]), when, above))
+            tau = _between(took, one.partition(":")[0], other.partition(":")[0])
+            limit = bound(run, one, other, 0.5 * (price[one] + price[other]), tau, z)
+            known = np.isfinite(apart) & np.isfinite(limit)
+            found.append(
+                Gap(
+                    one,
+                    other,
+                    float(np.nanmedian(apart)),
+                    float(apart[at]),
+                    when,
+                    above,
+                    tau,
+                    float(np.median(limit[known])) if known.any() else np.nan,
+                    float((apart <= limit)[known].mean()) if known.any() else np.nan,
+                )
+            )
     return sorted(found, key=lambda gap: (-gap.largest, gap.book, gap.other))
+
+
+def bound(run: Run, one: str, other: str, closes: Floats, tau: float, z: float) -> Floats:
+    """What two books' prices may differ by in each minute, %: taker fees + z sigma sqrt(tau).
+
+    Args:
+        closes: of the minutes. tau: s. z: standard deviations.
+    """
+    fees = sum(float(run.config["venues"][name.partition(":")[0]]["fees"]["taker"]) for name in (one, other))
+    moves = np.diff(np.log(closes), prepend=np.nan) ** 2 / 60.0  # variance a second
+    lately = np.array([np.nanmean(moves[max(0, k - 29) : k + 1]) if k else np.nan for k in range(len(moves))])
+    return np.asarray(100.0 * (fees + z * np.sqrt(lately * tau)), np.float64)
+
+
+def _risk_bar(run: Run) -> float:
+    """z of the run's arbitrageurs, the first entry's; 1.75 where there are none."""
+    entries = run.config.get("population", {}).values()
+    return next((float(one["bar"]) for one in entries if one.get("species") == "arbitrageur"), 1.75)
+
+
+class Transfers(NamedTuple):
+    """Every transfer that was sent."""
+
+    source: NDArray[Any]  # venue; "outside" = a place that is none
+    target: NDArray[Any]  # the same; "-" = it did not arrive in the run
+    value: Floats  # dollars
+    took: Floats  # s; NaN = did not arrive
+
+
+def transfers(run: Run) -> Transfers:
+    """The transfers of a run by the places that they left and reached, in the order of sending."""
+    events = run.events()
+    sent, there = events["kind"] == "transfer_sent", events["kind"] == "transfer_arrived"
+    number, left = events["id"][sent], events["time"][sent]
+    took = np.full(len(number), np.nan)
+    target = np.full(len(number), "-", dtype=object)
+    if len(number):
+        at = np.minimum(np.searchsorted(number, events["parent"][there]), len(number) - 1)
+        known = number[at] == events["parent"][there]
+        took[at[known]] = events["time"][there][known] - left[at[known]]
+        target[at[known]] = [str(name or "outside") for name in events["venue"][there][known]]
+    source = np.array([str(name or "outside") for name in events["venue"][sent]], dtype=object)
+    value = np.nan_to_num(np.asarray(events["value"][sent], np.float64))
+    return Transfers(source, target, value, took)
+
+
+def _between(all_of_them: Transfers, one: str, other: str) -> float:
+    """Mean time of the transfers between two venues, both ways."""
+    source, target, _, took = all_of_them
+    mine = ((source == one) & (target == other)) | ((source == other) & (target == one))
+    mine &= np.isfinite(took)
+    return float(np.mean(took[mine])) if mine.any() else np.nan
 
 
 class Wait(NamedTuple):
@@ -73,28 +150,17 @@ class Wait(NamedTuple):
 
 def waits(run: Run) -> list[Wait]:
     """How long transfers took, by the places that they left and reached, most money first."""
-    events = run.events()
-    sent, there = events["kind"] == "transfer_sent", events["kind"] == "transfer_arrived"
-    if not sent.any():
+    source, target, value, took = transfers(run)
+    if not len(value):
         return []
-    number, left = events["id"][sent], events["time"][sent]
-    value = np.nan_to_num(np.asarray(events["value"][sent], np.float64))
-    at = np.minimum(np.searchsorted(number, events["parent"][there]), len(number) - 1)
-    known = number[at] == events["parent"][there]
-    took = np.full(len(number), np.nan)
-    took[at[known]] = events["time"][there][known] - left[at[known]]
-    target = np.full(len(number), "-", dtype=object)
-    target[at[known]] = [str(name or "outside") for name in events["venue"][there][known]]
-    ends = np.array(
-        [f"{name or 'outside'}>{to}" for name, to in zip(events["venue"][sent], target, strict=True)]
-    )
+    ends = np.array([f"{here}>{there}" for here, there in zip(source, target, strict=True)])
     found = []
     for pair in np.unique(ends):
         mine = ends == pair
         times = took[mine & np.isfinite(took)]
         mean, late = (times.mean(), np.quantile(times, 0.95)) if len(times) else (np.nan, np.nan)
-        source, to = str(pair).split(">")
-        found.append(Wait(source, to, int(mine.sum()), float(value[mine].sum()), float(mean), float(late)))
+        here, to = str(pair).split(">")
+        found.append(Wait(here, to, int(mine.sum()), float(value[mine].sum()), float(mean), float(late)))
     return sorted(found, key=lambda wait: (-wait.value, wait.source, wait.target))
 
 
@@ -117,7 +183,9 @@ def forgone(run: Run, coin: str | None = None, window: tuple[float, float] | Non
     if coin is not None:
         keep &= np.array([name.partition(":")[2].rpartition("-")[0] == coin for name in seen["book"]])
     every = _between_looks(run)
-    value = seen["value"] * np.array([every[name] for name in seen["participant"]]) / 60.0
+    looks = np.array([every[name] for name in seen["participant"]])
+    keep &= looks > 0  # others remark other things
+    value = seen["value"] * looks / 60.0
     total = float(value[keep].sum())
     found = []
     for word in np.unique(seen["what"][keep]):
@@ -134,6 +202,19 @@ def _between_looks(run: Run) -> dict[str, float]:
     return {name: float(entry.get("report", 0.0)) for name, entry in population.items()}
 
 
+def facts(run: Run, coin: str) -> dict[str, Any]:
+    """What `markdown` tells as numbers: waits, gaps by kind of books, forgone arbitrage of the coin and of all."""
+    apart = {kind: gaps(run, coin, kind) for kind in ("PERP", "SPOT", "BASIS")}
+    return {
+        "run": run.folder,
+        "seed": run.seed,
+        "waits": [one._asdict() for one in waits(run)],
+        "gaps": [{"kind": kind.lower(), **one._asdict()} for kind, some in apart.items() for one in some],
+        "forgone": [one._asdict() for one in forgone(run, coin)],
+        "forgone_all": [one._asdict() for one in forgone(run)],
+    }
+
+
 def markdown(run: Run, coin: str) -> str:
     """As Markdown: transfers, gaps of a coin's perpetuals and spot books, forgone arbitrage of it and of all coins."""
     lines = [f"# Transfers, gaps, forgone arbitrage: {run.name}, seed {run.seed}", "", "## Transfers", ""]
@@ -143,15 +224,18 @@ def markdown(run: Run, coin: str) -> str:
         lines.append(
             f"| {one.source} | {one.target} | {one.sent} | {one.value / 1e6:,.1f} | {' | '.join(times)} |"
         )
-    lines += ["", f"## Gaps of {coin}, minute closes", ""]
+    lines += ["", *congestion.markdown(run), f"## Gaps of {coin}, minute closes", ""]
     lines += [
-        f"| | between | median, % | largest, % | at | {' | '.join(f'minutes > {x:g} %' for x in ABOVE)} |",
-        "|---|---|---:|---:|---|---:|---:|---:|",
+        f"| | between | median, % | largest, % | at | {' | '.join(f'minutes > {x:g} %' for x in ABOVE)} |"
+        " mean transfer, s | bound, % | inside |",
+        "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     for kind in ("PERP", "SPOT", "BASIS"):
         for gap in gaps(run, coin, kind):
             when = readings.clock(run, gap.time)
             cells = [f"{gap.median:.3f}", f"{gap.largest:.2f}", when, *map(str, gap.minutes)]
+            known = (f"{gap.tau:.0f}", f"{gap.bound:.2f}", f"{gap.inside:.0%}")
+            cells += known if np.isfinite(gap.bound) else ("-", "-", "-")
             lines.append(f"| {kind.lower()} | {gap.book}, {gap.other} | {' | '.join(cells)} |")
     for title, which in ((f"Forgone arbitrage, {coin}", coin), ("Forgone arbitrage, all coins", None)):
         lines += [

@@ -202,14 +202,7 @@ def branch(
         if trunk is None:
             raise RunError(f"{place}: not finished; what it would liquidate later is not known yet")
         change["absorb"] = liquidations(trunk, absorb, snapshot.time)
-    raw = config.plain(scenario)
-    raw["interventions"] = [*raw.get("interventions", ()), *([change] if len(change) > 1 else [])]
-    changed, faults = config.resolve(raw)
-    if faults or changed is None:
-        last = f"interventions.{len(raw['interventions']) - 1}"
-        raise ScenarioError(
-            [fault.replace(f"{last}.set: ", "--set ").replace(last, "branch") for fault in faults]
-        )
+    changed = altered(scenario, change)
     mark = hashlib.sha256(json.dumps(change, sort_keys=True, default=str).encode()).hexdigest()[:6]
     folder = Path(out) if out is not None else place.parent.with_name(f"{place.parent.name}-branch-{mark}")
     early = [snapshots.label(time) for time in save_at if time <= snapshot.time]
@@ -224,6 +217,24 @@ def branch(
     )  # fmt: skip
     outcome = run_jobs([job], jobs=1, progress=progress, store=store)[0]
     return Branched(outcome, trunk, _idle(outcome, change.get("absorb", [])))
+
+
+def altered(scenario: Scenario, change: dict[str, Any]) -> Scenario:
+    """The scenario with one intervention more; the same one where the change names nothing but a time.
+
+    Raises ScenarioError with the faults of the change.
+    """
+    if len(change) < 2:
+        return scenario
+    raw = config.plain(scenario)
+    raw["interventions"] = [*raw.get("interventions", ()), change]
+    changed, faults = config.resolve(raw)
+    if faults or changed is None:
+        last = f"interventions.{len(raw['interventions']) - 1}"
+        raise ScenarioError(
+            [fault.replace(f"{last}.set: ", "--set ").replace(last, "branch") for fault in faults]
+        )
+    return changed
 
 
 def _known(scenario: Scenario, seed: int, owners: Sequence[str]) -> None:

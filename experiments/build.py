@@ -38,7 +38,16 @@ def build(scenario: Scenario, seed: int, check: bool = False, record: bool = Tru
     """
     settings = scenario.record
     recorder = (
-        Recorder(settings.every, settings.books, settings.accounts_at, settings.fills) if record else None
+        Recorder(
+            settings.every,
+            settings.books,
+            settings.accounts_at,
+            settings.fills,
+            settings.quotes,
+            settings.levels,
+        )
+        if record
+        else None
     )
     model = CascadeModel(
         scenario.clock,

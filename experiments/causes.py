@@ -19,13 +19,18 @@ failure really caused, and how far the rule is from it is printed beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from abm.causes import CAUSES
 from experiments import config
@@ -33,8 +38,16 @@ from experiments.run import Run, RunError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Begun = Callable[[str], object]
 
 FORCED = ("liquidation", "takeover", "adl")  # events in which a position is closed by its venue
+FILLS = ("time", "book", "side", "value", "quantity", "cause", "event")  # what the rule looks at
+PARTS = (
+    "the fills",
+    "who sold for whom",
+    "what pushed each mark",
+    "chains of failures",
+)  # of the work, in order
 BEGINS = ("liquidation", "takeover", "bankruptcy", "adl")
 
 
@@ -52,7 +65,7 @@ class Attribution:
         direct: [failures, kinds], shares of the fills that moved its mark by why they were sent; the share of
             liquidation orders is under "liquidation". Each line sums to one.
         root: [failures, kinds], the same with every liquidation order led back to what caused it.
-        parents: (child, parent, share) of every pair of failures with a share.
+        shares: [failures, failures], the shares of earlier failures' orders in each (its line), sparse.
         caused: USD that each has caused in all: its own value, and its share of what followed.
     """
 
@@ -65,8 +78,15 @@ class Attribution:
     kinds: list[str]
     direct: Floats
     root: Floats
-    parents: tuple[Ints, Ints, Floats]
+    shares: csr_array
     caused: Floats
+
+    @property
+    def parents(self) -> tuple[Ints, Ints, Floats]:
+        """(child, parent, share) of every pair of failures with a share, in order of the children."""
+        pairs = self.shares
+        child = np.repeat(np.arange(len(self.value)), np.diff(pairs.indptr))
+        return child, pairs.indices.astype(np.int64), pairs.data
 
     def total(self) -> float:
         """USD closed in all."""
@@ -77,66 +97,99 @@ class Attribution:
         return float(self.value @ self.direct[:, self.kinds.index("liquidation")]) / max(self.total(), 1e-9)
 
 
-def attribute(run: Run, window: float | None = None) -> Attribution:
+_KNOWN: WeakKeyDictionary[Run, Attribution] = WeakKeyDictionary()
+
+
+def attribution(run: Run, begun: Begun = lambda what: None) -> Attribution:
+    """`attribute`, once a run: of October it takes half a minute."""
+    if run not in _KNOWN:
+        _KNOWN[run] = attribute(run, begun=begun)
+    return _KNOWN[run]
+
+
+def attribute(run: Run, window: float | None = None, begun: Begun = lambda what: None) -> Attribution:
     """Lead every failure of a run back to its causes.
 
     Args:
         window: seconds of fills that a mark's move is shared among; None = what the venue's mark averages.
+        begun: told each of `PARTS` when it begins.
 
     Raises RunError where the run kept no fills.
     """
-    fills, events = run.fills(), run.events()
+    begun(PARTS[0])
+    fills, events = run.fills(*FILLS), run.events()
+    begun(PARTS[1])
     kinds = [*CAUSES, "unknown"]
     books = run.vocabularies["book"]
-    coin_of = {name: name.partition(":")[2].rpartition("-")[0] for name in books}
+    coins = [name.partition(":")[2].rpartition("-")[0] for name in books]
     forced = np.isin(events["kind"].astype(str), BEGINS) & (events["row"] >= 0)
     failures = _failures(events, np.flatnonzero(forced))
     n = len(failures)
-    of_event = {int(events["id"][i]): k for k, lines in enumerate(failures) for i in lines}
     first = np.array([lines[0] for lines in failures], np.int64)
     main = np.array([_largest(events, lines) for lines in failures], np.int64)
     time, side = events["time"][first].astype(np.float64), events["side"][main].astype(np.int64)
     value = np.array([events["value"][lines][_closes(events, lines)].sum() for lines in failures])
-    book = [str(events["book"][i]) for i in main]
+    book = _codes(events["book"][main], books)
     windows = {name: window or float(rules["mark"]["window"]) for name, rules in run.config["venues"].items()}
+    since = time - np.array([windows.get(str(name).partition(":")[0], 0.0) for name in events["book"][main]])
 
-    why = np.array([kinds.index(cause) for cause in fills["cause"]], np.int64)
-    source = np.array([of_event.get(int(number), -1) for number in fills["event"]], np.int64)
-    _sold_by_funds(fills, events, of_event, source)
-    fill_coin = np.array([coin_of[name] for name in fills["book"].tolist()], dtype=object)
-    direct = np.zeros((n, len(kinds)))
-    child: list[Ints] = []
-    parent: list[Ints] = []
-    share: list[Floats] = []
-    order = np.argsort(fills["time"], kind="stable")  # within a step the fills stay in their order
-    for coin in sorted({coin_of[name] for name in book if name in coin_of}):
-        for way in (1, -1):
-            mine = order[(fill_coin[order] == coin) & (fills["side"][order] == -way)]
-            flow = _Flow(fills["time"][mine], fills["value"][mine], why[mine], source[mine], len(kinds))
-            for k in [i for i in range(n) if side[i] == way and coin_of.get(book[i]) == coin]:
-                venue = book[k].partition(":")[0]
-                direct[k], pushed, part = flow.before(time[k], windows[venue], k)
-                child.append(np.full(len(pushed), k))
-                parent.append(pushed)
-                share.append(part)
-    lost = direct.sum(axis=1) <= 0
-    direct[lost, kinds.index("unknown")] = 1.0
-    pairs = tuple(np.concatenate([np.zeros(0), *some]) for some in (child, parent, share))
-    children, parents_, shares = pairs[0].astype(np.int64), pairs[1].astype(np.int64), pairs[2]
-    root, caused = _chains(direct, children, parents_, shares, value, kinds.index("liquidation"))
+    of_event = np.full(len(events["id"]), -1, np.int64)
+    for k, lines in enumerate(failures):
+        of_event[lines] = k
+    source = _at(events["id"], of_event, fills["event"])
+    fill_book = _codes(fills["book"], books)
+    why = _codes(fills["cause"], kinds)
+    _sold_by_funds(fills, fill_book, why == kinds.index("disposal"), events, of_event, source, books)
+    begun(PARTS[2])
+    # the coin whose fills push each way, and the failures that they can push
+    coin_of = np.array([*(sorted(set(coins)).index(name) for name in coins), -1], np.int64)
+    flow = 2 * coin_of[fill_book] + (fills["side"] > 0)
+    pushed = np.where(book >= 0, 2 * coin_of[book] + (side < 0), -1)
+    order = np.lexsort((fills["time"], flow))  # within a step the fills stay in their order
+    bounds = np.searchsorted(flow[order], np.arange(2 * len(set(coins)) + 1))
+    by_kind, by_failure = np.zeros((n, len(kinds))), csr_array((n, n))
+    for way in np.unique(pushed[pushed >= 0]).tolist():
+        mine, who = order[bounds[way] : bounds[way + 1]], np.flatnonzero(pushed == way)
+        one = _Flow(fills["time"][mine], fills["value"][mine], why[mine], source[mine])
+        by_kind[who] = one.of_participants(time[who], since[who], len(kinds))
+        by_failure = by_failure + one.of_failures(who, time[who], since[who], n)
+    begun(PARTS[3])
+    liquidation = kinds.index("liquidation")
+    by_kind[:, liquidation] += by_failure.sum(axis=1)
+    total = by_kind.sum(axis=1)
+    by_kind[total <= 0, kinds.index("unknown")] = 1.0
+    total = np.where(total > 0, total, 1.0)
+    direct = by_kind / total[:, None]
+    by_failure.data /= np.repeat(total, np.diff(by_failure.indptr))
+    root, caused = _chains(direct, by_failure, time, value, liquidation)
     return Attribution(
         event=events["id"][first].astype(np.int64),
         row=events["row"][first].astype(np.int64),
-        book=book,
+        book=[str(name) for name in events["book"][main]],
         time=time,
         side=side,
         value=value,
         kinds=kinds,
         direct=direct,
         root=root,
-        parents=(children, parents_, shares),
+        shares=by_failure,
         caused=caused,
     )
+
+
+def _codes(names: NDArray[Any], known: Sequence[str]) -> Ints:
+    """Places of names in a list, -1 for one that is not there."""
+    found = pc.index_in(pa.array(names, pa.string()), value_set=pa.array(list(known), pa.string()))
+    return np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _at(numbers: Ints, values: Ints, wanted: Ints) -> Ints:
+    """The values that stand beside these numbers, -1 beside one that is not there."""
+    if not len(numbers):
+        return np.full(len(wanted), -1, np.int64)
+    order = np.argsort(numbers, kind="stable")
+    place = np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(numbers) - 1)
+    return np.where(numbers[order[place]] == wanted, values[order[place]], -1)
 
 
 def _failures(events: dict[str, NDArray[Any]], lines: Ints) -> list[list[int]]:
@@ -148,27 +201,29 @@ def _failures(events: dict[str, NDArray[Any]], lines: Ints) -> list[list[int]]:
 
 
 def _sold_by_funds(
-    fills: dict[str, NDArray[Any]], events: dict[str, NDArray[Any]], of_event: dict[int, int], source: Ints
-) -> None:
+    fills: dict[str, NDArray[Any]], fill_book: Ints, of_funds: NDArray[np.bool_], events: dict[str, NDArray[Any]],
+    of_event: Ints, source: Ints, books: Sequence[str],
+) -> None:  # fmt: skip
     """Lead what funds sell back to the failures whose positions it was: first taken over, first sold."""
-    taken, sold = events["kind"] == "takeover", fills["cause"] == "disposal"
-    for book in np.unique(fills["book"][sold]):
+    taken = np.flatnonzero(events["kind"] == "takeover")
+    sold = np.flatnonzero(of_funds)
+    taken_book = _codes(events["book"][taken], books)
+    for book in np.unique(fill_book[sold]).tolist():
         for way in (1, -1):
-            came = np.flatnonzero(taken & (events["book"] == book) & (events["side"] == way))
-            went = np.flatnonzero(sold & (fills["book"] == book) & (fills["side"] == -way))
+            came = taken[(taken_book == book) & (events["side"][taken] == way)]
+            went = sold[(fill_book[sold] == book) & (fills["side"][sold] == -way)]
             if len(came) == 0 or len(went) == 0:
                 continue
             until = events["quantity"][came].cumsum()
             middle = fills["quantity"][went].cumsum() - fills["quantity"][went] / 2
             place = np.searchsorted(until, middle)
-            known = place < len(
-                came
-            )  # what a fund has been given in ADL or had before is not from a failure here
-            source[went[known]] = [of_event[int(events["id"][i])] for i in came[place[known]]]
+            # what a fund has been given in ADL or had before is not from a failure here
+            known = place < len(came)
+            source[went[known]] = of_event[came[place[known]]]
 
 
 def _closes(events: dict[str, NDArray[Any]], lines: Sequence[int]) -> NDArray[np.bool_]:
-    return np.isin(events["kind"][list(lines)].astype(str), FORCED)
+    return np.array([events["kind"][i] in FORCED for i in lines])
 
 
 def _largest(events: dict[str, NDArray[Any]], lines: Sequence[int]) -> int:
@@ -177,61 +232,60 @@ def _largest(events: dict[str, NDArray[Any]], lines: Sequence[int]) -> int:
 
 
 class _Flow:
-    """Fills of one coin that push one way, in order of time, and what of them fell into a window."""
+    """Fills of one coin that push one way, in order of time, and what of them fell into a window.
 
-    def __init__(self, time: Floats, value: Floats, why: Ints, source: Ints, kinds: int) -> None:
-        self.time = time
-        self.value, self.source = value, source
-        self.engine = np.flatnonzero(source >= 0)
-        self.engine_time = time[self.engine]
-        others = np.zeros((len(time) + 1, kinds))
+    Participants' orders of a failure's own step were filled before its mark was made, liquidation orders after.
+    """
+
+    def __init__(self, time: Floats, value: Floats, why: Ints, source: Ints) -> None:
         # a liquidation order without an event of ours is an order like others
-        np.add.at(others, (np.flatnonzero(source < 0) + 1, why[source < 0]), value[source < 0])
-        self.others = others.cumsum(axis=0)
-        self.liquidation = CAUSES.index("liquidation")
+        others, engine = source < 0, source >= 0
+        self.time, self.value, self.why = time[others], value[others], why[others]
+        # the fills of one failure's order in one step are one
+        key = np.stack([time[engine], source[engine].astype(np.float64)])
+        lines, place = np.unique(key, axis=1, return_inverse=True)
+        self.engine_time, self.source = lines[0], lines[1].astype(np.int64)
+        self.engine_value = np.bincount(place.ravel(), value[engine], lines.shape[1])
 
-    def before(self, time: float, window: float, own: int) -> tuple[Floats, Ints, Floats]:
-        """Shares by kind in the window that ends at a failure; the failures among them and their shares.
+    def of_participants(self, time: Floats, since: Floats, kinds: int) -> Floats:
+        """[failures, kinds], dollars of participants' orders after `since`, up to and with `time`."""
+        found = np.zeros((len(time), kinds))
+        low, high = (np.searchsorted(self.time, moment, side="right") for moment in (since, time))
+        for kind in np.unique(self.why).tolist():
+            until = np.concatenate([[0.0], np.where(self.why == kind, self.value, 0.0).cumsum()])
+            found[:, kind] = until[high] - until[low]
+        return found
 
-        Participants' orders of the failure's own step were filled before its mark was made, liquidation orders after.
-        """
-        low, high = np.searchsorted(self.time, (time - window, time), side="right")
-        by_kind: Floats = self.others[high] - self.others[low]
-        first = int(np.searchsorted(self.engine_time, time - window, side="right"))
-        last = int(np.searchsorted(self.engine_time, time, side="left"))
-        lines = self.engine[first:last]
-        who, where = np.unique(self.source[lines], return_inverse=True)
-        value = np.bincount(where, self.value[lines], len(who)) if len(lines) else np.zeros(0)
-        keep = who != own
-        who, value = who[keep], value[keep]
-        by_kind[self.liquidation] += value.sum()
-        total = float(by_kind.sum())
-        if total <= 0:
-            return np.zeros(len(by_kind)), who[:0], value[:0]
-        return by_kind / total, who, value / total
+    def of_failures(self, who: Ints, time: Floats, since: Floats, n: int) -> csr_array:
+        """[n, n], dollars of each failure's orders after `since`, before `time`, in the lines of `who`."""
+        first = np.searchsorted(self.engine_time, since, side="right")
+        count = np.searchsorted(self.engine_time, time, side="left") - first
+        child = np.repeat(np.arange(len(who)), count)
+        line = np.arange(len(child)) + (first - (count.cumsum() - count))[child]
+        parent = self.source[line]
+        earlier = parent != who[child]
+        pairs = who[child[earlier]], parent[earlier]
+        return csr_array((self.engine_value[line[earlier]], pairs), (n, n))  # what is there twice is added up
 
 
 def _chains(
-    direct: Floats, child: Ints, parent: Ints, share: Floats, value: Floats, liquidation: int
+    direct: Floats, shares: csr_array, time: Floats, value: Floats, liquidation: int
 ) -> tuple[Floats, Floats]:
-    """Shares of root causes forwards in time, caused value backwards: a cause is always earlier than its effect."""
-    n = len(value)
+    """Shares of root causes forwards in time, caused value backwards, step by step: a cause is in an earlier one."""
     root = direct.copy()
-    root[:, liquidation] = 0.0
     # what moved a mark as a liquidation order without a failure of ours stays what it is
-    known = np.bincount(child, share, n) if n else np.zeros(0)
-    root[:, liquidation] = np.maximum(direct[:, liquidation] - known, 0.0)
-    order = np.argsort(child, kind="stable")
-    starts = np.searchsorted(child[order], np.arange(n + 1))
-    for k in range(n):
-        these = order[starts[k] : starts[k + 1]]
-        if len(these):
-            root[k] += share[these] @ root[parent[these]]
+    root[:, liquidation] = np.maximum(direct[:, liquidation] - shares.sum(axis=1), 0.0)
     caused = value.copy()
-    for k in range(n - 1, -1, -1):
-        these = order[starts[k] : starts[k + 1]]
-        np.add.at(caused, parent[these], share[these] * caused[k])
+    for step in steps(time):
+        root[step] += shares[step] @ root
+    for step in reversed(steps(time)):
+        caused += shares[step].T @ caused[step]
     return root, caused
+
+
+def steps(time: Floats) -> list[slice]:
+    """Failures of each step, in order: those of one step cannot have caused each other."""
+    return [slice(*pair) for pair in pairwise([*np.unique(time, return_index=True)[1].tolist(), len(time)])]
 
 
 # deletion ---------------------------------------------------------------------------------------------------
@@ -330,6 +384,48 @@ def tables(found: Attribution, largest: int = 10) -> list[tuple[str, list[str], 
             triggers,
         ),
     ]
+
+
+def facts(found: Attribution, largest: int = 10) -> dict[str, Any]:
+    """The same as numbers: USD and shares."""
+    total = max(found.total(), 1e-9)
+    order = np.argsort(-found.caused, kind="stable")[:largest].tolist()
+    return {
+        "failures": len(found.value),
+        "closed": found.total(),
+        "endogenous": found.endogenous(),
+        "causes": [
+            {"cause": kind, "direct": float(one), "first": float(first)}
+            for kind, one, first in zip(
+                found.kinds, found.value @ found.direct / total, found.value @ found.root / total, strict=True
+            )
+        ],
+        "largest": [
+            {
+                "event": int(found.event[k]), "row": int(found.row[k]), "time": float(found.time[k]),
+                "book": found.book[k], "side": "long" if found.side[k] > 0 else "short", "value": float(found.value[k]),
+                "caused": float(found.caused[k]),
+            }
+            for k in order
+        ],
+    }  # fmt: skip
+
+
+def deletion_facts(found: Attribution, tried: Deletion) -> dict[str, Any]:
+    """What single deletions changed, as numbers: USD."""
+    return {
+        "deletions": [
+            {
+                "event": int(found.event[k]),
+                "value": float(found.value[k]),
+                "ruled": float(a),
+                "measured": float(b),
+            }
+            for k, a, b in zip(tried.failure.tolist(), tried.ruled, tried.measured, strict=True)
+        ],
+        "error": tried.error(),
+        "bias": tried.bias(),
+    }
 
 
 def deletion_lines(found: Attribution, tried: Deletion) -> list[list[str]]:

@@ -54,6 +54,7 @@ def check(scenario: Scenario, known: Mapping[str, set[str]]) -> list[str]:
         _network,
         _population,
         _homes,
+        _tables_of_positions,
         _record,
         _targets,
     ):
@@ -240,10 +241,15 @@ def _pools(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
 
 
 def _rules(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
-    """Rules of the user's own: functions of files named with --with."""
+    """What rules need: books that they can act on, functions of files named with --with."""
     from experiments import extensions
 
     for name, venue in scenario.venues.items():
+        if venue.halt.calls > 0 and venue.perps:
+            yield (
+                f"venues.{name}.halt.calls: given {venue.halt.calls:g} with perps, expected spot books only:"
+                " liquidations need a book that trades"
+            )
         for key in ("score", "allocate"):
             given = getattr(venue.adl, key)
             if given in venue.adl.own:
@@ -306,7 +312,7 @@ def _targets(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]
 
 PLACES = {
     "venue": "venues", "venues": "venues", "coin": "contracts", "coins": "contracts",
-    "asset": "assets", "assets": "assets", "quote": "assets",
+    "token": "contracts", "against": "contracts", "asset": "assets", "assets": "assets", "quote": "assets",
 }  # fmt: skip
 
 
@@ -336,6 +342,32 @@ def _homes(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
             yield f"population.{name}.opening.reserve_at: given {show(where)}, {meant(where, places)}"
 
 
+def _tables_of_positions(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Every line of the tables of positions."""
+    openings = {
+        name: entry.opening
+        for name, entry in scenario.population.items()
+        if entry.opening is not None and entry.opening.kind == "file" and entry.opening.sha256
+    }
+    if (
+        not openings
+        or set(scenario.venues) != known["venues"]
+        or set(scenario.contracts) != known["contracts"]
+    ):
+        return  # or a name with a fault of its own would be missing from every line
+    from experiments import position_table
+    from experiments.terms import terms
+
+    t = terms(scenario.contracts, scenario.venues, scenario.network.nodes)
+    for file, sha256 in dict.fromkeys((opening.file, opening.sha256) for opening in openings.values()):
+        name = next(name for name, opening in openings.items() if opening.file == file)
+        where = f"population.{name}.opening.file: {file}"
+        table, faults = position_table.read(file, sha256, t)
+        yield from (f"{where}, {fault}" for fault in faults)
+        if table is not None:
+            yield from (f"{where}, {fault}" for fault in position_table.beyond(table, t))
+
+
 def _record(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
     books = {
         f"{name}:{coin}-{kind}"
@@ -347,7 +379,13 @@ def _record(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
     for book in () if given == "all" else [given] if isinstance(given, str) else given:
         if book not in books:
             yield f"record.books: given {show(book)}, {meant(book, books)}"
+    for book in scenario.record.levels:
+        if book not in books:
+            yield f"record.levels: given {show(book)}, {meant(book, books)}"
     clock = scenario.clock
+    for name in scenario.record.quotes:
+        if name not in scenario.population:
+            yield f"record.quotes: given {show(name)}, {meant(name, scenario.population)}"
     for label in scenario.record.accounts_at:
         if isinstance(label, str):
             if label not in ("start", "end"):

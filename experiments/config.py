@@ -26,12 +26,15 @@ from pydantic import BaseModel, ValidationError
 from abm.network import NetworkParameters
 from abm.parameters import Frozen, parameter
 from abm.venue import Asset, Clock, Contract, News, VenueRules
-from experiments import network_file, rulebook
+from experiments import network_file, position_table, rulebook
 from experiments.checks import check
 from experiments.faults import ParameterRow, ScenarioError, in_words, meant, place, rows, show, untagged
+from experiments.opening import Opening
+from experiments.without import leave_out
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 NAMED = ("assets", "contracts", "venues", "population")  # tables of tables, their keys free names
+ACCOUNTS = "accounts"  # population.accounts: a table of positions for the whole crowd
 SPECIES_MARK = "@"  # before a species' name in the path of an override
 MATCHES_NOTHING = "matches nothing in this scenario"
 
@@ -57,6 +60,12 @@ class Record(Frozen):
         "all", 'Books to record, names such as "alpha:BTC-PERP", or "all"'
     )
     fills: bool = parameter(False, "Keep every fill with its cause (a few hundred MB for a long run)")
+    quotes: tuple[str, ...] = parameter(
+        (), "Participants whose best quotes and inventory are kept at every recorded step"
+    )
+    levels: tuple[str, ...] = parameter(
+        (), "Books whose best 20 price levels a side are kept at every recorded step"
+    )
     accounts_at: tuple[float | str, ...] = parameter(
         ("start", "end"),
         'When to keep all accounts: "start", "end" or seconds from the start',
@@ -149,7 +158,7 @@ def load(
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError([*faults, f"{path}: expected a readable UTF-8 text file: {error}"]) from error
-    return loads(text, overrides, str(path), faults)
+    return loads(text, overrides, str(path), faults, path.parent)
 
 
 def loads(
@@ -157,20 +166,80 @@ def loads(
     overrides: Iterable[tuple[str, str]] = (),
     origin: str = "scenario",
     faults: Iterable[str] = (),
+    beside: Path | None = None,
 ) -> Scenario:
-    """The same from the text of a TOML file; `faults` already found are told with its own."""
+    """The same from the text of a TOML file; `faults` already found are told with its own. Tables of positions that are
+    not where it says are looked for `beside` it."""
     faults = list(faults)
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError([*faults, f"{origin}: expected valid TOML: {error}"]) from error
+    raw = raw_tables(text, origin, faults)
     for path, value in overrides:
         faults += override(raw, path, value)
-    scenario, more = resolve(raw)
+        _open_crowds(raw)
+    scenario, more = resolve(raw, beside)
     faults += more
     if faults or scenario is None:
         raise ScenarioError(dict.fromkeys(faults))
     return scenario
+
+
+def raw_tables(text: str, origin: str = "scenario", faults: Iterable[str] = ()) -> dict[str, Any]:
+    """The raw tables of a scenario's text, on top of its base: what `put` changes and `resolve` checks."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError([*faults, f"{origin}: expected valid TOML: {error}"]) from error
+    if "base" in raw or "without" in raw:
+        raw = _on_its_base(raw, origin, faults)
+    _open_crowds(raw)
+    return raw
+
+
+def _on_its_base(raw: dict[str, Any], origin: str, faults: Iterable[str]) -> dict[str, Any]:
+    """The tables of the scenario that `base` names, with this file's own on top: what a file says counts.
+
+    Tables are joined, everything else (numbers, texts, lists) is replaced. What a base is held against stays its own.
+    A base may have a base, but not begin with itself.
+    """
+    chain: list[Any] = []
+    if "without" in raw:
+        return _without(raw, origin, faults)
+    while "base" in raw:
+        base = raw.pop("base")
+        path = SCENARIOS / f"{base}.toml"
+        names = sorted(file.stem for file in SCENARIOS.glob("*.toml"))
+        if not isinstance(base, str) or not path.is_file():
+            raise ScenarioError([*faults, f"{origin}: base: given {show(base)}, {meant(str(base), names)}"])
+        if base in chain:
+            raise ScenarioError(
+                [*faults, f"{origin}: base: {' -> '.join([*chain, base])} begins with itself"]
+            )
+        chain.append(base)
+        below = tomllib.loads(path.read_text(encoding="utf-8"))
+        below.pop("targets", None)
+        raw = {"base": below.pop("base")} | _joined(below, raw) if "base" in below else _joined(below, raw)
+    return raw
+
+
+def _without(raw: dict[str, Any], origin: str, faults: Iterable[str]) -> dict[str, Any]:
+    """The same, with the coins and venues that `without` names taken out of the base."""
+    if "base" not in raw:
+        raise ScenarioError(
+            [*faults, f"{origin}: without: expected with a base, whose coins and venues it takes out"]
+        )
+    own = {name: value for name, value in raw.items() if name not in ("base", "without")}
+    below = _on_its_base({"base": raw["base"]}, origin, faults)
+    wrong = leave_out(below, raw["without"], origin)
+    if wrong:
+        raise ScenarioError([*faults, *wrong])
+    return _joined(below, own)
+
+
+def _joined(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(below)
+    for name, value in above.items():
+        old = both.get(name)
+        both[name] = _joined(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return both
 
 
 def dump(scenario: Scenario) -> str:
@@ -246,6 +315,16 @@ def put(raw: dict[str, Any], path: str, new: Any) -> list[str]:
     return faults
 
 
+def held(raw: Mapping[str, Any], path: str) -> list[tuple[str, Any]]:
+    """(path without wildcards, value) of every place in the tables that a path names."""
+    found: list[tuple[tuple[str, ...], Any]] = [((), raw)]
+    for key in path.split("."):
+        found = [
+            ((*where, name), inner) for where, table in found for name, inner in _entries(table, key or " ")
+        ]
+    return [(place(where), value) for where, value in found]
+
+
 def _entries(table: Any, key: str) -> Iterator[tuple[str, Any]]:
     if isinstance(table, dict) and key[0] == SPECIES_MARK:
         for name, entry in table.items():
@@ -260,14 +339,14 @@ def _entries(table: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield from ((str(i), table[i]) for i in places)
 
 
-def resolve(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[str]]:
+def resolve(raw: Mapping[str, Any], beside: Path | None = None) -> tuple[Scenario | None, list[str]]:
     """Check raw tables; the scenario (None if it cannot be built) and all faults.
 
     Where a table has faults, the rest is still checked against each other, without what is wrong.
     """
     tables = copy.deepcopy(dict(raw))
     tables.pop("population", None)
-    entries, faults = _population(raw.get("population", {}))
+    entries, faults = _population(raw.get("population", {}), beside)
     faults += rulebook.apply(tables.get("venues"))
     faults += network_file.apply(tables.get("network"))
     scenario: Scenario | None = None
@@ -323,10 +402,33 @@ def _drop(tables: Any, where: tuple[Any, ...]) -> None:
         del tables[where[-1]]
 
 
-def _population(raw: Any) -> tuple[dict[str, Population], list[str]]:
+def _from_data(opening: Opening, where: str, beside: Path | None) -> tuple[Opening, list[str]]:
+    """An opening from a table of positions, with the table's place and digest; its faults."""
+    found = position_table.find(opening.file, beside)
+    if found is None:
+        return opening, [f"{where}.file: given {show(opening.file)}, no such file"]
+    sha256 = position_table.digest(found)
+    if opening.sha256 not in ("", sha256):
+        return opening, [
+            f"{where}.file: given {show(opening.file)}, whose SHA-256 is no longer that of sha256"
+        ]
+    return opening.model_copy(update={"file": str(found), "sha256": sha256}), []
+
+
+def _open_crowds(raw: dict[str, Any]) -> None:
+    """`population.accounts = FILE`: the accounts of a table, as leveraged longs and leveraged shorts."""
+    population = raw.get("population")
+    if not (isinstance(population, dict) and isinstance(population.get(ACCOUNTS), str)):
+        return
+    file = population.pop(ACCOUNTS)
+    for side in ("long", "short"):
+        opening = {"kind": "file", "file": file, "which": side}
+        population[f"{ACCOUNTS}_{side}"] = {"species": f"leveraged_{side}", "opening": opening}
+
+
+def _population(raw: Any, beside: Path | None = None) -> tuple[dict[str, Population], list[str]]:
     """The participants: each entry's keys are `species`, `opening` and the species' own parameters."""
     from experiments import extensions
-    from experiments.population import Opening
 
     entries: dict[str, Population] = {}
     faults: list[str] = []
@@ -354,6 +456,9 @@ def _population(raw: Any) -> tuple[dict[str, Population], list[str]]:
         except ValidationError as error:
             faults += in_words(error, Opening, (*where, "opening"))
             opened = None
+        if opened is not None and opened.kind == "file":
+            opened, more = _from_data(opened, f"{place(where)}.opening", beside)
+            faults += more
         if parameters is not None:
             entries[name] = Population(species=species, parameters=parameters, opening=opened)
     return entries, faults
@@ -365,7 +470,6 @@ def parameter_table(scenario: Scenario | None = None) -> list[ParameterRow]:
     In the table of defaults NAME stands for a free name and N for a place in a list.
     """
     from agents import SPECIES
-    from experiments.population import Opening
 
     found: list[ParameterRow] = []
     sections: dict[str, Any] = {"assets": Asset, "contracts": Contract, "venues": VenueRules}

@@ -5,13 +5,16 @@ Nothing here holds state: each function draws on the axes that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import cycle
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from experiments import readings
@@ -21,17 +24,58 @@ from experiments.run import Run, RunError
 Runs = Sequence[Run]
 Draw = Callable[[Axes, Runs], None]
 
-# Okabe and Ito's colours, told apart by the colour-blind (Color Universal Design, 2008); black is real data
-REAL = "#000000"
+# Okabe and Ito's colours, told apart by the colour-blind (Color Universal Design, 2008); real data is in ink
 PALETTE = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
 LONG, SHORT = "#E69F00", "#56B4E9"  # sides of positions ...
 BID, ASK = "#009E73", "#CC79A7"  # ... and of books: not the colours of the first venues
-GREY = "#666666"
 LIGHT = "#999999"  # who stands for many: no venue of its own
 AXIS_UNIT = 60.0  # seconds: the time axis counts minutes of the run's first day
 WIDTH = 9.0  # inches
 DPI = 130
 POINTS = 900  # of one line: more than that only makes it thick
+
+
+# page, ink, muted ink and grid of the two looks
+PAPER = {
+    False: ("#FFFFFF", "#000000", "#666666", "#DDDDDD"),
+    True: ("#14171A", "#F2F2F2", "#A3A9AF", "#30363C"),
+}
+
+
+@contextmanager
+def look(dark: bool = False) -> Iterator[None]:
+    """Inside, figures are drawn and saved on a light or a dark page.
+
+    The look lies in matplotlib's own settings, so that every text, frame and axis follows it; they are as they were
+    afterwards.
+    """
+    page, pen, faint, grid = PAPER[dark]
+    settings = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), page)
+    settings |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor"), pen)
+    settings |= dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), pen)
+    settings |= {"hatch.color": faint, "grid.color": grid}
+    with rc_context(settings):
+        yield
+
+
+def is_dark() -> bool:
+    """Whether figures are drawn on a dark page."""
+    return str(rcParams["figure.facecolor"]) == PAPER[True][0]
+
+
+def page_colour() -> str:
+    """The page itself."""
+    return PAPER[is_dark()][0]
+
+
+def ink() -> str:
+    """The strongest colour of the page: real data."""
+    return PAPER[is_dark()][1]
+
+
+def muted() -> str:
+    """For lines and words that only explain."""
+    return PAPER[is_dark()][2]
 
 
 def panel(ax: Axes, draw: Draw, runs: Runs, news: bool = True) -> None:
@@ -40,25 +84,49 @@ def panel(ax: Axes, draw: Draw, runs: Runs, news: bool = True) -> None:
     The time of the news is a dotted line in every panel, with its name where `news` says so.
     """
     run = runs[0]
+    drawn = plain(ax, draw, runs)
+    first, last = extent(run)
+    ax.set_xlim(*place(run, np.array([first, last])))
+    clock_axis(ax, run, last - first)
+    if not drawn:
+        return
+    with suppress(Unmeasured):
+        x = float(place(run, np.array([readings.news_time(run)]))[0])
+        ax.axvline(x, color=muted(), linewidth=0.8, linestyle=":")
+        if news:
+            top = ax.get_xaxis_transform()
+            word = ax.text(x, 1.0, "news ", transform=top, ha="right", va="top", fontsize=8, color=muted())
+            word.set_path_effects([withStroke(linewidth=2.0, foreground=page_colour())])  # on a heat map too
+
+
+def plain(ax: Axes, draw: Draw, runs: Runs) -> bool:
+    """Draw one panel in the common style, without an axis of time; False: what the run lacks is said in it instead."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+    ax.grid(axis="y", color=PAPER[is_dark()][3], linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=8)
     try:
         draw(ax, runs)
     except (Unmeasured, RunError) as reason:
-        ax.text(0.5, 0.5, f"not drawn: {reason}", transform=ax.transAxes, ha="center", color=GREY, fontsize=8)
+        _say_why_empty(ax, str(reason))
+        return False
     ax.yaxis.label.set_fontsize(8)
     ax.xaxis.label.set_fontsize(8)
-    first, last = extent(run)
-    ax.set_xlim(*place(run, np.array([first, last])))
-    clock_axis(ax, run, last - first)
-    with suppress(Unmeasured):
-        x = float(place(run, np.array([readings.news_time(run)]))[0])
-        ax.axvline(x, color=GREY, linewidth=0.8, linestyle=":")
-        if news:
-            top = ax.get_xaxis_transform()
-            ax.text(x, 1.0, "news ", transform=top, ha="right", va="top", fontsize=8, color=GREY)
+    return True
+
+
+def _say_why_empty(ax: Axes, reason: str) -> None:
+    """Words in the place of a picture: no scale of nothing, no line through them."""
+    ax.grid(visible=False)
+    ax.spines["left"].set_visible(False)
+    ax.set_yticks([])
+    assert ax.figure is not None
+    wide = ax.get_position().width * ax.figure.get_figwidth()  # inches
+    said = "\n".join(wrap(f"not drawn: {reason}", max(20, int(16 * wide))))
+    ax.text(
+        0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", color=muted(), fontsize=8,
+        parse_math=False,
+    )  # fmt: skip
 
 
 def label(ax: Axes, title: str, unit: str) -> None:
@@ -89,17 +157,21 @@ def band(
 
 
 def series(ax: Axes, run: Run, values: Floats, colour: str, label: str, line: str = "-") -> None:
-    """One value a step; of a long run every so many steps, so that a line stays a line."""
+    """One value a step; of a long run every so many steps, so that a line stays a line.
+
+    Who stands for many lies behind the venues, whose books it follows.
+    """
     thin = slice(None, None, -(-len(run.time) // POINTS))
     ax.plot(
-        place(run, run.time)[thin], values[thin], color=colour, linewidth=1.0, linestyle=line, label=label
-    )
+        place(run, run.time)[thin], values[thin], color=colour, linewidth=1.0, linestyle=line, label=label,
+        zorder=1.9 if colour == LIGHT else 2.0,
+    )  # fmt: skip
 
 
 def level(ax: Axes, run: Run, value: float, label: str) -> None:
     """One real number as a dotted line; in many points, so that a legend finds a place beside it."""
     x = place(run, np.linspace(*extent(run), 60))
-    ax.plot(x, np.full(len(x), value), color=REAL, linewidth=1.0, linestyle=":", label=label)
+    ax.plot(x, np.full(len(x), value), color=ink(), linewidth=1.0, linestyle=":", label=label)
 
 
 def legend(ax: Axes, columns: int = 1) -> None:
@@ -111,10 +183,22 @@ def legend(ax: Axes, columns: int = 1) -> None:
             fontsize=7,
             ncols=columns,
             loc="best",
-            facecolor="white",
+            facecolor=page_colour(),
             framealpha=0.8,
             edgecolor="none",
         )
+
+
+def legend_below(ax: Axes, columns: int) -> None:
+    """Between this panel and the next, where its lines are too many to leave a free corner."""
+    ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(-0.01, -0.03),
+        borderaxespad=0.0,
+        fontsize=7,
+        ncols=columns,
+        frameon=False,
+    )
 
 
 def magnitudes(ax: Axes) -> None:
@@ -184,10 +268,11 @@ def seconds(run: Run, times: Any) -> Floats:
     return (times - start) / np.timedelta64(1, "s")
 
 
-def clock_axis(ax: Axes, run: Run, length: float) -> None:
+def clock_axis(ax: Axes, run: Run, length: float, most: int = 11) -> None:
+    """Round clock times, at most so many (fewer on a narrow panel)."""
     minutes = length / 60.0
     for step in (0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440):
-        if minutes / step <= 11:
+        if minutes / step <= most:
             ax.xaxis.set_major_locator(MultipleLocator(step))
             break
     else:

@@ -15,6 +15,7 @@ from scipy import stats
 
 from experiments import readings
 from experiments.readings import Unmeasured
+from experiments.ruin import ruin
 from experiments.run import Run, RunError
 
 Target = Mapping[str, Any]
@@ -84,7 +85,14 @@ def first_leg(run: Run, target: Target) -> Measure:
 
 
 def second_leg(run: Run, target: Target) -> Measure:
-    _, end = readings.covered(run, target["window"])
+    fall, start = largest_fall(run, target["window"])
+    return Measure(fall, f"from {readings.clock(run, start)}")
+
+
+def largest_fall(run: Run, window: str) -> tuple[float, float]:
+    """The second leg: largest fall within ten minutes of row 1's book from 12 minutes after the news on, %, and the
+    minute close (seconds since the start) from which it is measured."""
+    _, end = readings.covered(run, window)
     book = readings.largest_perp(run)
     start = readings.news_time(run) + LULL_AT_LEAST
     ends = readings.minutes(run, start - readings.MINUTE, end)
@@ -93,11 +101,11 @@ def second_leg(run: Run, target: Target) -> Measure:
     falls = []
     for moment, price in zip(ends, close, strict=True):
         ahead = low[readings.inside(run, moment, min(moment + TEN_MINUTES, end))]
-        if np.isfinite(ahead).any():
-            falls.append(100.0 * (1.0 - np.nanmin(ahead) / price))
+        if np.isfinite(ahead).any() and np.isfinite(price):
+            falls.append((100.0 * (1.0 - float(np.nanmin(ahead)) / float(price)), float(moment)))
     if not falls:
         raise Unmeasured(f"{book} had no trade from 12 minutes after the news on")
-    return Measure(float(np.nanmax(falls)))
+    return max(falls, key=lambda one: one[0])
 
 
 def volatility_ratio(run: Run, target: Target) -> Measure:
@@ -177,12 +185,21 @@ def long_share(run: Run, target: Target) -> Measure:
 
 
 def share_of_forty_minutes(run: Run, target: Target) -> Measure:
-    a, b = readings.covered(run, target["window"])
-    part, whole = _flows(run, *readings.span(run, "20:50-21:30")), _flows(run, a, b)
+    """Where a run begins later than the window, the calm rate until the news stands for the hours that it lacks."""
+    a, b = readings.span(run, target["window"])
+    readings.covered(run, f"{readings.clock(run, max(a, 0.0))}-{target['window'].partition('-')[2]}")
+    part, whole = _flows(run, *readings.span(run, "20:50-21:30")), _flows(run, max(a, 0.0), b)
+    note = ""
+    if a < 0.0:
+        news = readings.news_time(run)
+        added = [sum(flow) * -a / news for flow in _flows(run, 0.0, news)]
+        whole = tuple((sum(flow) + more, 0.0) for flow, more in zip(whole, added, strict=True))
+        before = f"{target['window'].partition('-')[0]}-{readings.clock(run, 0.0)}"
+        note = f"{before} at the calm rate of {readings.clock(run, 0.0)}-{readings.clock(run, news)}"
     if sum(whole[0]) <= 0:
         raise Unmeasured("no liquidation in the window")
     true = 100.0 * sum(part[1]) / sum(whole[1]) if sum(whole[1]) else np.nan
-    return Measure(100.0 * sum(part[0]) / sum(whole[0]), true=true)
+    return Measure(100.0 * sum(part[0]) / sum(whole[0]), note, true=true)
 
 
 def liquidations(run: Run, target: Target) -> Measure:
@@ -327,7 +344,11 @@ def capital_below_zero(run: Run, target: Target) -> Measure:
     if not np.isfinite(capital).any():
         raise Unmeasured("no venue capital recorded")
     below = [name for name, least in zip(run.venues, np.nanmin(capital, axis=0), strict=True) if least < 0]
-    return Measure(float(len(below)), ", ".join(below))
+    try:
+        beyond = str(ruin(run))
+    except (Unmeasured, RunError):
+        beyond = ""
+    return Measure(float(len(below)), "; ".join(filter(None, [", ".join(below), beyond])))
 
 
 # rows that need other runs ----------------------------------------------------------------------------------
@@ -365,13 +386,13 @@ def gap_ratio(base: Run, other: Run, target: Target) -> float:
 def hedged_loss(base: Run, other: Run, target: Target) -> float:
     """P5b: hedged owners' net result with ADL minus without, over their capital, %."""
     readings.covered(base, target["window"])
-    (first, gained), (_, gained_without) = _hedged_result(base), _hedged_result(other)
+    (first, gained), (_, gained_without) = hedged_result(base), hedged_result(other)
     if first <= 0:
         raise Unmeasured("hedged owners have no capital at the start")
     return 100.0 * (gained - gained_without) / first
 
 
-def _hedged_result(run: Run) -> tuple[float, float]:
+def hedged_result(run: Run) -> tuple[float, float]:
     """Capital at the start and change of it to the end, dollars, of the owners whose species is hedger."""
     hedgers = [
         name for name, entry in run.config.get("population", {}).items() if entry["species"] == "hedger"

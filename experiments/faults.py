@@ -247,7 +247,15 @@ def _range(annotation: Any, metadata: Iterable[Any]) -> str:
     return ""
 
 
-def rows(model: type[BaseModel] | BaseModel, path: str) -> Iterator[ParameterRow]:
+class Leaf(NamedTuple):
+    """One parameter that is no table of others: its path, its value and its declaration."""
+
+    path: str
+    value: Any
+    field: FieldInfo
+
+
+def leaves(model: type[BaseModel] | BaseModel, path: str) -> Iterator[Leaf]:
     """The parameters of a model (its defaults) or of an instance (its values), nested models included."""
     instance = model if isinstance(model, BaseModel) else None
     kind = type(model) if isinstance(model, BaseModel) else model
@@ -260,29 +268,48 @@ def rows(model: type[BaseModel] | BaseModel, path: str) -> Iterator[ParameterRow
         inner = _inside(plain)
         if isinstance(plain, type) and issubclass(plain, BaseModel):
             if instance is None or isinstance(value, BaseModel):
-                yield from rows(value if instance is not None else plain, here)
+                yield from leaves(value if instance is not None else plain, here)
             continue
         if isinstance(inner, type) and issubclass(inner, BaseModel) or _members(inner):
             if instance is None and _members(inner):
                 for tag, member in _members(inner).items():
-                    yield from rows(member, f"{here}.NAME({tag})")
+                    yield from leaves(member, f"{here}.NAME({tag})")
             elif instance is None:
-                yield from rows(inner, f"{here}.N")
+                yield from leaves(inner, f"{here}.N")
             else:
                 items = value.items() if isinstance(value, dict) else enumerate(value or ())
                 for key, item in items:
-                    yield from rows(item, f"{here}.{key}")
+                    yield from leaves(item, f"{here}.{key}")
             continue
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        default = field.get_default(call_default_factory=True)
-        required = instance is None and field.is_required()
-        yield ParameterRow(
-            path=here,
-            value="(required)" if required else "" if value is None else show(value),
-            unit=str(extra.get("unit", "")),
-            range=_range(field.annotation, field.metadata),
-            source=str(extra.get("source", ""))
-            if value == default
-            else "set in the scenario, see its comments",
-            description=field.description or "",
-        )
+        yield Leaf(here, value, field)
+
+
+def rows(model: type[BaseModel] | BaseModel, path: str) -> Iterator[ParameterRow]:
+    """The same as lines of the parameter table."""
+    for leaf in leaves(model, path):
+        yield row(leaf, required=not isinstance(model, BaseModel) and leaf.field.is_required())
+
+
+def row(leaf: Leaf, required: bool = False) -> ParameterRow:
+    """One line of the parameter table; `required`: there is no value yet, and no default."""
+    field, value = leaf.field, leaf.value
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    default = field.get_default(call_default_factory=True)
+    return ParameterRow(
+        path=leaf.path,
+        value="(required)" if required else "" if value is None else show(value),
+        unit=str(extra.get("unit", "")),
+        range=_range(field.annotation, field.metadata),
+        source=str(extra.get("source", "")) if value == default else "set in the scenario, see its comments",
+        description=field.description or "",
+    )
+
+
+def choices(field: FieldInfo) -> list[str]:
+    """The values that a field takes, where they are a list: names, or true and false; else nothing."""
+    annotation, _ = _plain(field.annotation)
+    if annotation is bool:
+        return ["true", "false"]
+    return (
+        [str(one) for one in typing.get_args(annotation)] if typing.get_origin(annotation) is Literal else []
+    )

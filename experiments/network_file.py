@@ -51,6 +51,8 @@ def apply(network: Any) -> list[str]:
     name = network.pop("preset", None)
     if name is not None:
         raw, faults = read(str(name))
+        if faults:  # what is beside it cannot be judged without it
+            return faults
         faults += expand(raw, f"network.preset {name}")
         network.update(raw)
     faults += expand(own, "network")
@@ -78,7 +80,8 @@ def read(name: str) -> tuple[dict[str, Any], list[str]]:
 
         return network_map.tables(network_map.read(path)), []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError, KeyError, TypeError) as error:
-        return {}, [f"network.preset: given {show(name)}, expected a readable network: {error}"]
+        what = f"it has no {error}" if isinstance(error, KeyError) else error
+        return {}, [f"network.preset: given {show(name)}, expected a readable network: {what}"]
 
 
 def expand(network: dict[str, Any], where: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The network as a picture, as tables of words, and as a graph that other programs read and write.
+"""The network as tables of words, and as a graph that other programs read and write.
 
 A graph (GraphML, or the node-link JSON of networkx) holds all that `[network]` holds: an edge's attributes are its
 parameters, and the graph's own attributes are the resources, the events and who shuts. What a format cannot hold
@@ -22,7 +22,6 @@ from abm.channels import NetworkParameters
 from experiments.faults import show
 
 WHOLE = ("nodes", "resources", "events", "stops")  # attributes of the graph itself
-COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink", "tab:gray")
 
 
 def graph_of(parameters: NetworkParameters, venues: Iterable[str]) -> nx.MultiDiGraph:
@@ -138,47 +137,3 @@ def _groups(parameters: NetworkParameters) -> Mapping[tuple[str, ...], list[Any]
         end = f", else {', '.join(edge.fallback)}" if edge.fallback else ""
         groups.setdefault((edge.kind, " > ".join(path) + end, text, edge.note), []).append(edge)
     return groups
-
-
-def draw(parameters: NetworkParameters, venues: Iterable[str], path: Path, title: str) -> None:
-    """The map as a picture: venues as discs, free nodes as squares, one arrow a kind of edge between two nodes."""
-    from matplotlib.figure import Figure
-
-    graph = graph_of(parameters, venues)
-    simple = nx.Graph()
-    simple.add_nodes_from(graph.nodes)
-    simple.add_edges_from((a, b) for a, b in graph.edges() if a != b)
-    place = nx.kamada_kawai_layout(simple) if simple.number_of_edges() else nx.circular_layout(simple)
-    figure = Figure(figsize=(10, 8), layout="constrained")
-    axes = figure.add_subplot()
-    kinds = list(dict.fromkeys(data["kind"] for *_, data in graph.edges(data=True)))
-    for k, kind in enumerate(kinds):
-        pairs = sorted({(a, b) for a, b, data in graph.edges(data=True) if data["kind"] == kind})
-        nx.draw_networkx_edges(
-            nx.DiGraph(pairs), place, pairs, ax=axes, edge_color=COLORS[k % len(COLORS)], node_size=900,
-            connectionstyle=f"arc3,rad={0.06 + 0.05 * k}", width=1.1, alpha=0.7,
-        )  # fmt: skip
-        axes.plot([], [], color=COLORS[k % len(COLORS)], label=f"{kind} ({len(pairs)})")
-    for what, shape in (("venue", "o"), ("free", "s")):
-        there = [node for node, is_a in graph.nodes(data="what") if is_a == what]
-        nx.draw_networkx_nodes(
-            graph,
-            place,
-            there,
-            ax=axes,
-            node_shape=shape,
-            node_size=900,
-            node_color="white",
-            edgecolors="black",
-        )
-    nx.draw_networkx_labels(graph, place, ax=axes, font_size=7)
-    shared = ", ".join(
-        f"{name} ({resource.kind})" for name, resource in parameters.resources.items() if "/" not in name
-    )
-    axes.set_title(title, fontsize=11)
-    axes.set_xlabel("shared: " + (shared or "nothing"), fontsize=7, wrap=True)
-    if kinds:
-        axes.legend(loc="lower left", fontsize=8, title="pairs by kind", title_fontsize=8)
-    axes.margins(0.12)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)

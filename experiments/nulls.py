@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,10 @@ VARIANTS: dict[str, Variant] = {
     ),
     "steady_makers": Variant(
         "makers never withdraw, for volatility or losses", (("population.@market_maker.withdraws", "false"),)
+    ),
+    "notice": Variant(
+        "makers pull their quotes where a venue has announced a stop of withdrawals",
+        (("population.@market_maker.notice", "true"),),
     ),
     "no_stops": Variant("transfers are always open: no recorded stop", (("network.events", "[]"),)),
     "no_adl": Variant(
@@ -186,7 +190,7 @@ def compare(groups: Groups, targets: Sequence[Target], name: str, absent: Mappin
     outside that band; moves is null where one of the two is not known or the base has a single seed.
     """
     held = {which: runs for which, runs in groups.items() if which == BASE or VARIANTS[which].held}
-    measured = {which: _measured(runs, targets) for which, runs in held.items()}
+    measured = {which: values_by_row(runs, targets) for which, runs in held.items()}
     rows = []
     for row, (label, unit, base) in measured[BASE].items():
         low, high = _band(base)
@@ -239,7 +243,7 @@ def _none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _measured(runs: Sequence[Run], targets: Sequence[Target]) -> dict[str, Row]:
+def values_by_row(runs: Sequence[Run], targets: Sequence[Target]) -> dict[str, Row]:
     """Values of every quantity and card row by seed; a seed that cannot tell has NaN."""
     found: dict[str, Row] = {}
     for row, label, unit, estimate in QUANTITIES:
@@ -273,9 +277,11 @@ def _band(values: Sequence[float]) -> tuple[float | None, float | None]:
 # printing ---------------------------------------------------------------------------------------------------
 
 
-def markdown(table: Table) -> str:
-    """The comparison as Markdown: one line a row, one column a variant, bold where it moves."""
-    seeds, rows = table["seeds"], table["rows"]
+def markdown(table: Table, only: Collection[str] | None = None) -> str:
+    """The comparison as Markdown: one line a row (of all, or of those named), one column a variant, bold where it
+    moves; below it what each variant is, and with all rows which of them it moves."""
+    seeds, every = table["seeds"], table["rows"]
+    rows = every if only is None else [row for row in every if row["id"] in only]
     shown = list(rows[0]["variants"]) if rows else []
     number = scorecard.number
     lines = [
@@ -298,13 +304,15 @@ def markdown(table: Table) -> str:
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     lines.append("")
     for which, about in table["variants"].items():
-        moved = [row["id"] for row in rows if row["variants"].get(which, {}).get("moves")]
+        moved = [row["id"] for row in every if row["variants"].get(which, {}).get("moves")]
         if about["why"]:
             told = f"not run: {about['why']}"
         elif which not in shown:
             told = f"seeds {', '.join(map(str, about['seeds']))}, for the score card"
         elif len(seeds) < 2:
             told = "one seed has no band: nothing can be said to move"
+        elif only is not None:
+            told = f"moves {len(moved)} of all {len(every)} rows"
         else:
             told = "moves " + (", ".join(moved) if moved else "no row")
         lines.append(f"- `{which}`: {about['what']}; {told}.")

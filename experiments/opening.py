@@ -25,8 +25,8 @@ FLAT = 0.002  # no account's liquidation price is nearer to the opening price th
 
 SIZE_INDEX = "Hill 0.75-0.88 on 19,337 public ADL records of Hyperliquid, 10 October 2025"
 NOT_OF_KIND = {
-    "directional": ("apart", "cash", "inventory", "unequal"),
-    "hedged": ("side", "cash", "inventory", "unequal"),
+    "directional": ("apart", "cash", "inventory", "unequal", "file", "sha256", "which"),
+    "hedged": ("side", "against", "against_share", "cash", "inventory", "unequal", "file", "sha256", "which"),
     "desk": (
         "side",
         "distance",
@@ -37,20 +37,38 @@ NOT_OF_KIND = {
         "reserve",
         "reserve_accounts",
         "pledged",
+        "against",
+        "against_share",
+        "file",
+        "sha256",
+        "which",
     ),
 }
+OF_DATA = (
+    "accounts",
+    "kind",
+    "file",
+    "sha256",
+    "which",
+    "max_leverage",
+    "reserve",
+    "reserve_accounts",
+    "reserve_at",
+)
 
 
 class Opening(Frozen):
     """Which accounts a population entry has at the start.
 
-    ``directional``: accounts with one position each on one side.  ``hedged``: short perpetual, long the coin.
+    ``directional``: accounts with one position each on one side; with ``against``, pairs: a second position on the
+    other side in that coin, closed together with the first.  ``hedged``: short perpetual, long the coin.
     ``desk``: owners with one row at every venue, cash and coins on all of them, and optionally an initial
     inventory, long with one half of them and short with the other (makers, arbitrageurs, value, noise).
+    ``file``: the positions of a table (`experiments.position_table` has its columns).
     Where a table is "by class", the name of a coin in it goes before the coin's class.
     """
 
-    kind: Literal["directional", "hedged", "desk"] = parameter(..., "What sort of accounts these are")
+    kind: Literal["directional", "hedged", "desk", "file"] = parameter(..., "What sort of accounts these are")
     accounts: int = parameter(..., "Number of owners", unit="owners", ge=0, le=5_000_000)
     venues: tuple[str, ...] = parameter((), "Venues they are at; empty = all")
     coins: tuple[str, ...] = parameter((), "Coins they hold or trade; empty = all")
@@ -106,6 +124,13 @@ class Opening(Frozen):
         " accounts only (directional, hedged)",
         unit="share of the collateral",
     )
+    against: str = parameter(
+        "",
+        "Coin in which every account has a second position, on the other side (directional, cross accounts only)",
+    )
+    against_share: float = parameter(
+        1.0, "Value of that position", unit="share of the first one's value", gt=0, le=10
+    )
     apart: float = parameter(
         0.0, "Share of hedged accounts whose coins are at another venue", unit="share", ge=0, le=1
     )
@@ -124,18 +149,35 @@ class Opening(Frozen):
         1.0, "Largest owner over smallest, geometric between (desk)", unit="1", ge=1, le=1000
     )
 
+    file: str = parameter("", "Table of positions, CSV or Parquet; from here, or beside the scenario (file)")
+    sha256: str = parameter(
+        "", "Its SHA-256, filled in when the scenario is read: a run is made of one table"
+    )
+    which: Literal["all", "long", "short"] = parameter(
+        "all", "Accounts of the table: all, or those whose positions are worth more long, or short (file)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_table_counts_its_accounts(cls, data: Any) -> Any:
+        return {"accounts": 0, **data} if isinstance(data, dict) and data.get("kind") == "file" else data
+
     @model_validator(mode="after")
     def _belongs_to_its_kind(self) -> Self:
         fields = type(self).model_fields
         wrong = [
             name
-            for name in NOT_OF_KIND[self.kind]
+            for name in NOT_OF_KIND.get(self.kind, set(fields) - set(OF_DATA))
             if getattr(self, name) != fields[name].get_default(call_default_factory=True)
         ]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)}: not a setting of kind {self.kind}")
+            raise ValueError(f"{', '.join(sorted(wrong))}: not a setting of kind {self.kind}")
+        if self.kind == "file" and not self.file:
+            raise ValueError("file: nothing given, expected a table of positions, CSV or Parquet")
         if self.rest and (self.share or self.venue_share):
             raise ValueError("rest: expected without share, it takes what is left")
+        if self.against and self.isolated:
+            raise ValueError("against: expected with isolated = 0, only a cross account has two positions")
         for name, (low, high) in self.distance.items():
             if not 0 < low < high:
                 raise ValueError(f"distance.{name}: expected 0 < least < largest, got {low}, {high}")

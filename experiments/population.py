@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.random import FOREVER, bits, stream_of, uniform
+from abm.random import FOREVER, bits, key_of, stream_of, uniform
 from abm.venue import Asset
-from experiments.opening import FLAT, Opening, Past, along, pareto_sizes, read_past, smallest_size
+from experiments import position_table
+from experiments.entry_prices import Leg, entries
+from experiments.opening import Opening, Past, read_past
+from experiments.position_sizes import cells_and_lots, whole_lots
 from experiments.terms import Floats, Ints, Terms, terms
 
 if TYPE_CHECKING:
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Opening", "Plan", "open_accounts", "plan"]
 
 FIXED_SEED = 20251010  # the key of all that is the same for every seed; any number would do
-ATTEMPTS = 40  # redraws of a candidate that the path has liquidated; after that it opens at the last price
 
 
 @dataclass(eq=False)
@@ -71,16 +73,18 @@ class _Parts:
             self.columns.setdefault(name, []).append(np.asarray(values))
 
     def open(
-        self, entry: str, owner: NDArray[np.str_], venue: Ints, leverage: Any, isolated: Any, slot: str
-    ) -> Ints:
-        """Add rows and return their numbers; ``slot`` tells apart the rows of one owner in their keys."""
+        self, entry: str, owner: NDArray[np.str_], venue: Ints, leverage: Any, isolated: Any, slot: str,
+        number: Ints | None = None,
+    ) -> Ints:  # fmt: skip
+        """Add rows and return their numbers; ``slot`` tells apart the rows of one owner in their keys, which are made
+        of its ``number``, by default that at the end of its name."""
         n = len(venue)
         stream = stream_of(0, "row", entry, slot)
         self.add(
             entry=np.full(n, entry),
             owner=owner,
             venue=venue,
-            key=bits(stream, _numbers(owner), FOREVER).view(np.int64),
+            key=bits(stream, _numbers(owner) if number is None else number, FOREVER).view(np.int64),
             leverage=np.broadcast_to(np.asarray(leverage, float), n),
             isolated=np.broadcast_to(np.asarray(isolated, bool), n),
         )
@@ -100,7 +104,7 @@ def _numbers(owner: NDArray[np.str_]) -> Ints:
 MOST_UNITS = 2.0**61  # of one asset in all accounts: a quarter of what a 64-bit integer holds
 
 
-class _Builder:
+class Builder:
     """What every kind of opening needs: terms, path, assets, the seed, and the lots taken so far."""
 
     def __init__(
@@ -173,177 +177,113 @@ def _side(opening: Opening) -> str:
     return "short" if opening.kind == "hedged" else opening.side
 
 
-def cells_and_lots(build: _Builder, name: str, opening: Opening, goal: Ints) -> tuple[Ints, Ints, Ints]:
-    """Venue, coin and lots of each account, largest first, summing exactly to ``goal`` in every book.
-
-    Sizes follow a bounded Pareto law whose lower bound is chosen so that they fill the goal.  The first
-    ``fixed`` are its expected order statistics, the others draws from below them.  Books are drawn in
-    proportion to the goal, among those where the account is at most a tenth of it and within the largest
-    bracket; the sizes of the drawn accounts of each book are then stretched to meet it.
-    """
-    t, n = build.terms, opening.accounts
-    value = (goal * (t.price * t.lot)).ravel()
-    cells = np.flatnonzero(value > 0)
-    empty = np.zeros(0, np.int64)
-    if n == 0 or len(cells) == 0:
-        if len(cells):
-            raise ValueError(
-                f"population.{name}.opening.accounts: given 0, but {value.sum():.3g} USD to hold"
-            )
-        return empty, empty, empty
-    coins = cells % len(t.coins)
-    room = np.minimum(t.room(opening.room_at).ravel()[cells], opening.largest)
-    fixed = min(opening.fixed, n)
-    least = smallest_size(float(value.sum()), n, opening.size_index, opening.largest)
-    at = np.empty(n)
-    at[:fixed] = 1.0 - (np.arange(fixed) + 0.5) / n
-    at[fixed:] = (1.0 - fixed / n) * build.draw(name, "size", n, 0)[fixed:]
-    size = pareto_sizes(at, opening.size_index, least, opening.largest)
-    bound = pareto_sizes(np.array([1.0 - fixed / n]), opening.size_index, least, opening.largest)[0]
-
-    odds = value[cells] * (size[:, None] <= np.minimum(room, np.maximum(0.1 * value[cells], least)))
-    odds[odds.sum(1) == 0] = value[cells] * (room == room.max())
-    edges = odds.cumsum(1)
-    drawn = build.draw(name, "book", n, fixed) * edges[:, -1]
-    cell = (drawn[:, None] >= edges).sum(1)
-    missing = np.setdiff1d(
-        np.arange(len(cells)), cell
-    )  # a small book that nobody drew gets the smallest accounts
-    if len(missing):
-        cell[np.argsort(size, kind="stable")[: len(missing)]] = missing
-    per_lot = (t.price * t.lot)[coins[cell]]
-    stretch = np.arange(n) >= (fixed if fixed < n else 0)
-    limit = np.minimum(room[cell], bound) if fixed < n else room[cell]
-    size = _stretched(np.minimum(size, room[cell]), cell, value[cells], stretch, limit)
-    lots = _whole(size / per_lot, cell, goal.ravel()[cells], stretch)
-    return cells[cell] // len(t.coins), coins[cell], lots
-
-
-def _stretched(size: Floats, cell: Ints, goal: Floats, free: NDArray[np.bool_], limit: Floats) -> Floats:
-    """Scale the free sizes of each cell towards its goal, none above its limit."""
-    for _ in range(12):
-        total = np.bincount(cell, size, len(goal))
-        loose = free & (size < limit)
-        movable = np.bincount(cell[loose], size[loose], len(goal))
-        factor = np.divide(goal - total + movable, movable, out=np.ones_like(goal), where=movable > 0)
-        size = np.where(loose, np.minimum(size * np.maximum(factor, 1e-6)[cell], limit), size)
-    return size
-
-
-def _whole(wanted: Floats, cell: Ints, goal: Ints, free: NDArray[np.bool_]) -> Ints:
-    """Whole lots, at least one an account, that sum to the goal of each cell; fixed accounts stay."""
-    lots = np.maximum(np.floor(wanted), 1).astype(np.int64)
-    lots[~free] = np.maximum(np.rint(wanted[~free]), 1).astype(np.int64)
-    for c in range(len(goal)):
-        mine = np.flatnonzero(cell == c)
-        open_ = mine[free[mine]] if free[mine].any() else mine
-        short = int(goal[c] - lots[mine].sum())
-        if short > 0:  # by largest remainder; what the limits kept out goes to all in proportion
-            lots[open_] += np.floor(wanted[open_] / wanted[open_].sum() * short).astype(np.int64)
-            short = int(goal[c] - lots[mine].sum())
-            order = open_[np.argsort(-(wanted[open_] % 1.0), kind="stable")]
-            lots[np.resize(order, short)] += 1 if short <= len(order) else 0
-        elif short < 0:
-            order = open_[np.argsort(-lots[open_], kind="stable")]
-            for i in order:
-                less = min(lots[i] - 1, -short)
-                lots[i] -= less
-                short += less
-                if short == 0:
-                    break
-        if int(lots[mine].sum()) != goal[c]:
-            lots[open_[0]] += goal[c] - lots[mine].sum()
-    return lots
-
-
-def entries(
-    build: _Builder, name: str, opening: Opening, side: int, venue: Ints, coin: Ints, lots: Ints
-) -> tuple[Floats, Floats]:
-    """Entry price and collateral in dollars of positions opened along the past.
-
-    A candidate whose liquidation price the path crossed between its opening and the start is drawn anew.
-    Collateral is what puts the liquidation price at the drawn distance, or what the drawn leverage asks; in
-    both cases at least what the brackets of one real contract ask at that size.
-    """
-    t, past, n = build.terms, build.past, len(coin)
-    price, amount = t.price[coin], lots * t.lot[coin]
-    first = max(0, len(past.low) - int(opening.hours * 60 / past.minutes))
-    reach = t.by_class({k: v[1] for k, v in opening.distance.items()})[coin]
-    near = t.by_class({k: v[0] for k, v in opening.distance.items()})[coin]
-    entry, collateral = price.copy(), np.zeros(n)
-    left = np.arange(n)
-    for attempt in range(ATTEMPTS + 1):
-        u = [
-            build.draw(name, f"{p}/{attempt}", n, opening.fixed)[left] for p in ("time", "price", "distance")
-        ]
-        bar = np.minimum(first + (u[0] * (len(past.low) - first)).astype(np.int64), len(past.low) - 1)
-        if attempt == ATTEMPTS:
-            bar, u[1] = np.full(len(left), len(past.low) - 1), np.full(len(left), 0.5)
-        c, q, p, v = coin[left], amount[left], price[left], venue[left]
-        paid = along(p, t.beta[c], past, past.low[bar] + u[1] * (past.high[bar] - past.low[bar]))
-        if opening.distance:
-            at = p * (1.0 - side * (near[left] + u[2] * (reach - near)[left]))
-            held = side * q * (paid - at) + t.maintenance(q * np.abs(at), c, v)
-        else:
-            held = q * paid / _leverages(opening, u[2])
-        value = q * np.maximum(paid, p)
-        held = np.maximum(held, value / np.minimum(t.max_leverage(value, c, v), opening.max_leverage))
-        worst = along(p, t.beta[c], past, (past.low_after if side > 0 else past.high_after)[bar])
-        worst = np.minimum(worst, p * (1 - FLAT)) if side > 0 else np.maximum(worst, p * (1 + FLAT))
-        if (
-            attempt == ATTEMPTS
-        ):  # what cannot have lived through the path has just been opened, with room to live
-            held = np.maximum(held, side * q * (paid - worst) + 1.05 * t.maintenance(q * worst, c, v))
-        alive = held + side * q * (worst - paid) > t.maintenance(q * worst, c, v)
-        entry[left], collateral[left] = paid, held
-        left = left[~alive]
-        if not len(left):
-            break
-    return entry, collateral
-
-
-def _leverages(opening: Opening, u: Floats) -> Floats:
-    """Leverage by inverting the mixture: a part by its weight, log-uniform inside it."""
-    low, high, weight = (np.array(column, float) for column in zip(*opening.leverage, strict=True))
-    edges = np.append(0.0, np.cumsum(weight) / weight.sum())
-    part = np.clip(np.searchsorted(edges, u, side="right") - 1, 0, len(low) - 1)
-    inside = (u - edges[part]) / np.maximum(edges[part + 1] - edges[part], 1e-12)
-    result: Floats = low[part] * (high[part] / low[part]) ** inside
-    return result
-
-
-def _accounts(build: _Builder, name: str, opening: Opening) -> None:
-    """Directional and hedged entries: one position an account."""
+def _accounts(build: Builder, name: str, opening: Opening) -> None:
+    """Directional and hedged entries: one position an account, and with ``against`` a second one on the other side."""
     t = build.terms
     goal = build.goal(name, opening)
     build.taken[_side(opening)] += goal
     venue, coin, lots = cells_and_lots(build, name, opening, goal)
     n = len(venue)
     side = -1 if _side(opening) == "short" else 1
-    entry, collateral = entries(build, name, opening, side, venue, coin, lots)
+    amount = lots * t.lot[coin]
+    legs = [Leg(side, coin, amount)]
+    if opening.against:
+        legs.append(_other_leg(build, opening, legs[0], venue))
+    paid, collateral = entries(build, name, opening, venue, legs)
     owner = np.char.add(f"{name}/", np.arange(n).astype(str)) if n else np.zeros(0, "U1")
     isolated = build.draw(name, "isolated", n, opening.fixed) < opening.isolated
-    amount = lots * t.lot[coin]
-    user = np.clip(
-        amount * entry / collateral, 1.0, np.maximum(t.max_leverage(amount * entry, coin, venue), 1.0)
-    )
+    values = [leg.amount * price for leg, price in zip(legs, paid, strict=True)]
+    allowed = [t.max_leverage(value, leg.coin, venue) for leg, value in zip(legs, values, strict=True)]
+    user = np.clip(sum(values) / collateral, 1.0, np.maximum(np.min(allowed, axis=0), 1.0))
     row = build.parts.open(name, owner, venue, user, isolated, "main")
-    build.place(row, coin, side * lots, entry)
+    for leg, price in zip(legs, paid, strict=True):
+        build.place(row, leg.coin, leg.sign * np.rint(leg.amount / t.lot[leg.coin]).astype(np.int64), price)
     quotes = np.array(build.quotes)
     build.deposit(row, quotes[venue], collateral - _pledged(build, opening, row, venue, isolated, collateral))
     if opening.kind == "hedged" and n:
         _coins(build, name, opening, row, owner, venue, coin, amount)
     some = build.draw(name, "reserve", n, opening.fixed) < opening.reserve_accounts
     if opening.reserve > 0 and some.any():
-        at = venue[some]
-        if opening.reserve_at:
-            at = np.full(len(at), t.venues.index(opening.reserve_at), np.int64)
-        second = build.parts.open(name, owner[some], at, 1.0, False, "reserve")
-        build.deposit(second, quotes[at], collateral[some] * opening.reserve)
+        _reserves(build, name, opening, owner[some], venue[some], collateral[some])
+
+
+def _other_leg(build: Builder, opening: Opening, leg: Leg, venue: Ints) -> Leg:
+    """Positions on the other side in the coin ``against``, where the account's venue lists it and it holds another."""
+    t = build.terms
+    c = t.coins.index(opening.against)
+    value = opening.against_share * leg.amount * t.price[leg.coin]
+    lots = np.rint(value / (t.price[c] * t.lot[c])).astype(np.int64)
+    lots[~t.lists_perp[venue, c] | (leg.coin == c)] = 0
+    np.add.at(build.taken["short" if leg.sign > 0 else "long"][:, c], venue, lots)
+    return Leg(-leg.sign, np.full(len(venue), c, np.int64), lots * t.lot[c])
+
+
+def _reserves(
+    build: Builder, name: str, opening: Opening, owner: NDArray[np.str_], venue: Ints, collateral: Floats,
+    number: Ints | None = None,
+) -> None:  # fmt: skip
+    """Money of these owners elsewhere, in proportion to their collateral."""
+    at = venue
+    if opening.reserve_at:
+        at = np.full(len(at), build.terms.venues.index(opening.reserve_at), np.int64)
+    second = build.parts.open(name, owner, at, 1.0, False, "reserve", number)
+    build.deposit(second, np.array(build.quotes)[at], collateral * opening.reserve)
+
+
+def _table(build: Builder, name: str, opening: Opening) -> None:
+    """The accounts of a table: an owner's cross positions at a venue in one row, isolated ones each in their own.
+
+    Raises ValueError with the first fault of the file; `experiments.checks` has told all of them before.
+    """
+    t = build.terms
+    table, faults = position_table.read(opening.file, opening.sha256, t)
+    if table is None:
+        raise ValueError(f"population.{name}.opening.file: {opening.file}, {faults[0]}")
+    signed = table.lots * t.lot[table.coin] * t.price[table.coin]
+    net = np.bincount(table.account, signed, len(table.owner))
+    chosen = np.flatnonzero({"all": net == net, "long": net >= 0, "short": net < 0}[opening.which])
+    place = np.full(len(net), -1, np.int64)
+    place[chosen] = np.arange(len(chosen))
+    keep = place[table.account] >= 0
+    account, venue, coin, lots, price = (
+        x[keep] for x in (place[table.account], table.venue, table.coin, table.lots, table.price)
+    )
+    value = np.abs(lots) * t.lot[coin] * np.maximum(price, t.price[coin])
+    margin = np.maximum(table.margin[keep], value / opening.max_leverage)
+    n = len(chosen)
+    collateral = np.bincount(account, margin, n)
+    least = np.full(n, np.inf)  # what the venue allows for all of its positions
+    np.minimum.at(least, account, t.max_leverage(value, coin, venue))
+    user = np.clip(np.bincount(account, value, n) / collateral, 1.0, np.maximum(least, 1.0))
+    names = [table.owner[i] for i in chosen]
+    number = np.array([key_of(owner) for owner in names], np.int64)
+    owner = np.array([f"{name}/{one}" for one in names], dtype=np.str_)
+    at, alone = table.at[chosen], table.alone[chosen]
+    row = np.empty(n, np.int64)
+    heads = np.unique(account, return_index=True)[1]
+    for c in (
+        -1,
+        *np.unique(coin[heads[alone]]),
+    ):  # the rows of an owner at a venue are told apart by their contract
+        some = np.flatnonzero(~alone if c < 0 else alone & (coin[heads] == c))
+        slot = f"{t.coins[c]}" if c >= 0 else "main"
+        for v in np.unique(at[some]):
+            here = some[at[some] == v]
+            row[here] = build.parts.open(
+                name, owner[here], at[here], user[here], alone[here], f"{t.venues[v]}/{slot}", number[here]
+            )
+    build.place(row[account], coin, lots, price)
+    build.deposit(row, np.array(build.quotes)[at], collateral)
+    for side, sign in (("long", 1), ("short", -1)):
+        np.add.at(build.taken[side], (venue, coin), np.maximum(sign * lots, 0))
+    if opening.reserve > 0:
+        luck = uniform(stream_of(build.seed, "opening", name, "reserve"), number)
+        some = np.flatnonzero((luck < opening.reserve_accounts) & ~alone)
+        _reserves(build, name, opening, owner[some], at[some], collateral[some], number[some])
 
 
 def _pledged(
-    build: _Builder, opening: Opening, row: Ints, venue: Ints, isolated: NDArray[np.bool_], collateral: Floats
+    build: Builder, opening: Opening, row: Ints, venue: Ints, isolated: NDArray[np.bool_], collateral: Floats
 ) -> Floats:
     """Deposit the share of the collateral that lies in other assets, as much as counts for it; returns its value."""
     value = np.zeros(len(row))
@@ -357,7 +297,7 @@ def _pledged(
 
 
 def _coins(
-    build: _Builder, name: str, opening: Opening, row: Ints, owner: NDArray[np.str_], venue: Ints, coin: Ints,
+    build: Builder, name: str, opening: Opening, row: Ints, owner: NDArray[np.str_], venue: Ints, coin: Ints,
     amount: Floats,
 ) -> None:  # fmt: skip
     """The coins of hedged accounts: in the same row, or in a row at another venue with the spot book."""
@@ -377,7 +317,7 @@ def _coins(
     build.deposit(holder, np.array(t.coins)[coin], amount)
 
 
-def _desks(build: _Builder, name: str, opening: Opening) -> None:
+def _desks(build: Builder, name: str, opening: Opening) -> None:
     """Owners with a row, cash and coins at every venue; initial inventories long and short in equal parts."""
     t, n = build.terms, opening.accounts
     if n == 0:
@@ -418,7 +358,7 @@ def _desks(build: _Builder, name: str, opening: Opening) -> None:
                     mine = np.flatnonzero(sign == one)
                     wanted = weight[mine] / weight[mine].sum() * goal[v, c]
                     zero = np.zeros(len(mine), np.int64)
-                    lots[mine] = one * _whole(wanted, zero, goal[v, c : c + 1], np.ones(len(mine), bool))
+                    lots[mine] = one * whole_lots(wanted, zero, goal[v, c : c + 1], np.ones(len(mine), bool))
                 build.place(row, np.full(n, c, np.int64), lots, np.full(n, t.price[c]))
     build.taken["long"] += goal
     build.taken["short"] += goal
@@ -444,9 +384,9 @@ def plan(
     Raises:
         ValueError: a side of a book does not add up; the message names the entry or the book.
     """
-    build = _Builder(ground, quotes, assets, past, seed)
+    build = Builder(ground, quotes, assets, past, seed)
     for name, opening in sorted(openings.items(), key=lambda item: item[1].rest):
-        (_desks if opening.kind == "desk" else _accounts)(build, name, opening)
+        {"desk": _desks, "file": _table}.get(opening.kind, _accounts)(build, name, opening)
     for side, taken in build.taken.items():
         gap = np.argwhere(taken != ground.lots)
         if len(gap) and ground.lots.any():

@@ -1,12 +1,52 @@
-"""Progress of many runs on a terminal: steps done, rate, time left; plain lines where there is none."""
+"""Progress on stderr: what is done, rate, time left; lines that live on a terminal, plain lines elsewhere.
+
+`Board` shows many runs, `Count` anything else that takes long. `hidden` silences all of them, whoever starts them.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
+
+SELDOM = 30.0  # seconds between two lines where there is no terminal
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Inside, nothing of this kind is shown."""
+    before = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(before)
+
+
+def console(show: bool = True) -> Console:
+    """Where progress and remarks go: stderr, or nowhere."""
+    return Console(stderr=True, quiet=_hidden.get() or not show)
+
+
+def remark(text: str) -> None:
+    """One line for people who wait."""
+    console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):
@@ -24,7 +64,7 @@ class Board:
     """
 
     def __init__(self, runs: int, show: bool = True) -> None:
-        self.console = Console(stderr=True, quiet=not show)
+        self.console = console(show)
         self.live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -33,7 +73,7 @@ class Board:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=not (show and self.console.is_terminal),
+            disable=self.console.quiet or not self.console.is_terminal,
         )
         self.runs = runs
         self.there = 0  # runs of the store, nothing to simulate
@@ -87,3 +127,54 @@ class Board:
     def failed(self, name: str, reason: str) -> None:
         self.live.remove_task(self.tasks.pop(name))
         self.note(f"{name}: failed: {reason}")
+
+
+class Count:
+    """Things of one kind that are done one after the other: which is being done, how many are, rate, time left.
+
+    Args:
+        total: how many there are to do.
+        kind: their name in the plural.
+    """
+
+    def __init__(self, total: int, kind: str) -> None:
+        self.console = console()
+        self.total, self.kind = total, kind
+        self.finished = 0
+        self.began = self.said = time.monotonic()
+        self.live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", style="dim"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=self.console.quiet or not self.console.is_terminal,
+        )
+        self.task = self.live.add_task(kind, total=total, rate="")
+
+    def __enter__(self) -> Count:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def next(self, what: str) -> None:
+        """`what` begins; the one before it is done."""
+        now = time.monotonic()
+        rate = 60.0 * self.finished / max(now - self.began, 1e-9)
+        said = f"{rate:,.1f} {self.kind}/min" if self.finished else ""
+        self.live.update(self.task, description=what, completed=self.finished, rate=said)
+        if self.live.disable and now - self.said > SELDOM:
+            self.said = now
+            left = (self.total - self.finished) / rate if rate else 0.0
+            self.console.print(
+                f"{what}: {self.finished} of {self.total} {self.kind} done, {said}, about {left:.1f} min left",
+                highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
+        self.finished += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import platform
 import subprocess
@@ -18,18 +19,21 @@ _LIBRARIES = ("numpy", "numba", "llvmlite", "mesa", "networkx", "scipy", "pydant
 
 def provenance(began: float, ended: float) -> dict[str, Any]:
     """Times, host, versions and commit of a run that took from `began` to `ended` (seconds of the epoch)."""
+    times = {"started": utc(began), "ended": utc(ended), "seconds": round(ended - began, 3)}
+    return {**times, **here()}
+
+
+def here() -> dict[str, Any]:
+    """Host, versions and commit of this program."""
     libc = " ".join(platform.libc_ver())
     return {
-        "started": utc(began),
-        "ended": utc(ended),
-        "seconds": round(ended - began, 3),
         "host": platform.node(),
         "system": platform.platform(),
         "processor": _processor(),
         "math_library": libc.strip() or platform.system(),
         "python": sys.version.split()[0],
         "versions": _versions(),
-        **_commit(),
+        **commit(),
     }
 
 
@@ -49,7 +53,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _commit() -> dict[str, Any]:
+@functools.cache
+def commit() -> dict[str, Any]:
     """Commit of the checkout and whether files differ from it; nothing outside a checkout."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["git", "-C", str(ROOT)]

@@ -5,7 +5,8 @@
     columns.json        name, unit and meaning of every recorded column, and the lists of names
     digest.txt          SHA-256 of the recorded values, independent of file bytes
     steps/              books, venues, network: one line a recorded step and book, venue or edge (Parquet)
-    events/             one line an event; with record.fills one line a fill
+    events/             one line an event; with record.fills one line a fill, with record.quotes one a chosen
+                        participant, book and recorded step; stations of the network as they change
     accounts/           LABEL and positions-LABEL: accounts at chosen times
 
 A folder appears whole or not at all: it is written beside its place under a name that starts with `.writing-`
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import tempfile
 import tomllib
@@ -130,17 +132,22 @@ class Run:
                 return column.unit, column.meaning
         raise RunError(f"no column {name!r}")
 
-    def table(self, name: str) -> pa.Table:
-        """A whole table, by its path without `.parquet`: "steps/books", "events/events", "accounts/end"."""
+    def table(self, name: str, columns: Sequence[str] = ()) -> pa.Table:
+        """A table by its path ("steps/books", "events/events", "accounts/end"; no .parquet): all columns or these."""
         path = self.folder / f"{name}.parquet"
-        if not path.exists():
-            there = sorted(
-                str(found.relative_to(self.folder).with_suffix(""))
-                for found in self.folder.glob("*/*.parquet")
-            )
-            raise RunError(f"{self.folder}: no table {name!r}; there are {', '.join(there)}")
+        if not self.has(name):
+            raise RunError(f"{self.folder}: no table {name!r}; there are {', '.join(self.tables())}")
         with _whole(path):
-            return pq.read_table(path)
+            return pq.read_table(path, columns=list(columns) or None)
+
+    def tables(self) -> list[str]:
+        """The names of all tables, as `table` takes them."""
+        found = self.folder.glob("*/*.parquet")
+        return sorted(str(path.relative_to(self.folder).with_suffix("")) for path in found)
+
+    def has(self, name: str) -> bool:
+        """Whether the run kept a table of this name."""
+        return (self.folder / f"{name}.parquet").exists()
 
     def events(self, kind: str | None = None) -> dict[str, NDArray[Any]]:
         """The events, or those of one kind, in order of time: arrays by column, names as text."""
@@ -152,19 +159,59 @@ class Run:
             table = table.filter(pc.equal(table["kind"].cast(pa.string()), kind))
         return {name: _plain(table[name]) for name in table.column_names}
 
-    def fills(self) -> dict[str, NDArray[Any]]:
-        """Every fill of a run that kept them (`record.fills`), in order: arrays by column, names as text."""
-        if not (self.folder / "events" / "fills.parquet").exists():
+    def fills(self, *columns: str) -> dict[str, NDArray[Any]]:
+        """Every fill of a run that kept them (`record.fills`), in order: arrays by column, names as text.
+
+        columns: only these; all if none is named.
+        """
+        if not self.has("events/fills"):
             raise RunError(f"{self.folder}: kept no fills; --set record.fills=true keeps them")
-        table = self.table("events/fills")
+        table = self.table("events/fills", columns)
+        return {name: _plain(table[name]) for name in table.column_names}
+
+    def quotes(self) -> dict[str, NDArray[Any]]:
+        """Quotes and inventories of the participants named in `record.quotes`, in order of time: arrays by column."""
+        if not self.has("events/quotes"):
+            makers = [
+                name
+                for name, entry in self.config.get("population", {}).items()
+                if entry.get("species") == "market_maker"
+            ]
+            setting = json.dumps(makers or ["NAME"])
+            raise RunError(f"{self.folder}: kept no quotes; --set 'record.quotes={setting}' keeps them")
+        table = self.table("events/quotes")
+        return {name: _plain(table[name]) for name in table.column_names}
+
+    def levels(self) -> dict[str, NDArray[Any]]:
+        """Price levels of the books named in `record.levels`, in order of time, bids then asks, the best first."""
+        if not (self.folder / "events" / "levels.parquet").exists():
+            raise RunError(
+                f"{self.folder}: kept no levels; --set 'record.levels=[\"VENUE:COIN-PERP\"]' keeps them"
+            )
+        table = self.table("events/levels")
         return {name: _plain(table[name]) for name in table.column_names}
 
     def observations(self) -> dict[str, NDArray[Any]]:
         """What participants remarked, in order of time: arrays by column, names as text; empty if nobody did."""
-        if not (self.folder / "events" / "observations.parquet").exists():
+        return self._lines("observations")
+
+    def stations(self) -> dict[str, NDArray[Any]]:
+        """A line whenever a resource of the network has changed, in order of time; empty if it has none."""
+        return self._lines("stations")
+
+    def waits(self) -> dict[str, NDArray[Any]]:
+        """How often transfers waited how long in the queue of a resource; empty if none did."""
+        return self._lines("waits")
+
+    def refusals(self) -> dict[str, NDArray[Any]]:
+        """Transfers that were asked for and not taken, in order of time; empty if there were none."""
+        return self._lines("refusals")
+
+    def _lines(self, name: str) -> dict[str, NDArray[Any]]:
+        if not self.has(f"events/{name}"):
             return {}
-        table = self.table("events/observations")
-        return {name: _plain(table[name]) for name in table.column_names}
+        table = self.table(f"events/{name}")
+        return {column: _plain(table[column]) for column in table.column_names}
 
     def accounts(self, label: str = "end") -> dict[str, NDArray[Any]]:
         """All accounts at a label ("start", "end" or seconds): arrays by column."""
@@ -177,15 +224,26 @@ class Run:
 
     def labels(self) -> list[str]:
         """The times at which accounts were kept."""
-        found = (path.stem for path in (self.folder / "accounts").glob("*.parquet"))
-        return sorted(name for name in found if not name.startswith("positions-"))
+        found = (name.partition("/") for name in self.tables())
+        return sorted(
+            name for part, _, name in found if part == "accounts" and not name.startswith("positions-")
+        )
 
     def verify(self) -> bool:
         """Whether the values in the files are still those that the digest was made of."""
         return self.recording().digest() == self.digest
 
-    def recording(self) -> Recording:
-        """The whole record back in memory, as it was written."""
+    def watched(self, columns: Mapping[str, Sequence[str]]) -> Recording:
+        """These columns of the tables of steps, where the run has them, and the events: what moves, and no more."""
+        return self._record(
+            **{
+                table: {name: self._step_values(table, name) for name in names if name in self._names(table)}
+                for table, names in columns.items()
+            },
+        )
+
+    def _record(self, **tables: Any) -> Recording:
+        """A record of this run's steps and events with these tables besides."""
         return Recording(
             start=self.start,
             step=self.steps,
@@ -193,12 +251,23 @@ class Run:
             book_names=self.books,
             venue_names=self.venues,
             edge_names=self.edges,
+            events=self._coded("events/events"),
+            **tables,
+        )
+
+    def recording(self) -> Recording:
+        """The whole record back in memory, as it was written."""
+        return self._record(
             books={name: self._step_values("books", name) for name in self._names("books")},
             venues={name: self._step_values("venues", name) for name in self._names("venues")},
             network={name: self._step_values("network", name) for name in self._names("network")},
-            events=self._coded("events/events"),
             fills=self._coded("events/fills"),
+            quotes=self._coded("events/quotes"),
+            levels=self._coded("events/levels"),
             observations=self._coded("events/observations"),
+            stations=self._coded("events/stations"),
+            waits=self._coded("events/waits"),
+            refusals=self._coded("events/refusals"),
             accounts={label: self._coded(f"accounts/{label}") for label in self.labels()},
             positions={
                 path.stem.removeprefix("positions-"): self._coded(f"accounts/{path.stem}")
@@ -213,7 +282,7 @@ class Run:
 
     def _names(self, table: str) -> list[str]:
         path = self.folder / "steps" / f"{table}.parquet"
-        if not path.exists():
+        if not self.has(f"steps/{table}"):
             return []
         keys = ("step", "time", STEP_TABLES[table])
         with _whole(path):
@@ -228,7 +297,7 @@ class Run:
         return self._read[table, name]
 
     def _coded(self, path: str) -> Table:
-        table = self.table(path) if (self.folder / f"{path}.parquet").exists() else pa.table({})
+        table = self.table(path) if self.has(path) else pa.table({})
         known = {"book": self.books, "venue": self.venues, "edge": self.edges, **self.vocabularies}
         return {name: _codes(table[name], known.get(name)) for name in table.column_names}
 
@@ -269,7 +338,7 @@ def write(
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists() and not is_run(target):
         raise FileExistsError(f"{target} exists and is not a run folder")
-    scratch = Path(tempfile.mkdtemp(prefix=f"{WRITING}{os.getpid()}-", dir=target.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=writing(), dir=target.parent))
     try:
         _write_files(recording, scratch, config, provenance)
         os.chmod(scratch, 0o755)
@@ -296,7 +365,7 @@ def _write_files(
             _parquet(_long(recording, columns, key), folder / "steps" / f"{table}.parquet")
     for path, columns in recording.tables().items():
         if not path.startswith("steps/"):
-            arrays = {name: _arrow(values, recording.names(name)) for name, values in columns.items()}
+            arrays = {name: arrow(values, recording.names(name)) for name, values in columns.items()}
             _parquet(pa.table(arrays), folder / f"{path}.parquet")
     described = {
         "start": recording.start.isoformat(),
@@ -334,7 +403,7 @@ def _long(recording: Recording, columns: Table, key: str) -> pa.Table:
     arrays: dict[str, Any] = {
         "step": np.repeat(recording.step, members),
         "time": np.repeat(recording.time, members),
-        key: _arrow(np.tile(np.arange(members, dtype=np.int32), steps), names),
+        key: arrow(np.tile(np.arange(members, dtype=np.int32), steps), names),
     }
     for name, values in columns.items():
         if values.shape != (steps, members):
@@ -343,7 +412,7 @@ def _long(recording: Recording, columns: Table, key: str) -> pa.Table:
     return pa.table(arrays)
 
 
-def _arrow(values: NDArray[Any], names: Sequence[str] | None) -> Any:
+def arrow(values: NDArray[Any], names: Sequence[str] | None) -> Any:
     """An array for a file: codes become names (-1 none), text and numbers stay."""
     values = np.asarray(values)
     if names is not None and values.dtype.kind in "iu":
@@ -357,7 +426,8 @@ def _arrow(values: NDArray[Any], names: Sequence[str] | None) -> Any:
 def _plain(column: Any) -> NDArray[Any]:
     """A file's column as numpy: names as text, "" for none."""
     if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
-        return np.array([text or "" for text in column.to_pylist()], dtype=object)
+        places, names = _named(column)
+        return np.array([name or "" for name in [*names, ""]], dtype=object)[places]
     return np.asarray(column.to_numpy())
 
 
@@ -365,9 +435,20 @@ def _codes(column: Any, names: Sequence[str] | None) -> NDArray[Any]:
     """A file's column as the recording had it: names as codes again."""
     if names is not None and pa.types.is_dictionary(column.type):
         code = {name: number for number, name in enumerate(names)}
-        text = column.to_pylist()
-        return np.array([-1 if name is None else code[name] for name in text], dtype=np.int32)
+        places, found = _named(column)
+        return np.array([*(-1 if name is None else code[name] for name in found), -1], dtype=np.int32)[places]
     return _plain(column)
+
+
+def _named(column: Any) -> tuple[NDArray[np.int64], list[str | None]]:
+    """Places of a column of text in the list of its names, the last place of all for none."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    places, names = [np.zeros(0, np.int64)], []
+    for chunk in column.unify_dictionaries().chunks:
+        names = chunk.dictionary.to_pylist()  # the same for every chunk
+        places.append(chunk.indices.cast(pa.int64()).fill_null(len(names)).to_numpy(zero_copy_only=False))
+    return np.concatenate(places), names
 
 
 def _parquet(table: pa.Table, path: Path) -> None:
@@ -392,18 +473,27 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def writing() -> str:
+    """How the name of what this process is writing begins; several machines may share a folder."""
+    return f"{WRITING}{os.getpid()}@{platform.node()}-"
+
+
 def sweep_unfinished(folder: Path) -> list[Path]:
-    """Remove what killed writers left in a folder; what a living process still writes stays."""
+    """Remove what killed writers left in a folder; what a living process or another machine still writes stays."""
     gone = []
     for scratch in folder.glob(f"{WRITING}*"):
-        writer = scratch.name.removeprefix(WRITING).split("-")[0]
-        if writer.isdigit() and not _alive(int(writer)):
-            shutil.rmtree(scratch, ignore_errors=True)
+        writer, _, rest = scratch.name.removeprefix(WRITING).partition("@")
+        if writer.isdigit() and rest.startswith(f"{platform.node()}-") and not alive(int(writer)):
+            if scratch.is_dir():
+                shutil.rmtree(scratch, ignore_errors=True)
+            else:
+                scratch.unlink(missing_ok=True)
             gone.append(scratch)
     return gone
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether a process of this machine lives."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import math
 import multiprocessing
@@ -21,12 +22,12 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from abm.recording import Recording
 from experiments import extensions, snapshots
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from abm.model import CascadeModel
 
 Report = Callable[[int, int], None]  # steps done, steps in all
+Work = Callable[[Any, Report], Any]  # what is done with a job; in a process of its own if `apart`
+Status = Literal["done", "reused", "failed"]
+_ASK_AGAIN = 1.0  # seconds after which jobs that had nothing to give are asked once more
 _REPORT_EVERY = 0.2  # seconds of wall time between two reports, and the longest that Ctrl-C waits for
 
 
@@ -80,7 +84,7 @@ class Outcome:
     """What became of a job."""
 
     job: Job
-    status: Literal["done", "reused", "failed"]
+    status: Status
     folder: Path | None  # None where it failed
     reason: str = ""
     seconds: float = 0.0
@@ -167,6 +171,7 @@ def run_many(
     check: bool = False,
     progress: bool = True,
     store: Store | None = None,
+    files: Iterable[str | Path] = (),
 ) -> list[Outcome]:
     """Run every scenario with every seed; their links are `out/NAME/seed-NNNN`.
 
@@ -179,12 +184,13 @@ def run_many(
         check: check conservation at every step.
         progress: show progress on stderr.
         store: default `runs/.store`.
+        files: the user's own Python files that the scenarios name species or rules of.
 
     Returns:
         One outcome a scenario and seed, in that order; failures are among them, not raised.
     """
     wanted = [
-        Job(name, scenario, seed, Path(out) / name, check=check)
+        Job(name, scenario, seed, Path(out) / name, check=check, files=tuple(map(Path, files)))
         for name, scenario in scenarios.items()
         for seed in list(seeds)
     ]
@@ -216,24 +222,39 @@ def run_jobs(
         for job in named
         if not store.has(job.content, job.seed) or not all(_kept(job, store, time) for time in job.save_at)
     }
-    ended: dict[tuple[str, int], Outcome] = {}
+    ended: dict[tuple[str, int], Ended] = {}
     with Board(len(named), progress) as board:
         for job in named:
             if (job.content, job.seed) not in missing:
                 board.reused(job.label)
         workers = min(jobs or len(os.sched_getaffinity(0)), max(len(missing), 1))
-        go = _here if workers == 1 else _apart
-        for outcome in go(list(missing.values()), workers, store, engine, board):
-            ended[outcome.job.content, outcome.job.seed] = outcome
+        work = functools.partial(finish, store=store, engine=engine)
+        ready = [
+            "experiments.runner",
+            *(["experiments.build", "experiments.preloaded"] if engine is simulate else []),
+        ]
+        try:
+            for end in (
+                here(missing.values(), work, board)
+                if workers == 1
+                else apart(missing.values(), work, board, workers, ready)
+            ):
+                if end.failed:
+                    store.record_failure(end.job.content, end.job.seed, end.reason, end.trace)
+                ended[end.job.content, end.job.seed] = end
+        finally:
+            runs.sweep_unfinished(store.folder)
     outcomes = []
     for job in named:
-        outcome = ended.get((job.content, job.seed), Outcome(job, "reused", None))
+        end = ended.get((job.content, job.seed))
+        status: Status = "reused" if end is None else "failed" if end.failed else "done"
         place = None
-        if outcome.status != "failed":
+        if status != "failed":
             place = store.link(job.content, job.seed, job.folder)
             for moment in job.save_at:
                 store.link(job.content, job.seed, job.folder, moment)
-        outcomes.append(Outcome(job, outcome.status, place, outcome.reason, outcome.seconds))
+        reason, seconds = ("", 0.0) if end is None else (end.reason, end.value or 0.0)
+        outcomes.append(Outcome(job, status, place, reason, seconds))
     for folder in {job.folder for job in named}:
         _write_manifest(folder, [outcome for outcome in outcomes if outcome.job.folder == folder])
     return outcomes
@@ -248,7 +269,7 @@ def config_of(scenario: Any) -> Mapping[str, Any]:
     return config.plain(scenario)
 
 
-def _finish(job: Job, store: Store, engine: Engine, report: Callable[[int, int], None]) -> float:
+def finish(job: Job, report: Report, store: Store, engine: Engine = simulate) -> float:
     """Simulate one job and put its folder into the store; seconds taken."""
     began = time.time()
     recording = engine(job, store, report)
@@ -266,74 +287,100 @@ def _finish(job: Job, store: Store, engine: Engine, report: Callable[[int, int],
     return time.time() - began
 
 
-def _failed(job: Job, store: Store, board: Board, reason: str, trace: str = "") -> Outcome:
-    store.record_failure(job.content, job.seed, reason, trace)
-    board.failed(job.label, reason)
-    return Outcome(job, "failed", None, reason)
-
-
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """An error as one line."""
     text = "; ".join(str(error).splitlines())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _here(
-    jobs: Sequence[Job], _workers: int, store: Store, engine: Engine, board: Board
-) -> Iterable[Outcome]:
-    """The jobs one after the other in this process."""
+class Ended(NamedTuple):
+    """How a job ended in one of the two drivers: with what its work returned, or failed with the reason."""
+
+    job: Any
+    value: Any = None
+    failed: bool = False
+    reason: str = ""
+    trace: str = ""
+
+
+def here(jobs: Iterable[Any], work: Work, board: Any) -> Iterator[Ended]:
+    """The work of all jobs, one after the other in this process; see `apart`."""
     for job in jobs:
+        if job is None:
+            time.sleep(_ASK_AGAIN)
+            continue
         board.start(job.label)
         report = functools.partial(board.step, job.label)
+        began = time.perf_counter()
         try:
-            seconds = _finish(job, store, engine, report)
+            value = work(job, report)
         except Exception as error:
-            yield _failed(job, store, board, _in_words(error), traceback.format_exc())
+            board.failed(job.label, in_words(error))
+            yield Ended(job, None, True, in_words(error), traceback.format_exc())
         else:
-            board.done(job.label, seconds)
-            yield Outcome(job, "done", None, seconds=seconds)
+            board.done(job.label, time.perf_counter() - began)
+            yield Ended(job, value)
+        gc.collect()  # a model and its agents know each other: large arrays would wait for the collector
 
 
-def _apart(
-    jobs: Sequence[Job], workers: int, store: Store, engine: Engine, board: Board
-) -> Iterable[Outcome]:
-    """The jobs in processes of their own, `workers` at a time."""
-    context = _context(["experiments.runner", *(["experiments.build"] if engine is simulate else [])])
-    waiting: list[Job] = list(jobs)
-    working: dict[Any, tuple[Job, Any]] = {}
+def apart(
+    jobs: Iterable[Any], work: Work, board: Board, workers: int, ready: Sequence[str] = ()
+) -> Iterator[Ended]:
+    """The same in processes of their own, `workers` at a time; a job is asked for when a worker is free.
+
+    Args:
+        jobs: anything that can be pickled and has a `label`; None = nothing just now, ask again.
+        work: function of a module: (job, report) -> what can be pickled.
+        board: shows progress.
+        workers: processes at a time.
+        ready: modules that workers find imported.
+    """
+    context = _context(list(ready))
+    waiting, over = iter(jobs), object()
+    working: dict[Any, tuple[Any, Any, float]] = {}
     try:
-        while waiting or working:
-            while waiting and len(working) < workers:
-                job = waiting.pop(0)
+        job: Any = None
+        while True:
+            while len(working) < workers and job is not over:
+                job = next(waiting, over)
+                if job is None or job is over:
+                    break
                 listen, speak = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(job, store, engine, speak), daemon=True)
+                process = context.Process(target=_work, args=(job, work, speak), daemon=True)
                 process.start()
                 speak.close()  # the worker's end alone is left: its death is the end of the stream
-                working[listen] = (job, process)
+                working[listen] = (job, process, time.perf_counter())
                 board.start(job.label)
-            for ready in wait(list(working)):
-                listen = cast("Connection", ready)
-                job, process = working[listen]
+            if not working and job is over:
+                return
+            for heard in wait(list(working), _ASK_AGAIN) if working else _pause():
+                listen = cast("Connection", heard)
+                mine, process, began = working[listen]
                 try:
                     word, *rest = listen.recv()
                 except (EOFError, OSError):
                     word, rest = "failed", [_death(process), ""]
                 if word == "step":
-                    board.step(job.label, *rest)
+                    board.step(mine.label, *rest)
                     continue
                 del working[listen]
                 process.join()
                 if word == "done":
-                    board.done(job.label, *rest)
-                    yield Outcome(job, "done", None, seconds=rest[0])
+                    board.done(mine.label, time.perf_counter() - began)
+                    yield Ended(mine, *rest)
                 else:
-                    yield _failed(job, store, board, *rest)
+                    board.failed(mine.label, rest[0])
+                    yield Ended(mine, None, True, *rest)
     finally:
-        for _, process in working.values():
+        for _, process, _ in working.values():
             process.kill()  # a folder under way is still under its scratch name
-        for _, process in working.values():
+        for _, process, _ in working.values():
             process.join()
-        if working:
-            runs.sweep_unfinished(store.folder)
+
+
+def _pause() -> list[Any]:
+    time.sleep(_ASK_AGAIN)
+    return []
 
 
 def _death(process: Any) -> str:
@@ -362,7 +409,7 @@ def _context(ready: list[str]) -> Any:
     return context
 
 
-def _work(job: Job, store: Store, engine: Engine, speak: Connection) -> None:
+def _work(job: Any, work: Work, speak: Connection) -> None:
     """A worker's whole life: one job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -375,9 +422,9 @@ def _work(job: Job, store: Store, engine: Engine, speak: Connection) -> None:
             speak.send(("step", done, total))
 
     try:
-        speak.send(("done", _finish(job, store, engine, report)))
+        speak.send(("done", work(job, report)))
     except Exception as error:
-        speak.send(("failed", _in_words(error), traceback.format_exc()))
+        speak.send(("failed", in_words(error), traceback.format_exc()))
 
 
 def _end_with_parent() -> None:

@@ -56,7 +56,7 @@ def write(
 ) -> None:
     """Write a snapshot; one that is there already is replaced."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f"{runs.WRITING}{os.getpid()}-", dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=runs.writing(), dir=folder.parent))
     try:
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         state = _plain(saved, "", arrays)

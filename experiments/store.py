@@ -32,15 +32,17 @@ _READERS = {
     "compare",
     "drawing",
     "estimators",
+    "fate",
     "figures",
     "nulls",
     "progress",
     "provenance",
     "readings",
     "readme",
+    "recorded",
     "replay",
 }
-_READERS |= {"report", "runner", "scorecard", "store", "validate"}
+_READERS |= {"new_scenario", "report", "runner", "scorecard", "store", "validate", "verification"}
 _FAILED = ".failed.json"
 _HASH = 20  # hex digits of a content hash
 
@@ -58,13 +60,22 @@ def source_hash() -> str:
     return total.hexdigest()
 
 
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Hash of the resolved tables of a scenario alone (hex)."""
+    return hashlib.sha256(_as_text(config)).hexdigest()
+
+
+def _as_text(config: Mapping[str, Any]) -> bytes:
+    return json.dumps(runs.plain(config), sort_keys=True, default=str).encode()
+
+
 def content_hash(config: Mapping[str, Any], files: Iterable[Path] = (), check: bool = False) -> str:
     """Name of what a run is made of, but for its seed: config, sources, user's files (20 hex digits).
 
     A run that checks conservation at every step gives the same values, but proves more: its name ends with "c".
     """
     total = hashlib.sha256(source_hash().encode())
-    total.update(json.dumps(runs.plain(config), sort_keys=True, default=str).encode())
+    total.update(_as_text(config))
     for path in files:
         total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:_HASH] + ("c" if check else "")
@@ -120,7 +131,7 @@ class Store:
         if time is not None:
             place = place.with_name(f"{place.name}@{snapshots.label(time)}")
             entry = self.snapshot(content, seed, time)
-        scratch = Path(tempfile.mkdtemp(prefix=f"{runs.WRITING}{os.getpid()}-", dir=folder))
+        scratch = Path(tempfile.mkdtemp(prefix=runs.writing(), dir=folder))
         try:
             fresh = scratch / "entry"
             try:
@@ -160,6 +171,6 @@ def _content_of(place: Path) -> str | None:
 def write_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{runs.WRITING}{os.getpid()}-{path.name}")
+    scratch = path.with_name(f"{runs.writing()}{path.name}")
     scratch.write_text(text + "\n", encoding="utf-8")
     os.replace(scratch, path)

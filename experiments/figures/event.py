@@ -1,7 +1,7 @@
-"""Figures of a run: pure functions from runs to matplotlib Figures, one style, no global state.
+"""The figures of 10 October 2025, beside the real data.
 
-`overview` draws any scenario; `october` writes the figures of the event beside the real data. Several runs
-(seeds) are drawn as lines of their median, or bars of their mean, with a band from the 5 % to the 95 % quantile.
+Several runs (seeds) are drawn as lines of their median, or bars of their mean, with a band from the 5 % to the 95 %
+quantile.
 """
 
 from __future__ import annotations
@@ -15,141 +15,8 @@ from matplotlib.figure import Figure
 
 from experiments import drawing, readings, reference
 from experiments.drawing import Draw, Runs
+from experiments.figures.subject import fund_lines, funded, venue_sums
 from experiments.readings import Floats, Unmeasured
-from experiments.run import Run
-
-# any scenario -----------------------------------------------------------------------------------------------
-
-
-def overview(run: Run) -> Figure:
-    """Price, gap, depth, liquidations with ADL, and funds of any run, one below the other.
-
-    The coin is the one with the most perpetual volume. What the run did not record leaves an empty panel that
-    says so.
-    """
-    coin = main_coin(run)
-    panels: list[tuple[Draw, float]] = [
-        (lambda ax, runs: _prices(ax, runs[0], coin), 2.2),
-        (lambda ax, runs: _gaps(ax, runs[0], coin), 1.3),
-        (lambda ax, runs: _depths(ax, runs[0], coin), 1.3),
-        (lambda ax, runs: _flows(ax, runs[0]), 1.5),
-        (lambda ax, runs: _funds(ax, runs), 1.3),
-    ]
-    figure = Figure(figsize=(drawing.WIDTH, 10.5), dpi=drawing.DPI, layout="constrained")
-    axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=[height for _, height in panels])
-    for ax, (draw, _) in zip(axes, panels, strict=True):
-        drawing.panel(ax, draw, [run], news=ax is axes[0])
-    axes[-1].set_xlabel(drawing.time_label(run))
-    title = f"{run.config.get('title', '') or run.name}  (seed {run.seed})"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-    return figure
-
-
-def main_coin(run: Run) -> str:
-    """The coin with the most perpetual volume (of any volume where there are no perpetuals)."""
-    names = readings.books(run, "PERP") or list(run.books)
-    traded: dict[str, float] = {}
-    for name in names:
-        coin = name.partition(":")[2].rpartition("-")[0]
-        traded[coin] = traded.get(coin, 0.0) + float(np.nansum(run.column("volume", book=name)))
-    if not traded:
-        raise Unmeasured("the run recorded no books")
-    return max(traded, key=lambda coin: traded[coin])
-
-
-def _main_perp(run: Run, coin: str) -> str:
-    """The coin's perpetual with the most open interest; its spot book with the most volume if there is none."""
-    perps = readings.books(run, "PERP", coin)
-    perps = [name for name in perps if name.partition(":")[0] not in readings.AGGREGATES] or perps
-    column = "open_interest" if perps else "volume"
-    names = perps or readings.books(run, "SPOT", coin)
-    return max(names, key=lambda name: float(np.nansum(run.column(column, book=name))))
-
-
-def _prices(ax: Axes, run: Run, coin: str) -> None:
-    for kind, line in (("SPOT", "--"), ("PERP", "-")):
-        for name in readings.books(run, kind, coin):
-            drawing.series(
-                ax,
-                run,
-                readings.filled(run.column("last", book=name)),
-                drawing.book_colour(run, name),
-                name,
-                line,
-            )
-    drawing.label(ax, f"{coin} on every venue, latest trade", f"{coin}, USD(T)")
-    drawing.thousands(ax)
-    drawing.legend(ax, columns=2 if len(ax.lines) <= MANY else 3)
-
-
-def _gaps(ax: Axes, run: Run, coin: str) -> None:
-    base = _main_perp(run, coin)
-    price = readings.filled(run.column("mid", book=base))
-    for kind, line in (("PERP", "-"), ("SPOT", "--")):
-        for name in readings.books(run, kind, coin):
-            if name != base:
-                other = readings.filled(run.column("mid", book=name))
-                drawing.series(
-                    ax, run, 100.0 * (other / price - 1.0), drawing.book_colour(run, name), name, line
-                )
-    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    drawing.label(ax, f"How far the other books' middle is above {base}", "%")
-    if len(ax.lines) <= MANY:  # else the prices above have the same colours
-        drawing.legend(ax, columns=2)
-
-
-def _depths(ax: Axes, run: Run, coin: str) -> None:
-    book = _main_perp(run, coin)
-    scale, unit = drawing.money(
-        np.concatenate([run.column(f"depth_{side}_100", book=book) for side in ("bid", "ask")])
-    )
-    for side, colour in (("bid", drawing.BID), ("ask", drawing.ASK)):
-        values = run.column(f"depth_{side}_100", book=book) / scale
-        drawing.series(ax, run, values, colour, f"{side}s")
-    ax.set_ylim(bottom=0.0)
-    drawing.label(ax, f"Orders resting within 1 % of the middle of {book}", unit)
-    drawing.legend(ax)
-
-
-def _flows(ax: Axes, run: Run) -> None:
-    """Liquidations of longs upwards, of shorts downwards, ADL as a line, summed over bins of the run."""
-    first, last = drawing.extent(run)
-    width = drawing.bin_width(run, last - first)
-    series = {name: _venue_sums(run, name, first, last, width) for name in _FLOWS}
-    if not any(values.any() for values in series.values()):
-        raise Unmeasured("nothing was liquidated or auto-deleveraged")
-    scale, unit = drawing.money(np.concatenate(list(series.values())))
-    at = first + width * (np.arange(len(series["adl"])) + 0.5)
-    x, wide = drawing.place(run, at), width / drawing.AXIS_UNIT
-    ax.bar(x, series["liquidated_long"] / scale, wide, color=drawing.LONG, label="longs liquidated")
-    if series["liquidated_short"].any():
-        ax.bar(x, -series["liquidated_short"] / scale, wide, color=drawing.SHORT, label="shorts liquidated")
-    ax.step(
-        x,
-        series["adl"] / scale,
-        where="mid",
-        color=drawing.REAL,
-        linewidth=1.0,
-        label="winners auto-deleveraged",
-    )
-    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
-    every = {1.0: "a second", 60.0: "a minute"}.get(width, f"in {_duration(width)}")
-    drawing.label(
-        ax, "Positions closed by force, all venues: longs upwards, shorts downwards", f"{unit} {every}"
-    )
-    drawing.magnitudes(ax)
-    drawing.legend(ax)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
-
-
-MANY = 6  # lines of a panel beyond which a legend is in the way
-_FLOWS = ("liquidated_long", "liquidated_short", "adl")
-
-
-# the event --------------------------------------------------------------------------------------------------
 
 
 def october(runs: Runs, folder: str | Path) -> list[Path]:
@@ -178,7 +45,7 @@ def one(runs: Runs, panels: Sequence[Draw]) -> Figure:
     for ax, draw in zip(axes, panels, strict=True):
         drawing.panel(ax, draw, runs, news=ax is axes[0])
     axes[-1].set_xlabel(drawing.time_label(runs[0]))
-    figure.suptitle(_seeds(runs), x=0.99, ha="right", fontsize=8, color=drawing.GREY)
+    figure.suptitle(_seeds(runs), x=0.99, ha="right", fontsize=8, color=drawing.muted())
     return figure
 
 
@@ -225,8 +92,8 @@ def btc_path(ax: Axes, runs: Runs) -> None:
             )
     bars = reference.bars()
     x = drawing.place(run, drawing.seconds(run, bars.time) + readings.MINUTE)
-    ax.fill_between(x, bars.low, bars.high, color=drawing.REAL, alpha=0.13, linewidth=0)
-    ax.plot(x, bars.close, color=drawing.REAL, linewidth=1.8, label="real: Binance, closes and range")
+    ax.fill_between(x, bars.low, bars.high, color=drawing.ink(), alpha=0.13, linewidth=0)
+    ax.plot(x, bars.close, color=drawing.ink(), linewidth=1.8, label="real: Binance, closes and range")
     drawing.label(ax, "BTC by minute on every venue of the model, and as it was (black)", "BTC, USD(T)")
     drawing.thousands(ax)
     drawing.legend(ax, columns=3)
@@ -237,7 +104,7 @@ def liquidations(ax: Axes, runs: Runs) -> None:
     scale, unit = _largest_minute(runs, ("liquidated_long", "liquidated_short"))
     _stacks(ax, runs, "liquidated_long", scale)
     _stacks(ax, runs, "liquidated_short", -scale)
-    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    ax.axhline(0.0, color=drawing.muted(), linewidth=0.6)
     drawing.label(ax, "Liquidations by venue: longs upwards, shorts downwards", f"{unit} a minute")
     drawing.magnitudes(ax)
     drawing.legend(ax, columns=2)
@@ -265,7 +132,7 @@ def open_interest(ax: Axes, runs: Runs) -> None:
         value = usd[:, start : start + 1] / np.maximum(coins[:, start : start + 1], 1e-12)
         dollars.append(100.0 * (_total(usd) / readings.open_interest(each, start) - 1.0))
         contracts.append(100.0 * (_total(coins * value) / readings.open_interest(each, start) - 1.0))
-    drawing.band(ax, run, run.time, dollars, drawing.GREY, "in dollars")
+    drawing.band(ax, run, run.time, dollars, drawing.muted(), "in dollars")
     drawing.band(ax, run, run.time, contracts, drawing.BID, "in contracts, at the prices of that moment")
     drawing.level(ax, run, -27.5, "real, dollars, a day later: -27.5 %")
     drawing.label(ax, "Open interest of all perpetuals against the moment of the news", "%")
@@ -295,8 +162,8 @@ def gap(ax: Axes, runs: Runs) -> None:
             name: readings.closes(each, each.column("last", book=name), first, last) for name in (spot, perp)
         }
         apart.append(100.0 * (price[spot] / price[perp] - 1.0))
-    drawing.band(ax, run, readings.minutes(run, first, last), apart, drawing.GREY, "model, minute closes")
-    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    drawing.band(ax, run, readings.minutes(run, first, last), apart, drawing.muted(), "model, minute closes")
+    ax.axhline(0.0, color=drawing.muted(), linewidth=0.6)
     drawing.level(ax, run, 3.2, "real, the largest: 3.2 %")
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.25 * (high - low))  # room for the legend above the line of the real gap
@@ -306,7 +173,7 @@ def gap(ax: Axes, runs: Runs) -> None:
 
 def fund_equity(ax: Axes, runs: Runs) -> None:
     """Insurance funds against their start, %."""
-    _funds(ax, runs)
+    fund_lines(ax, runs)
 
 
 def fund_cash(ax: Axes, runs: Runs) -> None:
@@ -324,7 +191,7 @@ def fund_inventory(ax: Axes, runs: Runs) -> None:
 def _fund_dollars(ax: Axes, runs: Runs, column: str, label: str, since_start: bool = False) -> None:
     run = runs[0]
     values = {}
-    for venue in _funded(run):
+    for venue in funded(run):
         paths = [each.column(column, venue=venue) for each in runs]
         values[venue] = [path - path[drawing.first_step(run)] if since_start else path for path in paths]
     scale, unit = drawing.money(np.concatenate([path for paths in values.values() for path in paths]))
@@ -332,33 +199,8 @@ def _fund_dollars(ax: Axes, runs: Runs, column: str, label: str, since_start: bo
         drawing.band(
             ax, run, run.time, [path / scale for path in paths], drawing.venue_colour(run, venue), venue
         )
-    ax.axhline(0.0, color=drawing.GREY, linewidth=0.6)
+    ax.axhline(0.0, color=drawing.muted(), linewidth=0.6)
     drawing.label(ax, label, unit)
-
-
-def _funds(ax: Axes, runs: Runs) -> None:
-    run = runs[0]
-    for venue in _funded(run):
-        equity = [readings.filled(each.column("fund_equity", venue=venue)) for each in runs]
-        paths = [100.0 * (path / path[drawing.first_step(run)] - 1.0) for path in equity]
-        drawing.band(ax, run, run.time, paths, drawing.venue_colour(run, venue), venue)
-    low, high = ax.get_ylim()
-    if high - low < 1.0:  # nothing moved: do not blow up the rounding
-        ax.set_ylim(-1.0, 1.0)
-    drawing.label(ax, "Equity of insurance funds and vaults against their start", "%")
-    drawing.legend(ax, columns=2)
-
-
-def _funded(run: Run) -> list[str]:
-    at = drawing.first_step(run)
-    found = [
-        venue
-        for venue in run.venues
-        if readings.books(run, "PERP", venue=venue) and run.column("fund_equity", venue=venue)[at] > 0
-    ]
-    if not found:
-        raise Unmeasured("no venue has a fund")
-    return found
 
 
 def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
@@ -375,7 +217,7 @@ def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
     ax.plot(
         drawing.place(run, at[keep]),
         data[real][keep],
-        color=drawing.REAL,
+        color=drawing.ink(),
         linewidth=1.6,
         marker="o",
         markersize=3,
@@ -388,7 +230,7 @@ def _depth(ax: Axes, runs: Runs, column: str, real: str, colour: str) -> None:
 def _largest_minute(runs: Runs, columns: Sequence[str]) -> tuple[float, str]:
     """Scale and unit that show the largest minute of these venue columns."""
     first, last = drawing.extent(runs[0])
-    every = [_venue_sums(run, name, first, last, readings.MINUTE) for run in runs for name in columns]
+    every = [venue_sums(run, name, first, last, readings.MINUTE) for run in runs for name in columns]
     return drawing.money(np.concatenate(every))
 
 
@@ -414,10 +256,10 @@ def _stacks(ax: Axes, runs: Runs, column: str, scale: float) -> None:
         ax.bar(x, height, wide, bottom=base, color=drawing.venue_colour(run, venue), label=label)
         base += height
     if len(runs) > 1:
-        total = [_venue_sums(each, column, first, last, readings.MINUTE) / scale for each in runs]
+        total = [venue_sums(each, column, first, last, readings.MINUTE) / scale for each in runs]
         low, high = np.quantile(total, (0.05, 0.95), axis=0)
         some = high != low
-        ax.vlines(x[some], low[some], high[some], color=drawing.GREY, linewidth=0.7)
+        ax.vlines(x[some], low[some], high[some], color=drawing.muted(), linewidth=0.7)
 
 
 PANELS: dict[str, tuple[Draw, ...]] = {
@@ -432,8 +274,3 @@ PANELS: dict[str, tuple[Draw, ...]] = {
 
 def _total(values: Floats) -> Floats:
     return np.nansum(values, axis=0)
-
-
-def _venue_sums(run: Run, column: str, first: float, last: float, width: float) -> Floats:
-    every = [readings.sums(run, run.column(column, venue=venue), first, last, width) for venue in run.venues]
-    return np.sum(every, axis=0)

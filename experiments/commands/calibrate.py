@@ -1,0 +1,97 @@
+"""Fitting parameters to moments: `cascade calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from experiments.commands import kernels, output
+from experiments.commands.app import DONE, BadInput, app
+from experiments.commands.given import bad_jobs, writable
+from experiments.commands.options import Jobs, Number
+
+Switch = Parameter(negative="", show_default=False)
+Several = Parameter(negative="", show_default=False)
+
+
+@app.command
+def calibrate(
+    calibration: str,
+    /,
+    *,
+    budget: float | None = None,
+    trials: Number | None = None,
+    recover: Number = 0,
+    start_from: Path | None = None,
+    leave_out: Annotated[tuple[str, ...], Several] = (),
+    leave_each_out: Annotated[bool, Switch] = False,
+    out: Path | None = None,
+    jobs: Jobs = None,
+) -> int:
+    """Fit parameters of a scenario to moments; a search that was broken off goes on.
+
+    Parameters
+    ----------
+    calibration
+        A name (a file of experiments/calibration) or the path of a TOML file.
+    budget
+        Minutes of all sittings together, instead of the file's.
+    trials
+        Points of the parameter space, at most, instead of the file's.
+    recover
+        Fit to simulated moments of so many known points instead: does the fit find them again?
+    start_from
+        result.json of an earlier calibration whose best trials are tried first.
+    leave_out
+        A group of moments that does not count; repeats.
+    leave_each_out
+        One fit more for every group of moments, without it.
+    out
+        Folder of runs, trials and result; default runs/calibrations/NAME.
+    """
+    from experiments.calibrate import fitting, load, recovery
+    from experiments.sweep import StudyError
+
+    faults = bad_jobs(jobs)
+    faults += [
+        f"{option}: given {given:g}, expected a number above 0"
+        for option, given in (("--budget", budget), ("--trials", trials))
+        if given is not None and given <= 0
+    ]
+    found = None
+    try:
+        found = load(calibration)
+    except StudyError as error:
+        faults += error.faults
+    if faults or found is None:
+        raise BadInput(faults)
+    folder = out if out is not None else fitting.FOLDER / found.name
+    writable(folder)
+    kernels.compiled()
+    try:
+        if recover:
+            done = recovery.recover(found, recover, out=folder, trials=trials, minutes=budget, jobs=jobs)
+            print(recovery.told(done))
+            return DONE
+        lots = [leave_out, *([[*leave_out, group] for group in found.groups] if leave_each_out else [])]
+        for lot in lots:
+            result = fitting.fit(
+                found,
+                out=folder,
+                trials=trials,
+                minutes=budget,
+                jobs=jobs,
+                start_from=start_from,
+                leave_out=lot,
+            )
+            print(result.told() + "\n")
+            output.add(
+                "fits", left_out=list(lot), best=result.best, minutes=result.minutes, failed=result.failed
+            )
+    except StudyError as error:
+        raise BadInput(error.faults) from error
+    print(folder)
+    output.put(folder=folder)
+    return DONE

@@ -1,0 +1,62 @@
+"""What a figure of a run is about: its main coin and book, venues with a fund, sums over venues."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from experiments import drawing, readings
+from experiments.drawing import Runs
+from experiments.readings import Floats, Unmeasured
+from experiments.run import Run
+
+
+def main_coin(run: Run) -> str:
+    """The coin with the most perpetual volume (of any volume where there are no perpetuals)."""
+    names = readings.books(run, "PERP") or list(run.books)
+    traded: dict[str, float] = {}
+    for name in names:
+        coin = name.partition(":")[2].rpartition("-")[0]
+        traded[coin] = traded.get(coin, 0.0) + float(np.nansum(run.column("volume", book=name)))
+    if not traded:
+        raise Unmeasured("the run recorded no books")
+    return max(traded, key=lambda coin: traded[coin])
+
+
+def main_perp(run: Run, coin: str) -> str:
+    """The coin's perpetual with the most open interest; its spot book with the most volume if there is none."""
+    perps = readings.books(run, "PERP", coin)
+    perps = [name for name in perps if name.partition(":")[0] not in readings.AGGREGATES] or perps
+    column = "open_interest" if perps else "volume"
+    names = perps or readings.books(run, "SPOT", coin)
+    return max(names, key=lambda name: float(np.nansum(run.column(column, book=name))))
+
+
+def fund_lines(ax: Axes, runs: Runs) -> None:
+    run = runs[0]
+    for venue in funded(run):
+        equity = [readings.filled(each.column("fund_equity", venue=venue)) for each in runs]
+        paths = [100.0 * (path / path[drawing.first_step(run)] - 1.0) for path in equity]
+        drawing.band(ax, run, run.time, paths, drawing.venue_colour(run, venue), venue)
+    low, high = ax.get_ylim()
+    if high - low < 1.0:  # nothing moved: do not blow up the rounding
+        ax.set_ylim(-1.0, 1.0)
+    drawing.label(ax, "Equity of insurance funds and vaults against their start", "%")
+    drawing.legend(ax, columns=2)
+
+
+def funded(run: Run) -> list[str]:
+    at = drawing.first_step(run)
+    found = [
+        venue
+        for venue in run.venues
+        if readings.books(run, "PERP", venue=venue) and run.column("fund_equity", venue=venue)[at] > 0
+    ]
+    if not found:
+        raise Unmeasured("no venue has a fund")
+    return found
+
+
+def venue_sums(run: Run, column: str, first: float, last: float, width: float) -> Floats:
+    every = [readings.sums(run, run.column(column, venue=venue), first, last, width) for venue in run.venues]
+    return np.sum(every, axis=0)

@@ -1,0 +1,117 @@
+// Unpacking what `packing.py` packed, and a run as arrays.
+
+const TYPES = {u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array};
+
+function bytesOf(text) {
+  const raw = atob(text.trim());
+  const bytes = new Uint8Array(raw.length);
+  for (let k = 0; k < raw.length; k++) bytes[k] = raw.charCodeAt(k);
+  return bytes;
+}
+
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Header and arrays: bytes of one weight lie together, differences run along the last axis.
+function unpacked(raw) {
+  const size = new DataView(raw.buffer, raw.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(raw.subarray(4, 4 + size)));
+  const arrays = {};
+  let at = 4 + size;
+  for (const entry of header.arrays) {
+    const Kind = TYPES[entry.type], wide = Kind.BYTES_PER_ELEMENT;
+    const count = entry.shape.reduce((a, b) => a * b, 1);
+    const bytes = new Uint8Array(count * wide);
+    for (let w = 0; w < wide; w++) {
+      const plane = at + w * count;
+      for (let k = 0; k < count; k++) bytes[k * wide + w] = raw[plane + k];
+    }
+    const values = new Kind(bytes.buffer);
+    const row = entry.shape[entry.shape.length - 1];
+    if (entry.delta) for (let k = 0; k < count; k++) if (k % row) values[k] += values[k - 1];
+    arrays[entry.name] = values;
+    at += count * wide;
+  }
+  return {header, arrays};
+}
+
+const coarse = q => q ? 10 ** ((q - 1) / 20) : 0;
+const fine = q => Math.sign(q) * Math.expm1(Math.abs(q) / 1000);
+const against = (q, base) => q ? base * Math.exp(q / 1e4) : NaN;
+
+// The place of the last entry that is not after `value` in a rising array; -1: none.
+function upTo(array, value) {
+  let low = 0, high = array.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (array[middle] <= value) low = middle + 1; else high = middle;
+  }
+  return low - 1;
+}
+
+class Run {
+  constructor({header, arrays}) {
+    Object.assign(this, header);
+    this.a = arrays;
+    this.time = arrays.time;
+    this.n = this.time.length;
+    this.end = this.time[this.n - 1];
+    this.owner = this.owners ? this.owners.split("\n") : [];
+    this.coarseSteps = Math.ceil(this.n / this.stride);
+    this.kind = Object.fromEntries(this.kinds.map((name, k) => [name, k]));
+    this.forced = new Set(["liquidation", "takeover", "adl"].map(name => this.kind[name]));
+    this._byOwner = null;
+  }
+  step(t) { return Math.max(0, upTo(this.time, t + 1e-6)); }
+  price(name, book, step) { return this.a[name][book * this.n + step] * this.unit[book]; }
+  mark(book, step) { return this.price("mark", book, step) || this.price("last", book, step); }
+  thin(name, member, step) { return this.a[name][member * this.coarseSteps + Math.floor(step / this.stride)]; }
+  coinOf(book) { return this.books[book].split(":")[1].replace(/-[A-Z]+$/, ""); }
+  isPerp(book) { return this.books[book].endsWith("-PERP"); }
+  venueOf(book) { return this.books[book].split(":")[0]; }
+  coins() { return [...new Set(this.books.map((_, b) => this.coinOf(b)))]; }
+  booksOf(coin) { return this.books.map((_, b) => b).filter(b => this.coinOf(b) === coin); }
+  eventsUpTo(t) { return upTo(this.a.e_time, Math.round(t * 1000)); }
+  who(owner) { return owner >= 0 ? this.owner[owner] || `owner ${owner}` : ""; }
+  worth(owner, label) {
+    let q = 0;
+    for (let k = 0; k <= label; k++) q += this.a.o_worth[k * this.owner.length + owner];
+    return fine(q);
+  }
+  // Places of all events in which an owner is one side.
+  eventsOf(owner) {
+    if (!this._byOwner) {
+      this._byOwner = new Map();
+      const add = (o, k) => { if (o >= 0) { if (!this._byOwner.has(o)) this._byOwner.set(o, []); this._byOwner.get(o).push(k); } };
+      for (let k = 0; k < this.a.e_time.length; k++) {
+        const one = this.a.e_owner[k], two = this.a.e_other_owner[k];
+        add(one, k);
+        if (two !== one) add(two, k);
+      }
+    }
+    return this._byOwner.get(owner) || [];
+  }
+  positionsOf(owner) {
+    if (!this.a.p_owner) return [];
+    let k = upTo(this.a.p_owner, owner - 1) + 1;
+    const found = [];
+    for (; k < this.a.p_owner.length && this.a.p_owner[k] === owner; k++) found.push(k);
+    return found;
+  }
+  // Shares of what moved a failing account's mark, largest first: [word, share].
+  shares(failure, name) {
+    const n = this.a.f_event.length;
+    return this.failure_kinds.map((word, k) => [word, this.a[name][k * n + failure] / 250])
+      .filter(pair => pair[1] >= 0.005).sort((a, b) => b[1] - a[1]);
+  }
+  parents(failure) {
+    const n = this.a.f_event.length, found = [];
+    for (let k = 0; k < this.a.f_parent.length / n; k++) {
+      const parent = this.a.f_parent[k * n + failure];
+      if (parent >= 0) found.push([parent, this.a.f_share[k * n + failure] / 250]);
+    }
+    return found;
+  }
+}

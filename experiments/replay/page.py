@@ -1,0 +1,57 @@
+"""The page: a template, its style, its scripts, and the packages of one or two runs, in one file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from experiments.compare import settings
+from experiments.replay.content import PACKING, package
+from experiments.run import Run
+from experiments.store import write_text
+
+HERE = Path(__file__).parent
+SCRIPTS = ("data.js", "words.js", "charts.js", "panels.js", "people.js", "player.js")  # in this order
+
+DIFFERENT = 12  # settings told of a second run
+
+
+def document(packages: Sequence[bytes], title: str) -> str:
+    """The HTML of packed runs. Nothing of a run is markup in it: what it holds is base64, its title is escaped."""
+    data = "\n".join(
+        f'<script type="application/octet-stream" class="run">{base64.b64encode(packed).decode()}</script>'
+        for packed in packages
+    )
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    parts = {
+        "TITLE": html.escape(title),
+        "STYLE": (HERE / "page.css").read_text(encoding="utf-8"),
+        "DATA": data,
+        "SCRIPT": "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
+    }
+    # in one pass: what is put in is not looked at again
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], page)
+
+
+def write(runs: Sequence[Run], path: str | Path, begun: Callable[[str], object] = lambda what: None) -> int:
+    """Write the replay of one run, or of two side by side, and return its size in bytes.
+
+    `begun` is told each part of `content.PARTS` before it is packed.
+
+    Raises Unmeasured or RunError where a run cannot be shown.
+    """
+    packages = []
+    for run in runs:
+        pack = package(run, begun)
+        if packages:
+            pack.header["differs"] = settings(runs[0].config, run.config)[:DIFFERENT]
+        begun(PACKING)
+        packages.append(pack.packed())
+    title = " | ".join(f"{run.config.get('title', '') or run.name}, seed {run.seed}" for run in runs)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, document(packages, title))
+    return target.stat().st_size
