@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+
+os.environ.setdefault("CASCADE_CHECKED", "1")  # every call of a kernel has its arguments checked
 
 from abm.recording import Column, Recording
 

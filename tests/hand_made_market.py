@@ -102,6 +102,7 @@ class Pen:
         self.events: list[str] = []
         self.remarks: list[tuple[str, int, int, float]] = []
         self.late, self.shut = np.zeros(n), False
+        self.on_the_way: list[tuple[int, int, float]] = []  # own row, asset, amount; a test sets it
         self.step, self.time, self.dt = 0, 0.0, 1.0
         self.network = self
 
@@ -124,7 +125,7 @@ class Pen:
         base = np.where(self.record.books.kind[book] == 1, self.record.books.base[book], -1)
         return np.where(base < 0, self.position(index, book), self.balance(index, base))
 
-    def equity(self, index: Any) -> Any:
+    def equity(self, index: Any = slice(None)) -> Any:
         return 1e9 - self.loss[index]
 
     def available(self, index: Any = slice(None)) -> Any:
@@ -143,16 +144,25 @@ class Pen:
         return np.where(self.learned[index] != 0, self.learned_at, np.nan)
 
     def transfers(self) -> Any:
-        return np.zeros(0, [("to", "i8"), ("asset", "i8"), ("amount", "f8")])  # here money arrives at once
+        return np.array(self.on_the_way, [("to", "i8"), ("asset", "i8"), ("amount", "f8")])
 
     def coming(self, index: Any, asset: Any) -> Any:
         return np.zeros(len(index))
+
+    def debt(self, index: Any, asset: Any, recalled: bool = False) -> Any:
+        return np.zeros(len(index))
+
+    def lendable(self, index: int, asset: int) -> tuple[float, float, float]:
+        return 0.0, float("nan"), float("nan")  # nobody lends here
 
     def overdue(self, index: Any) -> Any:
         return self.late[index]
 
     def delay(self, source: str, target: str, asset: int) -> float:
         return float("inf") if self.shut else 60.0
+
+    def bank_shut(self, source: str, target: str, asset: int) -> bool:
+        return False  # no bank on the way
 
     def uniform(self, purpose: str, index: Any = None, forever: bool = False) -> Any:
         keys = self.key if index is None else self.key[index]
@@ -176,6 +186,9 @@ class Pen:
     def named(self, slots: Any) -> tuple[Any, Any]:
         lots = self.slot_lots[slots]
         return np.where(lots > 0, self.slot_price[slots], np.nan), lots
+
+    def ladders(self, first: int, which: Any, width: int) -> tuple[Any, Any]:
+        return self.named(first + which[:, None] * width + np.arange(width))
 
     def quote(
         self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def config() -> dict[str, Any]:
     return {
         "title": "made-up event",
         "clock": {"start": START, "step": 1.0},
-        "contracts": {coin: {"class": kind, "price": price} for coin, (kind, price) in COINS.items()},
+        "contracts": {
+            coin: {"class": kind, "price": price, "tick": 0.1} for coin, (kind, price) in COINS.items()
+        },
         "venues": {
             venue: {"quote": "USD" if venue == "coinbase" else "USDT", "fund": {"rule": rule[venue]}}
             for venue in VENUES
@@ -115,7 +118,7 @@ def recording(seed: int = 1, depth: float = 1.0) -> Recording:
         venues=venue_columns(time),
         events=events(),
         accounts={"start": accounts(1000.0), "end": accounts(1100.0)},
-        vocabularies={"kind": KINDS, "participant": ["carry", "crowd"]},
+        vocabularies={"kind": KINDS, "participant": ["carry", "crowd"], "stage": ["market_slices"]},
     )
 
 
@@ -176,6 +179,11 @@ def events() -> Table:
         "book": np.array([BOOKS.index(name) for name in book], dtype=np.int16),
         "side": np.array(side, dtype=np.int8),
         "value": np.array(value),
+        **{name: np.full(len(lines), 1, np.int32) for name in ("owner", "row")},
+        "other_owner": np.full(len(lines), 2, np.int32),
+        "parent": np.full(len(lines), -1),
+        **{name: np.full(len(lines), 1.0) for name in ("quantity", "price", "mark")},
+        "stage": np.zeros(len(lines), np.int16),
         "published": published(
             ["latest_per_second" if name == "binance" else "all" for name in VENUES],
             np.array([VENUES.index(name) for name in venue]), np.array([BOOKS.index(name) for name in book]),
@@ -188,6 +196,7 @@ def accounts(worth: float) -> Table:
     """Two hedged accounts, each with equity and coins of together `worth` dollars, and one other."""
     return {
         "row": np.arange(3, dtype=np.int32),
+        "owner": np.arange(3, dtype=np.int32),
         "participant": np.array([0, 0, 1], dtype=np.int16),
         "equity": np.array([worth - 700.0, worth - 700.0, 5.0]),
         "coins": np.array([700.0, 700.0, 0.0]),
@@ -199,3 +208,20 @@ def write(record: Recording, folder: Path, seed: int = 1, **changes: Any) -> Run
     return runs.write(
         record, folder, config={**config(), **changes}, provenance={"scenario": "event", "seed": seed}
     )
+
+
+def with_owners(record: Recording, names: Sequence[str]) -> Recording:
+    """The same with three owners at one venue, the second long, the third short."""
+    for table in record.accounts.values():
+        table["owner"], table["owner_name"] = np.arange(3, dtype=np.int32), np.array(names, dtype=object)  # type: ignore[index]
+        table["venue"] = np.zeros(3, np.int16)  # type: ignore[index]
+        table["notional"] = table["maintenance"] = table["balance"] = np.ones(3)  # type: ignore[index]
+        table["leverage"], table["isolated"] = np.ones(3), np.zeros(3, bool)  # type: ignore[index]
+    positions = {
+        "row": np.array([1, 2], np.int32), "book": np.array([0, 1], np.int16), "quantity": np.array([2.0, -3.0]),
+        "entry_price": np.array([1e5, 4100.0]), "mark": np.array([116830.3, 4000.0]),
+        "notional": np.array([2e5, -1.2e4]), "liquidation_price": np.array([1.1e5, np.nan]),
+    }  # fmt: skip
+    for label in record.accounts:
+        record.positions[label] = positions  # type: ignore[index]
+    return record

@@ -191,5 +191,7 @@ def test_what_could_be_sold_at_a_spot_book_is_what_no_offer_locks() -> None:
     out, own = np.empty(2), np.array([row], np.int32)
     lot, scale = np.array([0.001] * 4), np.array([1e6, 1e8])
     books = np.array([PERP, SPOT])
-    assert pen.stock(d.address, own, np.zeros(2, np.int64), books, lot, scale, out) == 0
-    assert out.tolist() == pytest.approx([0.007, 5.0 - 0.2])
+    for found in (np.zeros(0, np.int32), np.array([-1] * 4, np.int32), np.array([7, 10**6, 0, 0], np.int32)):
+        for _ in range(2):  # who remembers where it was, rightly or wrongly, finds the same
+            assert pen.stock(d.address, own, found, np.zeros(2, np.int64), books, lot, scale, out) == 0
+            assert out.tolist() == pytest.approx([0.007, 5.0 - 0.2])

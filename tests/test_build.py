@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,9 +112,12 @@ def test_news_of_four_per_cent_makes_a_cascade_that_is_larger_than_the_news() ->
 
 def test_arbitrageurs_bring_back_the_money_that_the_fall_has_moved() -> None:
     """Here from the venue of the coins, where they sold, to the other one; what an edge moved is what arrived."""
-    run = recorded(seed=2)  # where anyone is short of money: with seed 1 nobody is
-    events, kinds, owners = run.events, run.vocabularies["kind"], run.vocabularies["owner_name"]
-    sent = events["kind"] == kinds.index("transfer_sent")
+    for seed in range(1, 9):  # until anyone is short of money: with most seeds nobody is
+        run = recorded(seed=seed)
+        events, kinds, owners = run.events, run.vocabularies["kind"], run.vocabularies["owner_name"]
+        sent = events["kind"] == kinds.index("transfer_sent")
+        if sent.any():
+            break
     assert sent.any() and all(owners[o].startswith("arbitrageurs/") for o in events["owner"][sent])
     arrived = events["value"][events["kind"] == kinds.index("transfer_arrived")].sum()
     assert run.network["moved"].sum() == pytest.approx(arrived, rel=1e-9)
@@ -120,16 +125,24 @@ def test_arbitrageurs_bring_back_the_money_that_the_fall_has_moved() -> None:
 
 
 @pytest.mark.slow
-def test_arbitrageurs_of_october_move_coins_from_venue_to_venue_in_the_calm_hour() -> None:
+def test_arbitrageurs_of_october_move_coins_and_money_when_the_fall_has_run_sides_dry() -> None:
+    """In the calm hour their own capital carries most gaps and little has to travel."""
     model = build(config.load("october_2025"), seed=1, record=False)
     names, venues, sent = model.accounts.owner_names, len(model.venue_names), {}
-    for _ in range(1500):
+    news = 300 + 3000
+    for step in range(news + 1200):
         model.step()
         for t in model.network.under_way():
-            sent[int(t["id"])] = (names[t["owner"]], int(t["node_from"]), int(t["node_to"]), int(t["asset"]))
-    theirs = [one for one in sent.values() if one[0].startswith("arbitrageurs/")]
-    across = {(source, target) for _, source, target, _ in theirs if source != target < venues}
-    assert len(theirs) >= 10 and len(across) >= 3
+            sent.setdefault(
+                int(t["id"]),
+                (step, names[t["owner"]], int(t["node_from"]), int(t["node_to"]), int(t["asset"])),
+            )
+    theirs = [one for one in sent.values() if one[1].startswith("arbitrageurs/")]
+    across = {(source, target) for _, _, source, target, _ in theirs if source != target < venues}
+    calm = sum(step <= news for step, *_ in theirs)
+    fallen = len(theirs) - calm
+    assert fallen >= 10 and len(across) >= 3
+    assert fallen / 1200 > 5 * calm / news, (fallen, calm)  # a second
     assert len({asset for *_, asset in theirs}) >= 2
 
 
@@ -138,6 +151,15 @@ def test_a_thinned_record_adds_up_what_flows_and_keeps_the_longest_wait() -> Non
     assert coarse.network["moved"].sum() == pytest.approx(fine.network["moved"].sum(), rel=1e-9)
     longest = fine.venues["gateway_delay"].reshape(-1, 60, 2).max(axis=1)
     assert (coarse.venues["gateway_delay"] == longest).all() and longest.any()
+
+
+def test_a_model_that_is_over_is_let_go() -> None:
+    model = build(config.load("two_venues", SMALL), seed=1)
+    model.run(2)
+    seen = weakref.ref(model)
+    del model
+    gc.collect()
+    assert seen() is None  # a thousand runs in one process need the memory of one
 
 
 def test_without_news_nobody_is_liquidated() -> None:

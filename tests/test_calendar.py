@@ -39,6 +39,16 @@ def test_deliveries_reach_each_receiver_once_in_order(times: list[int], step: in
     assert seen == sorted(range(len(times)), key=lambda i: (times[i], i))
 
 
+@given(st.lists(st.integers(0, 10_000), max_size=30), st.lists(st.integers(0, 12), max_size=20))
+def test_what_is_due_does_not_depend_on_what_was_asked_before(times: list[int], asked: list[int]) -> None:
+    deliveries = Deliveries(np.array(times, np.int64))
+    for second in asked:  # a run that was resumed asks out of turn
+        due = deliveries.due(1000 * second, 1000)
+        assert sorted(due.tolist()) == [
+            i for i, time in enumerate(times) if 1000 * (second - 1) < time <= 1000 * second
+        ]
+
+
 def test_delays_follow_the_stated_medians_and_shares() -> None:
     broad = learning_delays(NewsDelay(fast_share=0.0), KEYS, seed=1)
     assert np.median(broad) == pytest.approx(900_000, rel=0.02)

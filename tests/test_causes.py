@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import Run, causes, cli, load
+from experiments import Run, causes, cli, fate, load
 from experiments.causes import attribute
 from experiments.run import RunError
 from experiments.runner import Job, run_jobs
+from tests.twins import causes as twin
 
 SETTINGS = (("record.fills", "true"),)
 
@@ -85,7 +86,7 @@ def made_up(fills: list[tuple[Any, ...]], events: list[tuple[Any, ...]]) -> Any:
     }
     table["quantity"] = table["value"] / 10.0
     return SimpleNamespace(
-        fills=lambda: table,
+        fills=lambda *columns: table,
         events=lambda: told,
         vocabularies={"book": ["a:X-PERP", "b:X-PERP", "a:Y-PERP"]},
         config={"venues": {"a": {"mark": {"window": 30.0}}, "b": {"mark": {"window": 300.0}}}},
@@ -194,6 +195,24 @@ def test_a_short_fails_by_buys_and_a_failure_without_a_push_is_unknown() -> None
 # ------------------------------------------------------------------ a real run
 
 
+def test_the_fast_way_says_what_the_rule_says_word_by_word(run: Run) -> None:
+    found = attribute(run)
+    direct, root, caused = twin.attribute(run)
+    assert len(direct) == len(found.value) and found.caused == pytest.approx(caused, rel=1e-9)
+    pairs = found.shares.tocoo()
+    mine: list[dict[Any, float]] = [{} for _ in direct]
+    for child, parent, share in zip(*pairs.coords, pairs.data, strict=True):
+        mine[child]["failure", int(parent)] = share
+    for k, shares_of_k in enumerate(direct):
+        led = {what: share for what, share in shares_of_k.items() if isinstance(what, tuple)}
+        assert mine[k] == pytest.approx(led)
+        for place, kind in enumerate(found.kinds):
+            of_kind = sum(led.values()) if kind == "liquidation" else 0.0
+            of_kind += shares_of_k.get(place, 0.0) + shares_of_k.get(kind, 0.0)
+            assert found.direct[k, place] == pytest.approx(of_kind, abs=1e-12)
+            assert found.root[k, place] == pytest.approx(root[k].get(kind, 0.0), abs=1e-12)
+
+
 def test_shares_add_up_and_causes_come_before_effects(run: Run) -> None:
     found = attribute(run)
     assert len(found.value) > 30
@@ -225,3 +244,46 @@ def test_the_rule_is_held_against_deletion(run: Run, capsys: pytest.CaptureFixtu
     assert 0.3 < tried.bias() < 3.0 and tried.error() < 1.0
     assert cli.answer(["causes", str(run.folder), "--delete", "2"]) == 0
     assert "error of the rule" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------ one account's fate
+
+
+def test_an_account_is_told_how_far_the_mark_had_gone_and_by_whose_orders(run: Run) -> None:
+    found = attribute(run)
+    accounts = run.accounts("start")
+    names = dict(zip(accounts["owner"].tolist(), accounts["owner_name"].tolist(), strict=True))
+    owner_of = dict(zip(accounts["row"].tolist(), accounts["owner"].tolist(), strict=True))
+    child, parent, share = found.parents
+    late = int(child[np.argmax(share)])  # a failure with a cause of its own kind
+    lines = fate.told(run, owner_of[int(found.row[late])], names)
+    mark = next(line for line in lines if fate.when(run, found.time[late]) in line)
+    assert "fell under its maintenance margin: the mark of" in mark and "below the start" in mark
+    moved = next(line for line in lines if "what had moved that mark" in line)
+    told = sum(float(part.split()[-2]) for part in moved.split(": ", 1)[1].split(","))
+    assert told == pytest.approx(100.0, abs=4.0)  # shares are rounded, those below half a percent not told
+    before = names[owner_of[int(found.row[parent[np.argmax(share)]])]]
+    assert any("failures before this one" in line and before in line for line in lines)
+    assert any("led back to the first causes" in line for line in lines)
+
+
+def test_a_winner_is_told_for_whom_it_was_closed_and_the_spared_that_nothing_happened(run: Run) -> None:
+    accounts, events = run.accounts("start"), run.events()
+    names = dict(zip(accounts["owner"].tolist(), accounts["owner_name"].tolist(), strict=True))
+    adl = np.flatnonzero(events["kind"] == "adl")
+    if len(adl):
+        line = fate.told(run, int(events["other_owner"][adl[0]]), names)[0]
+        assert "in profit" in line and names[int(events["owner"][adl[0]])] in line
+    touched = set(events["owner"].tolist()) | set(events["other_owner"].tolist())
+    spared = next(owner for owner in names if owner not in touched)
+    assert fate.told(run, spared, names) == ["its venues closed nothing of it by force"]
+
+
+def test_what_an_owner_traded_is_the_sum_of_its_fills(run: Run) -> None:
+    fills = run.fills()
+    owner = int(fills["taker_owner"][0])
+    mine = (fills["taker_owner"] == owner).astype(float) * fills["value"]
+    mine += (fills["maker_owner"] == owner).astype(float) * fills["value"]
+    lines = fate.trades(run, owner)
+    told = sum(float(cell.replace(",", "")) for line in lines for cell in line[3:5])
+    assert told == pytest.approx(mine.sum(), abs=0.6 * len(lines) + 1)

@@ -20,6 +20,7 @@ import experiments.runner
 from abm.columns import COLUMNS
 from abm.recording import Recording
 from experiments import cli
+from experiments.commands import kernels
 from experiments.config import ScenarioError
 from experiments.run import Run
 from experiments.runner import Job
@@ -59,7 +60,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(experiments.config, "load", load)
-    monkeypatch.setattr(cli, "_compile", lambda: None)
+    monkeypatch.setattr(kernels, "compiled", lambda: None)
     here = functools.partial(experiments.runner.run_jobs, engine=engine)
     monkeypatch.setattr(
         experiments.runner, "run_jobs", lambda wanted, **how: here(wanted, **{**how, "jobs": 1})
@@ -177,6 +178,19 @@ def test_a_scenario_that_cannot_be_drawn_is_bad_input(
 def test_interrupted_is_exit_130(made_up: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.answer(["run", "made_up", "--seed", "13"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_programs_read_what_was_run_and_what_failed(
+    made_up: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.answer(["run", "made_up", "--seeds", "3", "--json", "--quiet"]) == 1
+    output, errors = capsys.readouterr()
+    found = json.loads(output)
+    assert [one["seed"] for one in found["runs"]] == [1, 2] and errors == ""
+    assert found["runs"][0]["digest"] == Run.open(found["runs"][0]["folder"]).digest
+    assert found["failed"] == [{"run": "made_up seed 3", "reason": "RuntimeError: books do not balance"}]
+    assert cli.answer(["run", "made_up", "--seed", "13", "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["faults"][0].startswith("interrupted")
 
 
 def test_targets_make_a_card(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:

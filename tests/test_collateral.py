@@ -220,6 +220,7 @@ def shock(d: Desk, action: tuple[Any, ...]) -> None:
     price_collateral(d.address)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(st.integers(1, 4), min_size=24, max_size=24), st.lists(Shock, min_size=1, max_size=25))
 def test_the_index_finds_whom_a_look_at_everybody_finds(
@@ -346,17 +347,19 @@ def cascade(rule: str, at: float | None = None, then: str = "") -> Any:
     return model.recorder.finish()
 
 
-def test_a_cascade_with_coins_as_margin_sells_them_and_a_fixed_price_for_them_saves_accounts() -> None:
+@pytest.mark.slow
+def test_a_cascade_with_coins_as_margin_sells_them_into_the_book_that_prices_them() -> None:
+    """Nothing is claimed of who is saved: over seeds 1 to 8 a fixed price liquidated less in three, more in five."""
     own, index, fixed = (cascade(rule) for rule in ("own_book", "index", "redemption"))
     assert own.digest() == index.digest(), "with one spot book in the world index and own book are the same"
+    assert own.digest() != fixed.digest()
     kinds = own.vocabularies["kind"]
     converted = own.events["kind"] == kinds.index("conversion")
     assert converted.sum() >= 10 and (own.events["value"][converted] > 0).all()
     assert set(np.array(own.vocabularies["book"])[own.events["book"][converted]]) == {"alpha:BTC-SPOT"}
-    losses = [float(run.venues["liquidated_long"][:, 0].sum()) for run in (own, fixed)]
-    assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_another_price_rule_in_the_middle_leaves_what_was_before() -> None:
     trunk, same, branch = (
         cascade("own_book"),

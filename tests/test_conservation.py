@@ -237,6 +237,7 @@ def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
     assert marks.min() < 0.85
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(PRICES), st.sampled_from(ALLOCATIONS), st.sampled_from(list(STAGES)),

@@ -57,6 +57,7 @@ def test_cold_is_what_is_owed_beyond_what_is_hot() -> None:
     assert first["beta"].receivable == first["beta"].owed - 80 * DOLLAR
 
 
+@pytest.mark.slow
 def test_a_hot_wallet_runs_dry_while_its_venue_is_solvent() -> None:
     d, rows = market()
     before = books(d)["alpha"]
@@ -72,6 +73,7 @@ def test_a_hot_wallet_runs_dry_while_its_venue_is_solvent() -> None:
     assert d.cash(rows["beta"]) == (1000 + 80 + 300) * DOLLAR
 
 
+@pytest.mark.slow
 def test_what_a_lender_has_paid_out_is_owed_to_the_venue_until_it_arrives() -> None:
     d, rows = market()
     send(d, rows["beta"], rows["alpha"], 52.0)
@@ -94,6 +96,7 @@ def test_a_fee_that_another_venue_takes_is_owed_to_it() -> None:
     assert custody.faults(d.model.network, d.state, d.model.lenders) == []
 
 
+@pytest.mark.slow
 def test_what_is_turned_back_is_on_record_and_with_its_sender() -> None:
     d, rows = market(seed=3)
     seen: list[str] = []

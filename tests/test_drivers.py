@@ -77,6 +77,7 @@ def test_how_a_model_is_stepped_does_not_matter(drive: Callable[[CascadeModel], 
     assert digest(drive) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_how_many_processes_run_does_not_matter(jobs: int, expected: str, tmp_path: Path) -> None:
     """Three seeds by one process or by two, in an order that leaves the seed in question to wait for one of them."""

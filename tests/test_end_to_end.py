@@ -18,6 +18,7 @@ from abm.columns import COLUMNS
 from abm.recording import Recording
 from experiments import Run, cli, load
 from experiments import run as runs
+from experiments.figures import GALLERY
 from experiments.runner import Job, run_jobs, simulate
 from experiments.store import Store
 
@@ -84,6 +85,7 @@ def test_the_written_config_is_the_same_scenario(run: Run, here: Path) -> None:
     assert again.config == run.config and again.digest == run.digest
 
 
+@pytest.mark.slow
 def test_the_same_bits_by_every_driver(run: Run, here: Path) -> None:
     """In a worker, with checks, in one piece, step by step."""
     scenario = load("two_venues", SHORT)
@@ -128,10 +130,12 @@ def test_account_of_a_name_and_of_a_number(run: Run, capsys: pytest.CaptureFixtu
     assert f"near: {name}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_figures(run: Run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.answer(["figures", str(here / "runs" / "two_venues")]) == 0
-    picture = Path(capsys.readouterr().out.strip())
-    assert picture.read_bytes()[:4] == b"\x89PNG"
+    pictures = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.stem for path in pictures] == [f"seed-0001-{name}" for name in GALLERY]
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in pictures)
 
 
 def test_scenario_check(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +151,7 @@ def test_scenario_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize(("jobs", "wait"), [(1, 2.0), (2, 2.0), (2, 0.0)])
 def test_stopped_in_the_middle(number: signal.Signals, jobs: int, wait: float, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def old(c):
 """
 
 
+@pytest.mark.slow
 def test_a_rule_of_ones_own_shares_what_is_deleveraged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def labels(ax: Axes) -> list[str]:
     return ax.get_legend_handles_labels()[1]
 
 
+@pytest.mark.slow
 def test_october_writes_every_figure(seeds: list[Run], tmp_path: Path) -> None:
     paths = figures.october(seeds[:2], tmp_path / "figures")
     names = ["btc_path", "liquidations_adl", "open_interest", "depth", "gap", "funds", "october"]
@@ -64,7 +65,7 @@ def test_every_panel_says_what_one_sees_and_in_which_unit(seeds: list[Run]) -> N
 def test_a_venue_has_one_colour_and_who_stands_for_many_is_grey(seeds: list[Run]) -> None:
     colours = {venue: drawing.venue_colour(seeds[0], venue) for venue in event.VENUES}
     assert len(set(colours.values())) == len(event.VENUES)
-    assert colours["rest"] == drawing.LIGHT and drawing.REAL not in colours.values()
+    assert colours["rest"] == drawing.LIGHT and drawing.ink() not in colours.values()
 
 
 def test_long_lines_are_drawn_as_means_of_blocks(seeds: list[Run]) -> None:
@@ -101,6 +102,7 @@ def test_several_seeds_are_a_median_and_a_band(seeds: list[Run]) -> None:
     assert len(drawn(figures.bids, seeds[:1]).collections) == 0
 
 
+@pytest.mark.slow
 def test_no_news_no_usd_no_funds_no_ticks(tmp_path: Path) -> None:
     """Without news nothing is marked; what cannot be drawn is said in its own panel, the others stay."""
     record = event.recording()
@@ -139,3 +141,41 @@ def test_no_global_state(tmp_path: Path) -> None:
     """Drawing needs no pyplot, so it can neither leak figures nor open a window."""
     code = "import sys, experiments.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_figure_of_a_run_is_drawn_or_says_what_it_lacks(seeds: list[Run]) -> None:
+    drawn_ones = dict(figures.gallery(seeds[0]))
+    assert list(drawn_ones) == list(figures.GALLERY)
+    said = {
+        name: " ".join(text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts)
+        for name, figure in drawn_ones.items()
+    }
+    assert "record.fills=true" in said["forced"] and "record.fills=true" in said["cascade_tree"]
+    assert "record.quotes" in said["makers"] and "[[network.edges]]" in said["network"]
+    assert "not drawn" not in said["prices"] and "not drawn" not in said["book"]
+
+
+def test_the_book_is_spread_evenly_between_the_distances_that_are_recorded(seeds: list[Run]) -> None:
+    from experiments.figures.book import density
+
+    run, book = seeds[0], "binance:BTC-PERP"
+    middle = float(run.column("mid", book=book)[0])
+    price = middle * np.array([0.94, 0.97, 0.999, 1.004, 1.03])
+    shown = density(run, book, np.array([0]), price)[:, 0]
+    within = {band: float(run.column(f"depth_bid_{band}", book=book)[0]) for band in ("050", "200", "500")}
+    assert np.isnan(shown[0])
+    assert shown[1] == pytest.approx((within["500"] - within["200"]) / 30) == pytest.approx(shown[4])
+    assert shown[2] == pytest.approx(within["050"] / 5) == pytest.approx(shown[3])
+
+
+def test_a_dark_page_is_dark_and_leaves_nothing_behind(seeds: list[Run], tmp_path: Path) -> None:
+    import matplotlib
+    from matplotlib.image import imread
+
+    before = dict(matplotlib.rcParams)
+    for dark in (False, True):
+        with drawing.look(dark):
+            figures.overview(seeds[0]).savefig(tmp_path / f"{dark}.png", dpi=40)
+        corner = imread(tmp_path / f"{dark}.png")[2, 2, :3]
+        assert (corner < 0.2).all() if dark else (corner > 0.9).all()
+    assert dict(matplotlib.rcParams) == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -20,30 +22,24 @@ def test_who_wakes_and_what_they_send(seed: int) -> None:
     drawn = draw.random(STATIONS).view(np.int64)
     book, rate = draw.integers(0, BOOKS, STATIONS), draw.uniform(0.1, 4, STATIONS)
     stress, halted = draw.lognormal(0.5, 1, BOOKS), draw.random(BOOKS) < 0.2
-    mood, woke = draw.normal(0, 1, STATIONS), draw.uniform(0, 90, STATIONS)
+    served = draw.integers(1, 4, STATIONS).astype(float)
+    rate = rate[book]  # the stations of a book have the same
+    keep, weight = np.array([0.6, 0.9, 0.999]), np.array([0.5, 0.3, 0.2])
+    branching, fame, across = draw.choice([0.0, 0.8]), draw.choice([0.0, 0.7]), draw.choice([0.0, 0.6])
+    coin = draw.integers(0, 3, BOOKS)
     first = (
-        100.0,
-        1.0,
-        0.7,
-        5.0,
-        drawn,
-        book,
-        rate,
-        stress,
-        halted,
-        draw.integers(1, 4, STATIONS).astype(float),
-        60.0,
-    )
-    other, then = mood.copy(), woke.copy()
-    awake, mean = np.empty(STATIONS, np.int64), np.empty(STATIONS)
-    n = flow.arrivals(*first, mood, woke, awake, mean)
-    expected = flows.arrivals(*first, other, then)
+        1.0, 0.7, 5.0, branching, fame, across, keep, weight, drawn, book, coin, rate, stress, halted, served,
+    )  # fmt: skip
+    echo = draw.exponential(1.0, (3, BOOKS)) / (1.0 - keep)[:, None]
+    other = echo.copy()
+    awake, trades = np.empty(STATIONS, np.int64), np.empty(STATIONS, np.int64)
+    n = flow.arrivals(*first, echo, awake, trades)
+    expected = flows.arrivals(*first, other)
     assert awake[:n].tolist() == expected[0].tolist() and 0 < n < STATIONS
-    np.testing.assert_allclose(mean[:n], expected[1], rtol=1e-14)
-    np.testing.assert_allclose(mood, other, rtol=1e-11, atol=1e-13)
-    assert (woke == then).all()
+    assert trades[:n].tolist() == expected[1].tolist()
+    np.testing.assert_allclose(echo, other, rtol=1e-13)
 
-    awake, mean = awake[:n].copy(), mean[:n].copy()
+    awake, trades = awake[:n].copy(), trades[:n] * draw.choice([1, 9])
     price = draw.lognormal(3, 2, BOOKS)
     bid, ask = price * 0.999, price * 1.001
     bid[draw.random(BOOKS) < 0.2] = np.nan
@@ -51,22 +47,115 @@ def test_who_wakes_and_what_they_send(seed: int) -> None:
     depth_bid, depth_ask = draw.lognormal(3, 2, (2, 4, BOOKS))
     depth_bid[:, draw.random(BOOKS) < 0.2] = 0.0
     calm = np.where(draw.random(BOOKS) < 0.2, 0.0, draw.lognormal(3, 1, BOOKS))
+    left, way = draw.uniform(-1, 9, STATIONS), draw.choice([1.0, -1.0], STATIONS)
     rest = (
-        awake, mean * draw.choice([1.0, 9.0]), draw.random(n).view(np.int64), draw.integers(0, 9, STATIONS), book,
-        draw.integers(-(2**60), 2**60, STATIONS), drawn, mood, rate, draw.normal(0, 20, n), draw.lognormal(5, 3, n),
+        awake, trades, draw.integers(0, 9, STATIONS), book, draw.integers(0, 20, STATIONS), drawn, rate,
+        draw.normal(0, 20, n), draw.lognormal(5, 3, n),
         draw.normal(0, 5, STATIONS), calm, draw.random(BOOKS) < 0.4, np.full(BOOKS, 0.01), bid, ask, depth_bid,
-        depth_ask, 0.5, 0.3, 0.05, 1.0, 0.2, 0.25, 0.0003, 5,
+        depth_ask, 0.5, 0.7, 1.6, 50.0, 0.05, 1.0, 0.2, 0.25, 0.0003, 5, draw.uniform(1, 5, STATIONS),
     )  # fmt: skip
+    then, side = left.copy(), way.copy()
     takes, taken = np.empty((3, 5 * n), np.int64), np.empty(5 * n)
     rests, rested, price = np.empty((3, n), np.int64), np.empty(n), np.empty(n)
-    now, later = flow.orders(*rest, takes, taken, rests, rested, price)
+    now, later = flow.orders(*rest, left, way, takes, taken, rests, rested, price)
     for found, twin in zip(
         ((*takes[:, :now], taken[:now]), (*rests[:, :later], rested[:later], price[:later])),
-        flows.orders(*rest),
+        flows.orders(*rest, then, side),
         strict=True,
     ):
         for column, expected in zip(found, twin, strict=True):
             np.testing.assert_allclose(column, expected, rtol=1e-11)
+    np.testing.assert_allclose(left, then, rtol=1e-11)
+    assert (way == side).all()
+
+
+def arrivals_of(branching: float, rate: float, seconds: int, keep: Any, seed: int) -> Any:
+    """int64[seconds]: orders a second in one calm book that three rows serve."""
+    draw = np.random.default_rng(seed)
+    weight = np.full(len(keep), 1.0 / len(keep))
+    echo = rate / (1.0 - keep)[:, None]
+    awake, trades, book = np.empty(3, np.int64), np.empty(3, np.int64), np.zeros(3, np.int64)
+    count = np.zeros(seconds, np.int64)
+    rates, served = np.full(3, rate), np.full(3, 3.0)
+    fixed = (book, np.zeros(1, np.int64), rates, np.ones(1), np.zeros(1, bool), served, echo, awake, trades)
+    for t in range(seconds):
+        drawn = draw.random(3).view(np.int64)
+        n = flow.arrivals(1.0, 0.7, 50.0, branching, 0.0, 0.5, keep, weight, drawn, *fixed)
+        count[t] = trades[:n].sum()
+    return count
+
+
+@pytest.mark.parametrize("branching", [0.0, 0.5, 0.8])
+@pytest.mark.parametrize("rate", [0.2, 5.0])
+def test_feedback_makes_activity_uneven_and_leaves_its_mean(branching: float, rate: float) -> None:
+    """Windows far longer than the kernel: variance / mean of counts is 1 / (1 - branching)^2 (Hawkes 1971)."""
+    keep, window = np.exp(-1.0 / np.array([2.0, 10.0])), 500
+    count = arrivals_of(branching, rate, 100_000, keep, 1)
+    error = np.sqrt(rate / len(count)) / (1.0 - branching)
+    assert count.mean() == pytest.approx(rate, abs=4.0 * error)
+    windows = count.reshape(-1, window).sum(1)
+    estimate = 1.0 - np.sqrt(windows.mean() / windows.var())
+    assert estimate == pytest.approx(branching, abs=0.08 if branching else 0.12)
+
+
+def test_a_burst_dies_out_and_brings_as_many_orders_as_the_branching_ratio_says() -> None:
+    keep = np.exp(-1.0 / np.array([2.0, 20.0]))
+    echo, total = np.full((2, 1), 1000.0), 0.0  # a thousand orders in one second, and no others from outside
+    awake, trades = np.empty(1, np.int64), np.empty(1, np.int64)
+    one, none, draw = np.ones(1), np.zeros(1, np.int64), np.random.default_rng(3)
+    for _ in range(2000):
+        drawn = draw.random(1).view(np.int64)
+        fixed = (none, none, 0.0 * one, one, np.zeros(1, bool), one, echo, awake, trades)
+        n = flow.arrivals(1.0, 0.7, 50.0, 0.8, 0.0, 0.5, keep, 0.5 * np.ones(2), drawn, *fixed)
+        total += trades[:n].sum()
+    assert total == pytest.approx(1000.0 * 0.8 / 0.2, rel=0.1)
+    assert n == 0 and echo.max() < 1.0
+
+
+def signs(metaorders: float, steps: int, inventory: float = 1e12, rows: int = 3) -> Any:
+    """(signs of the orders that take, in their order; what rows hold in the end), in one book served by a few rows."""
+    draw = np.random.default_rng(5)
+    row, one = np.arange(rows), np.ones(1)
+    depth, held = np.full((4, 1), 1e6), np.zeros(rows)
+    left, way, found = np.zeros(rows), np.ones(rows), []
+    takes, taken = np.empty((3, rows), np.int64), np.empty(rows)
+    rests, rested, price = np.empty((3, rows), np.int64), np.empty(rows), np.empty(rows)
+    for _ in range(steps):
+        drawn = draw.random(rows).view(np.int64)
+        awake = np.flatnonzero(draw.random(rows) < 0.3)
+        n, _ = flow.orders(
+            awake, np.ones(len(awake), np.int64), row, 0 * row, row, drawn, np.ones(rows), held[awake],
+            np.zeros(len(awake)), np.zeros(rows), one, np.zeros(1, bool), 1e-9 * one, 99.0 * one, 101.0 * one, depth,
+            depth, inventory, metaorders, 1.6, 1000.0, 0.05, 1.0, 0.2, 0.0, 0.0003, 1, np.ones(rows), left, way, takes,
+            taken, rests, rested, price,
+        )  # fmt: skip
+        np.add.at(held, takes[0, :n], takes[2, :n])
+        found.append(takes[2, :n].copy())
+    return np.concatenate(found).astype(float), held
+
+
+def autocorrelation(x: Any, lags: Any) -> Any:
+    x = x - x.mean()
+    return np.array([np.mean(x[lag:] * x[:-lag]) for lag in lags]) / x.var()
+
+
+@pytest.mark.slow
+def test_signs_of_metaorders_remember_as_a_power_of_the_lag() -> None:
+    lags = np.unique(np.geomspace(2, 60, 12).astype(int))
+    found, _ = signs(1.0, 100_000)
+    memory = autocorrelation(found, lags)
+    slope = np.polyfit(np.log(lags), np.log(memory), 1)[0]
+    assert -0.8 < slope < -0.45, slope  # tail - 1 = 0.6
+    assert (memory > 0).all() and memory[0] > 0.2
+    assert abs(found.mean()) < 0.1
+    alone, _ = signs(0.0, 40_000)
+    assert np.abs(autocorrelation(alone, lags)).max() < 0.02
+
+
+def test_a_metaorder_is_given_up_when_its_owner_holds_what_he_may() -> None:
+    _, held = signs(1.0, 20_000)
+    _, bounded = signs(1.0, 20_000, inventory=30.0)
+    assert np.abs(held).max() > 100 and np.abs(bounded).max() <= 31
 
 
 @pytest.mark.filterwarnings(*HOSTILE)
@@ -79,17 +168,95 @@ def test_what_makers_learn_and_what_they_leave(seed: int) -> None:
     mid[draw.random(BOOKS) < 0.2] = np.nan
     volume = np.where(draw.random(BOOKS) < 0.2, 0.0, draw.lognormal(10, 3, BOOKS))
     beta = np.where(draw.random(BOOKS) < 0.2, np.nan, draw.uniform(0, 3, BOOKS))
-    stress, venue = draw.lognormal(0.5, 1, BOOKS), draw.integers(0, 3, BOOKS)
-    left, open_ = np.empty(BOOKS), np.array([True, False, True])
-    learning.withdraw(stress, 0.55, 0.06, 0.6, open_, venue, left)
-    np.testing.assert_allclose(left, plain.withdraw(stress, 0.55, 0.06, 0.6, open_, venue), rtol=1e-14)
+    stress, left = draw.lognormal(0.5, 1, BOOKS), np.empty(BOOKS)
+    learning.withdraw(stress, 0.55, 0.06, left)
+    np.testing.assert_allclose(left, plain.withdraw(stress, 0.55, 0.06), rtol=1e-14)
     luck, coin = draw.random(1), draw.integers(0, 4, BOOKS)
     arguments = (
         1.0, luck[0], last, mid, volume, volume * draw.random(BOOKS), np.where(draw.random(BOOKS) < 0.3, 0.998, 1.0),
         coin, coin * 0x9E3779B97F4A7 + 5, beta, draw.uniform(7e-5, 5e-4, BOOKS), draw.lognormal(15, 2, BOOKS), left,
         np.full(BOOKS, 0.01), 0.25, 0.8, 600.0, 10.0, 0.9, luck.view(np.int64)[0],
+        draw.choice([0.0, 4.0]), np.array([0.8, 0.99]), np.array([0.4, 0.3]),
     )  # fmt: skip
-    other = fair.copy()
-    learning.learn(*arguments, fair)
-    plain.learn(*arguments, other)
+    other, echo = fair.copy(), draw.normal(0, 1e-4, (2, BOOKS))
+    past = echo.copy()
+    learning.learn(*arguments, echo, fair)
+    plain.learn(*arguments, past, other)
+    np.testing.assert_allclose(echo, past, rtol=1e-11, atol=1e-18)
     np.testing.assert_allclose(fair, other, rtol=1e-12, atol=1e-14)
+
+
+def activity(fame: float, across: float, seed: int) -> Any:
+    """int64[minutes, 2]: orders a minute in two books of one coin, each served by a row."""
+    draw = np.random.default_rng(seed)
+    times = np.array([10.0, 600.0])
+    keep, weight, rate, minutes = np.exp(-1.0 / times), np.array([0.5, 0.5]), np.full(2, 5.0), 600
+    echo = np.full((2, 2), 5.0) / (1.0 - keep)[:, None]
+    awake, trades, count = np.empty(2, np.int64), np.empty(2, np.int64), np.zeros((60 * minutes, 2), np.int64)
+    fixed = (
+        np.arange(2),
+        np.zeros(2, np.int64),
+        rate,
+        np.ones(2),
+        np.zeros(2, bool),
+        np.ones(2),
+        echo,
+        awake,
+        trades,
+    )
+    for t in range(len(count)):
+        n = flow.arrivals(
+            1.0, 0.7, 50.0, 0.9, fame, across, keep, weight, draw.random(2).view(np.int64), *fixed
+        )
+        count[t, awake[:n]] = trades[:n]
+    return count.reshape(minutes, 60, 2).sum(1)
+
+
+def test_where_few_orders_are_noticed_by_all_the_minutes_of_a_market_differ_more() -> None:
+    """Ratio of the standard deviation of a minute's orders to their mean, middle of five markets."""
+    uneven = [
+        np.median([(m := activity(fame, 0.0, seed)[:, 0]).std() / m.mean() for seed in range(5)])
+        for fame in (0.0, 0.8)
+    ]
+    assert uneven[1] > 1.5 * uneven[0], uneven
+
+
+def test_venues_of_a_coin_are_busy_together_only_if_orders_bring_others_elsewhere() -> None:
+    together = [np.corrcoef(activity(0.0, across, 1).T)[0, 1] for across in (0.0, 1.0)]
+    assert together[1] > 0.3 > 3.0 * abs(together[0]), together
+
+
+def learned(surprise: float, expected: float, buys: Any) -> Any:
+    """float64[seconds]: log price that makers of one book have learned, from taker purchases in dollars a second."""
+    fair, echo = np.zeros(1), np.zeros((4, 1))
+    times = np.geomspace(1.0, 600.0, 4)
+    one, coin, price, path = np.ones(1), np.zeros(1, np.int64), np.ones(1), np.zeros(len(buys))
+    for t, bought in enumerate(buys):
+        volume = one * bought
+        learning.learn(
+            1.0, 0.5, price, np.full(1, np.nan), volume, volume, one, coin, coin, one, 7e-5 * one, 1e8 * one, one,
+            0.01 * one, 0.0, 0.8, 1e9, 1e9, 0.0, 7, surprise, np.exp(-1.0 / times),
+            np.full(4, expected / 4), echo, fair,
+        )  # fmt: skip
+        path[t] = fair[0]
+    return path
+
+
+def test_a_single_purchase_moves_the_price_at_once_and_most_of_it_fades() -> None:
+    path = learned(5.0, 0.9, [1e6] + [0.0] * 5999)
+    assert path[0] == path.max() > 0
+    assert path[-1] == pytest.approx(0.1 * path[0], rel=0.05)  # what nobody expects stays
+    assert path[100] < 0.8 * path[0]
+
+
+def test_what_goes_on_and_on_is_expected_and_moves_the_price_less_and_less() -> None:
+    path = learned(5.0, 0.9, [1e6] * 4000)
+    first, last = path[19], path[-1] - path[-21]
+    assert 0 < last < 0.2 * first
+    blind = learned(5.0, 0.0, [1e6] * 4000)
+    assert blind[-1] - blind[-21] == pytest.approx(blind[19])
+
+
+def test_twice_the_flow_tells_less_than_twice_as_much() -> None:
+    small, large = (learned(5.0, 0.9, [flow])[0] for flow in (2e6, 2e7))
+    assert small < large < 8.0 * small

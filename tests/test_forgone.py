@@ -20,7 +20,7 @@ def stations(seed: int, hostile: bool) -> forgone.Stations:
     bid, ask = log - draw.uniform(0, 0.004, n), log + draw.uniform(0, 0.004, n)
     depth, cash = draw.lognormal(2, 1, (4, n)), draw.lognormal(6, 2, n)
     chance = 0.3 if hostile else 0.05
-    flags = draw.random((8, n)) < chance
+    flags = draw.random((10, n)) < chance
     if hostile:
         bid[flags[7]], ask[draw.random(n) < chance] = np.nan, np.nan
         depth[:, draw.random(n) < chance] = 0.0
@@ -31,7 +31,8 @@ def stations(seed: int, hostile: bool) -> forgone.Stations:
         np.concatenate([[0], np.cumsum(sizes)[:-1]]), draw.random(n),
         bid, ask, np.full(n, 100.0), *depth, draw.random(n) < 0.4,
         flags[0], flags[1], used, draw.lognormal(1, 1, n), draw.normal(0, 5, n), cash, np.full(n, 100.0),
-        -0.005 * used, flags[2], flags[3], flags[4], flags[5], flags[6],
+        -0.02 * used, -0.016 * used, draw.uniform(0, 1, n), flags[2], flags[3], flags[4], flags[5], flags[6], flags[8],
+        flags[9],
     )  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def test_all_gaps_at_once_and_one_after_another(seed: int, hostile: bool) -> Non
 
 
 def test_every_constraint_comes_up() -> None:
-    seen = [forgone.forgone(stations(seed, True), 0.5, 0.5).constraint for seed in range(200)]
+    drawn = [stations(seed, hostile) for seed in range(200) for hostile in (True, False)]
+    seen = [forgone.forgone(s, 0.5, 0.5).constraint for s in drawn]
     assert set(np.concatenate(seen)) == set(range(len(forgone.CONSTRAINTS)))
 
 
@@ -55,8 +57,8 @@ def test_where_nothing_binds_nothing_is_forgone() -> None:
     n = len(s.bid)
     no = np.zeros(n, np.bool_)
     free = s._replace(
-        halted=no, waiting=no, used=np.zeros(n), value=np.zeros(n), limit=np.full(n, 1e9), cash=np.full(n, 1e12),
-        held=np.full(n, 1e9),
+        halted=no, waiting=no, used=np.zeros(n), value_buy=np.zeros(n), value_sell=np.zeros(n),
+        limit=np.full(n, 1e9), cash=np.full(n, 1e12), held=np.full(n, 1e9),
     )  # fmt: skip
     assert len(forgone.forgone(free, 0.5, 0.5).buy) == 0
     assert len(forgone.forgone(free._replace(limit=np.zeros(n)), 0.5, 0.5).buy) > 0

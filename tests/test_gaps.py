@@ -69,10 +69,7 @@ def test_kernel_and_twin_send_the_same_orders(seed: int, hostile: bool) -> None:
     stations, books, numbers = market(seed, hostile)
     most = 2 * len(stations[0])
     to, price, quantity = np.zeros((3, most), np.int64), np.zeros(most), np.zeros(most)
-    *columns, waiting, free = stations
-    n = gaps.trade(
-        *columns, np.zeros(len(columns[1])), waiting, free, *books, *numbers, to, price, quantity
-    )  # fmt: skip
+    n = gaps.trade(*stations, *books, *numbers, to, price, quantity)
     expected = twin.trade(*stations, *books, *numbers)
     assert to[:, :n].T.tolist() == [list(order[:3]) for order in expected]
     assert price[:n] == pytest.approx([order[3] for order in expected], rel=1e-12)

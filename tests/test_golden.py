@@ -37,6 +37,7 @@ def test_a_small_market_is_what_it_was(name: str) -> None:
     assert golden.changes(kept["scenarios"][name], now) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", golden.NAMES)
 def test_checking_conservation_after_every_phase_changes_nothing(name: str) -> None:
     assert golden.changes(golden.run(name), golden.run(name, check=True)) == []

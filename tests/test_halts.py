@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from abm import auction, halts
 from abm.halts import COLLECT, HaltRule, bounds
 from abm.messages import FOK, IOC, LIMIT, POST_ONLY, REDUCE_ONLY
+from experiments.config import ScenarioError, load
 from tests.twins.market import OTHER, PERP, SPOT, Desk, messages, small_model, state_hash
 
 RICH = 10**14
@@ -313,3 +314,103 @@ def test_a_halt_of_one_venue_leaves_the_other_alone() -> None:
 def test_impossible_triggers_are_refused(triggers: Any, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         HaltRule(triggers=triggers)
+
+
+# ---------------------------------------------------------------- a venue of call auctions
+
+CALL = 0  # the only book of a venue without perpetuals
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(books, min_size=1, max_size=4), st.sampled_from([1.0, 3.0]))
+def test_a_venue_of_calls_is_the_obvious_auction_again_and_again(rounds: list[Orders], calls: float) -> None:
+    """What is left of one call waits for the next; between calls nothing trades, whatever crosses."""
+    d = halting({"calls": calls}, perps=(), orders={"band": 0.0, "self_trade": "off"})
+    rows = traders(d, *(f"owner {i}" for i in range(6)))
+    end_step(d)  # the first call: nobody is there
+    resting: list[tuple[int, int, int, int]] = []
+    last = 1000
+    d.state.books["last"][CALL] = last
+    for orders in rounds:
+        for who, side, price, lots in orders:
+            assert d.place(rows[who], CALL, side, price, lots) == "accepted"
+        resting += orders
+        for _ in range(round(calls)):
+            before = int(d.state.books["trade_count"][CALL])
+            due = d.state.meta["now"][0] + d.model.clock.step_ms >= d.state.books["halted_until"][CALL]
+            end_step(d)
+            traded = int(d.state.books["trade_count"][CALL]) - before
+            assert d.faults() == [] and d.state.books["halted"][CALL] == COLLECT
+            if not due:
+                assert traded == 0
+                continue
+            price = obvious_price(resting, last)
+            fills = obvious_auction(resting, price) if price else []
+            assert traded == len(fills)
+            resting, last = without(resting, price), price or last
+            assert int(d.state.books["last"][CALL]) == last
+    left = sorted((side, lots) for side in (1, -1) for _, queue in d.queue(CALL, side) for _, lots in queue)
+    assert left == sorted((side, lots) for _, side, _, lots in resting)
+
+
+def without(orders: Orders, price: int) -> Orders:
+    """What rests after an auction at a price, in the order of time."""
+    left = {1: 0, -1: 0}
+    if price:
+        volume = sum(lots for _, _, lots in obvious_auction(orders, price))
+        left = {1: volume, -1: volume}
+    kept = dict(enumerate(orders))
+    for side in (1, -1):
+        mine = [(k, o) for k, o in kept.items() if o[1] == side and side * (o[2] - price) >= 0]
+        for k, (who, _, at, lots) in sorted(mine, key=lambda x: -side * x[1][2]):
+            done = min(lots, left[side])
+            left[side] -= done
+            kept[k] = (who, side, at, lots - done)
+    return [order for order in kept.values() if order[3] > 0]
+
+
+def test_a_venue_of_calls_refuses_what_cannot_wait_and_is_never_told_as_a_pause() -> None:
+    d = halting({"calls": 2.0}, perps=())
+    a, b = traders(d, "ann", "bob")
+    end_step(d)
+    assert d.place(a, CALL, 1, 1000, 5, IOC) == "halted"
+    assert d.place(a, CALL, 1, 1000, 5) == d.place(b, CALL, -1, 990, 5) == "accepted"
+    for _ in range(4):
+        end_step(d)
+    assert d.state.books["trades"][CALL] >= 0 and d.state.books["trade_count"][CALL] == 1
+    assert halts.news(d.state) == [] and not d.events("halted")
+
+
+def test_an_order_whose_life_is_over_has_no_say_in_the_price() -> None:
+    d = halting({"calls": 2.0}, perps=())
+    a, b = traders(d, "ann", "bob")
+    end_step(d)
+    now = int(d.state.meta["now"][0])
+    d.place(a, CALL, 1, 1000, 5)
+    d.place(b, CALL, -1, 990, 5)
+    d.place(a, CALL, 1, 1010, 50, expiry=now + 500)
+    end_step(d)
+    assert d.state.books["last"][CALL] in (990, 1000) and d.faults() == []
+
+
+def test_a_call_that_would_break_a_trigger_is_put_off() -> None:
+    d = halting({"calls": 1.0, "triggers": ((3600.0, 0.05, 10.0),)}, perps=())
+    a, b = traders(d, "ann", "bob")
+    for price in (1000, 800):
+        d.place(a, CALL, 1, price, 5)
+        d.place(b, CALL, -1, price, 5)
+        end_step(d)
+    assert d.state.books["last"][CALL] == 1000
+    for _ in range(9):
+        end_step(d)
+    assert d.state.books["last"][CALL] == 1000
+    for _ in range(2):
+        end_step(d)
+    assert d.state.books["last"][CALL] == 800 and d.state.books["halted"][CALL] == COLLECT
+
+
+def test_calls_without_collecting_and_with_perpetuals_are_refused() -> None:
+    with pytest.raises(ValueError, match="collect"):
+        HaltRule(calls=1.0, during="refuse")
+    with pytest.raises(ScenarioError, match=r"venues.alpha.halt.calls: given 1 with perps"):
+        load("two_venues", [("venues.alpha.halt.calls", "1.0")])

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.caching import UserProvidedCacheLocator as Locator
 
 from abm import jit
 from tests import golden
@@ -90,3 +91,69 @@ def test_a_kernels_cache_is_named_by_all_that_it_is_compiled_from() -> None:
         "abm.matching"
     )
     assert jit.cache_folder("abm.matching").name == f"abm.matching-{before}"
+
+
+LOOKS = """
+import numpy as np
+from agents import desks
+
+mid, via, power = np.array([2.0]), np.zeros(1, np.int64), np.ones(1, np.int64)
+for wrong in ((mid, via, power), (mid, via, power, mid.astype(np.int64))):
+    try:
+        desks._rates(*wrong)
+    except TypeError:
+        print("refused")
+for _ in range(2):
+    out = np.zeros(1)
+    desks._rates(mid, via, power, out)
+    print(out[0])
+try:
+    desks._rates(mid, via, power, np.zeros(1, np.int8))
+except TypeError:
+    print("refused")
+try:
+    desks._rates(mid, via, power, np.zeros(1, np.int64))
+except TypeError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_the_first_call_of_a_kernel_is_checked_and_in_tests_every_one(checked: bool) -> None:
+    told = elsewhere(LOOKS, CASCADE_CHECKED="1" if checked else "").split()
+    assert told == ["refused", "refused", "2.0", "2.0", "refused"] + ["refused"] * checked
+
+
+DIRECT = """
+from abm.jit import direct
+from abm.units import mul_div
+
+divide = direct(mul_div)
+print(divide(7, 3, 2), mul_div(7, 3, 2), type(divide).__name__)
+try:
+    divide(7, None, 2)
+except TypeError:
+    print("refused")
+"""
+
+
+def test_a_kernel_can_be_had_as_a_function_of_pythons_own_kind() -> None:
+    told = elsewhere(DIRECT, CASCADE_CHECKED="").split()
+    assert told == ["10", "10", "builtin_function_or_method", "refused"]
+
+
+def test_kernels_of_another_checkout_do_not_count_as_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CASCADE_CACHE", str(tmp_path))
+    monkeypatch.setattr(jit, "INTERPRETED", False)
+    assert jit.cold()
+    there = jit.cache_folder("abm.waterfall")
+    other = there / Locator.get_suitable_cache_subpath("/elsewhere/abm/waterfall.py")
+    own = there / Locator.get_suitable_cache_subpath(str(ROOT / "abm" / "waterfall.py"))
+    for folder, compiled in ((other, False), (own, True)):
+        folder.mkdir(parents=True)
+        (folder / "waterfall.find-89.py311.nbi").touch()
+        assert jit.cold() is not compiled
+    os.utime(own / "waterfall.find-89.py311.nbi", (0, 0))
+    assert jit.cold(), "older than its source"

@@ -288,6 +288,7 @@ def shock(d: Desk, action: tuple[Any, ...]) -> None:
             cancel_all(d.address, r, -1)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(st.integers(0, 7), min_size=20, max_size=20), st.lists(Shock, min_size=1, max_size=25))
 def test_the_index_finds_whom_a_look_at_everybody_finds(

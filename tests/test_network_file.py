@@ -186,10 +186,28 @@ def test_the_command_line_shows_and_imports(tmp_path: Path, capsys: pytest.Captu
     assert "no such network" in capsys.readouterr().err
 
 
+def test_faults_of_files_on_the_command_line_are_one_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    nowhere, broken = tmp_path / "file" / "map", tmp_path / "broken.json"
+    broken.write_text("{}")
+    for words, told in (
+        (["show", "kimchi", "--set", f"network.preset={broken}"], "expected a readable network: it has no 'nodes'"),
+        (["show", "kimchi", "--set", "network.preset=octber_2025"], "did you mean october_2025?"),
+        (["show", "kimchi", "--out", f"{nowhere}.png"], "--out: cannot write to"),
+        (["show", "kimchi", "--out", str(tmp_path / "map.png"), "--graphml", f"{nowhere}.graphml"], "--graphml: "),
+        (["import", str(broken), "--out", str(tmp_path / "made.toml")], "it has no 'nodes'"),
+    ):  # fmt: skip
+        assert cli.answer(["network", *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+
+
 def test_the_wallets_of_october_belong_to_whoever_sends() -> None:
     october = config.load("october_2025")
     parameters = october.network
-    assert len(parameters.edges) == 188
+    assert len(parameters.edges) == 241
     kinds = {resource.kind for resource in parameters.resources.values()}
     assert kinds == {"servers", "delay", "wallet", "chain", "hours", "allowance"}
     said = [resource.source for resource in parameters.resources.values()]

@@ -38,6 +38,7 @@ def test_each_variant_of_october_takes_out_one_cause_and_nothing_else(october: c
     changed = {name: differences(config.plain(october), config.plain(one)) for name, one in found.items()}
     assert changed["no_news"] == {"news.0.size"}
     assert changed["steady_makers"] == {"population.makers.withdraws"}
+    assert changed["notice"] == {"population.makers.notice"}
     assert changed["no_stops"] == {"network.events"}
     assert {path.split(".")[2:] == ["fund", "rule"] for path in changed["no_adl"]} == {True}
     assert {path.partition(".opening.")[2] for path in changed["unlevered"]} == {"max_leverage"}
@@ -48,7 +49,7 @@ def test_each_variant_of_october_takes_out_one_cause_and_nothing_else(october: c
 
 def test_a_scenario_says_which_variants_it_does_not_have() -> None:
     found, absent = nulls.variants(config.load("two_venues"))
-    assert list(found) == ["no_news", "unlevered", "steady_makers", "no_adl"]
+    assert list(found) == ["no_news", "unlevered", "steady_makers", "notice", "no_adl"]
     assert absent["no_stops"] == "changes nothing in this scenario"
     assert "no targets" in absent["calm"]
 

@@ -155,6 +155,13 @@ def test_what_is_coming_is_the_sum_of_the_own_transfers_under_way() -> None:
         model._collect(me)
         model.run(1)
     way = me.transfers()
+    there = model.network.under_way(sent_by=me._own)
+    assert way["id"].tolist() == there["id"].tolist() and len(way) > 0
+    for end, row in (("from", "row_from"), ("to", "row_to")):
+        assert me.rows[way[end]].tolist() == there[row].tolist()
+    assert (way["amount"] * me._scales[way["asset"]]).round().tolist() == there["amount"].tolist()
+    assert (way["due"] * 1000.0).tolist() == pytest.approx(there["expected_ms"].tolist())
+    assert (way["sent"] * 1000.0).tolist() == pytest.approx(there["sent_ms"].tolist())
     assert len(way) == 6
     expected = np.zeros((len(me.rows), 2))
     np.add.at(expected, (way["to"], way["asset"]), way["amount"])
@@ -165,3 +172,47 @@ def test_what_is_coming_is_the_sum_of_the_own_transfers_under_way() -> None:
         me.coming(everyone, 2)
     with pytest.raises(IndexError, match="own row"):
         me.coming(len(everyone), 0)
+
+
+def test_what_stands_under_a_run_of_names_is_what_the_tables_hold() -> None:
+    model, me, rows = market()
+    which = np.searchsorted(me.rows, rows)
+    me.slots(3)  # somebody else's names come first
+    first = me.slots(12)
+    draw = np.random.default_rng(3)
+    for _ in range(6):  # quotes placed, moved, taken away and met by market orders
+        runs = draw.integers(0, 4, 5)
+        names = first + 3 * runs + draw.integers(0, 3, 5)
+        side = np.where((names - first) % 2 == 0, 1, -1)
+        row = which[runs % 2, 0]
+        me.quote(
+            row, 0, names, side, 100.0 - side * draw.integers(1, 40, 5) * 0.01, draw.integers(0, 3, 5) * 1.0
+        )
+        if draw.random() < 0.5:
+            me.market_order(which[2, 0], 0, int(draw.choice([-1, 1])), 1.5)
+        model._collect(me)
+        model.run(2)
+        s = model.state
+        live = s.orders[: s.count("orders")]
+        live = live[(live["live"] != 0) & (live["ref"] >= first)]
+        stands = {int(order["ref"]): (order["price"] * 0.01, int(order["qty"])) for order in live}
+        asked = np.array([3, 0, 2, 0])
+        price, lots = me.ladders(first, asked, 3)
+        expected = [[stands.get(first + 3 * run + j, (np.nan, 0)) for j in range(3)] for run in asked]
+        np.testing.assert_array_equal(price, [[one[0] for one in run] for run in expected])
+        assert lots.tolist() == [[one[1] for one in run] for run in expected]
+        assert me.named(first + 3 * asked + 1)[1].tolist() == lots[:, 1].tolist()
+    assert len(stands) > 2
+    assert me.ladders(first, np.zeros(0, np.int64), 3)[0].shape == (0, 3)
+
+
+def test_what_many_books_of_a_row_are_paid_with_is_what_one_is_paid_with() -> None:
+    model, me, _ = market()
+    for asset in ("USDT", "BTC"):
+        model.accounts.deposit(me.rows, asset, 1.0 + np.arange(len(me.rows)))
+    draw = np.random.default_rng(4)
+    row, asset = draw.integers(0, len(me.rows), 60), draw.integers(-1, 2, 60)
+    row = np.sort(row)
+    one_by_one = [float(me.balance(r, a)[0]) for r, a in zip(row.tolist(), asset.tolist(), strict=True)]
+    assert me.balance(row, asset).tolist() == one_by_one
+    assert len(set(one_by_one)) > 6

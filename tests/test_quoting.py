@@ -58,7 +58,7 @@ def test_requotes_are_those_of_the_twin(seed: int) -> None:
         draw.random((STATIONS, LEVELS)), offset, draw.uniform(5, 60, (STATIONS, LEVELS)),
     )  # fmt: skip
     rules = (0.4, 60.0, 5.0, 0.4, 50.0, 0.3, 0.5, 0.15, 5.0)
-    first = (100.0, due, draw.integers(0, 9999, (n, wide)), draw.lognormal(8, 3, n), live, lots)
+    first = (100.0, due, int(draw.integers(0, 9999)), draw.lognormal(8, 3, n), live, lots)
     memory = [draw.uniform(0, 100, STATIONS), np.zeros(STATIONS), sent, asked, draw.random(table)]
     other = [x.copy() for x in memory]
     to, terms = np.empty((4, n * wide), np.int64), np.empty((2, n * wide))
@@ -81,16 +81,12 @@ def test_who_is_looked_at_and_what_is_used_of_limits(seed: int) -> None:
     fair, quoted = public["fair"], public["fair"][book] + draw.normal(0, 0.001, STATIONS)
     firm, state = draw.integers(0, 5, STATIONS), np.array([0, 1, 0, 2, 0])
     waiting, reach = draw.integers(0, 2, 12), np.full(STATIONS, 0.001)
-    due, slot = np.empty(STATIONS, np.int64), np.empty((STATIONS, 2 * LEVELS), np.int64)
-    n = quoting.look(
-        seed, 3, 500, 2 * LEVELS, fair, quoted, reach, row, book, firm, state, waiting, due, slot
-    )
+    due = np.empty(STATIONS, np.int64)
+    n = quoting.look(seed, 3, fair, quoted, reach, row, book, firm, state, waiting, due)
     assert (
         due[:n].tolist()
         == quotes.look(seed, 3, fair, quoted, reach, row, book, firm, state, waiting).tolist()
     )
-    names = 500 + due[:n, None] * 2 * LEVELS + np.arange(2 * LEVELS)
-    assert (slot[:n] == names).all()
 
     due = due[:n].copy()
     lots = draw.integers(0, 50, (n, 2 * LEVELS))
@@ -104,10 +100,28 @@ def test_who_is_looked_at_and_what_is_used_of_limits(seed: int) -> None:
         public["lot_of"],
         fair,
     )
-    rest = (public["convert"], book, desk, draw.lognormal(8, 1, STATIONS), draw.normal(0, 3, STATIONS), 5.0)
+    rest = (
+        public["convert"], book, desk, draw.lognormal(8, 1, STATIONS), draw.normal(0, 3, STATIONS),
+        draw.lognormal(0, 1, STATIONS), 5.0,
+    )  # fmt: skip
     of_book, of_coin, other = np.empty(STATIONS), np.empty(STATIONS), held.copy()
     quoting.used(*first, *rest, held, of_book, of_coin)
     expected = quotes.used(*first, *rest, other)
     np.testing.assert_allclose(of_book, expected[0], rtol=1e-12)
     np.testing.assert_allclose(of_coin, expected[1], rtol=1e-9, atol=1e-12)
     assert (held == other).all()
+
+
+def test_a_rough_look_at_a_quote_moves_it_when_the_exact_price_does_and_only_then() -> None:
+    draw = np.random.default_rng(5)
+    for _ in range(20_000):
+        side, price = int(draw.integers(2)), float(10.0 ** draw.uniform(-6, 6))
+        shift, away = draw.normal(0, 10.0 ** draw.uniform(-5, 0.5)), 10.0 ** draw.uniform(-6, 0.5)
+        reserve, edge = np.log(price) + shift, price * np.exp(draw.normal(0, 0.02))
+        level = quoting._level(side, reserve, away, edge)
+        let_be = level * 10.0 ** draw.uniform(-7, -1)
+        # many stand as near to the bound as the bits of a price allow
+        bound = level + (1 if draw.random() < 0.5 else -1) * let_be
+        stood = bound * (1 + draw.choice([0.0, 1e-16, -3e-16, 1e-13, -1e-9, 1e-3]))
+        moved = quoting._moved(side, price, shift, reserve, away, edge, stood, let_be)
+        assert moved == (abs(stood - level) > let_be)

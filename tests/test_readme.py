@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +22,16 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 SHORT = ["clock.duration=60", "clock.burn_in=10", "news.0.time=2025-10-10T20:00:20Z"]
 
 
+def close(address: str) -> None:
+    """A browser whose user presses Ctrl-C as soon as the page is there: what `--show` opens in these tests."""
+    assert address.startswith("http://127.0.0.1:")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(webbrowser, "open", close)
     yield tmp_path
 
 
@@ -43,6 +53,7 @@ def shortened(command: list[str]) -> list[str]:
     return [*command, *(word for one in SHORT for word in ("--set", one))] if command[0] == "run" else command
 
 
+@pytest.mark.slow
 def test_every_command_on_a_short_clock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files(here)
     for command in commands():

@@ -83,6 +83,7 @@ def unfinished(folder: Path) -> list[Path]:
     return list(folder.rglob(f"{runs.WRITING}*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_runs_land_in_the_store_and_are_not_done_twice(
     workers: int, scenario: dict[str, Any], store: Store, tmp_path: Path
@@ -271,6 +272,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_the_workers_and_leaves_only_whole_runs(workers: int, tmp_path: Path) -> None:
     process = started(tmp_path, workers)
@@ -283,6 +285,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_only_whole_runs(workers: int, tmp_pa
     assert [path.name[-4:] for path in whole] == ["0001"] and Run.open(whole[0]).verify()
 
 
+@pytest.mark.slow
 def test_a_killed_runner_takes_its_workers_along_and_is_resumed(tmp_path: Path) -> None:
     process = started(tmp_path, 2)
     process.kill()

@@ -80,7 +80,7 @@ def test_targets_are_whole(row: dict[str, Any]) -> None:
 
 
 def test_reference_files_load() -> None:
-    assert len(reference.names()) == 8
+    assert len(reference.names()) == 9
     assert reference.bars().low.min() == pytest.approx(101_516.5, rel=0.001)
     for name in reference.names():
         columns = reference.table(name)

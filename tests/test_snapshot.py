@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from abm.model import CascadeModel
+from abm.saving import VERSION
 from experiments import config
 from experiments.build import build
 from tests.twins.market import state_hash
@@ -138,5 +139,5 @@ def test_a_snapshot_of_another_version_is_refused() -> None:
     model = market()
     saved = model.snapshot()
     saved["version"] = 0
-    with pytest.raises(ValueError, match="snapshot version 0, 3 expected"):
+    with pytest.raises(ValueError, match=f"snapshot version 0, {VERSION} expected"):
         model.restore(saved)

@@ -160,13 +160,18 @@ class Hearsay:
 
 
 def market(
-    seed: int = 1, news: float = 0.0, fund: float = 0.0, check: bool = True, **venue: Any
+    seed: int = 1,
+    news: float = 0.0,
+    fund: float = 0.0,
+    check: bool = True,
+    latency: float = 20.0,
+    **venue: Any,
 ) -> CascadeModel:
     """Two venues in USDT, one coin; alpha has perpetual and spot, beta a perpetual; a way in from outside."""
     common: dict[str, Any] = {"quote": "USDT", "perps": ("BTC",), "share": 0.5, **venue}
     common["orders"] = OrderRules(band=0.0)
     edges = tuple(
-        EdgeParameters(source=a, target=b, asset="USDT", capacity=1e6, latency=20.0, jitter=0.0)
+        EdgeParameters(source=a, target=b, asset="USDT", capacity=1e6, latency=latency, jitter=0.0)
         for a, b in (("outside", "alpha"), ("outside", "beta"), ("alpha", "beta"), ("beta", "alpha"))
     )
     return CascadeModel(
@@ -277,6 +282,28 @@ def test_money_from_outside_saves_whom_it_reaches_in_time() -> None:
         assert all(abs(amount - 0.6 * 200.0) < 1e-6 for *_, amount in heard.transfers)
         left.append(int((model.desks["crowd"].lots(np.arange(50), 0) > 0).sum()))
     assert left[0] == 50 and left[1] == 0
+
+
+@pytest.mark.slow
+def test_the_same_account_dies_with_a_slow_channel_and_lives_with_a_fast_one() -> None:
+    """A slide of 12 % in ten minutes at ten times leverage; the purse holds as much as the margin."""
+    left, asked = {}, {}
+    for latency in (20.0, 900.0):
+        model = market(latency=latency, fund=1e6)
+        desk = Desk(model, price=lambda t: PRICE * (1.0 - 0.12 * min(t / 600.0, 1.0)))
+        longs = crowd(
+            model, LeveragedLong, 1, 10.0, purse=200.0,
+            **{**QUIET, "add_share": 1.0, "add": 1.0, "add_after": 5.0, "add_spread": 0.0},
+        )  # fmt: skip
+        heard = Hearsay(model, "crowd")
+        go(model, desk, longs, steps=800)
+        me = model.desks["crowd"]
+        left[latency], asked[latency] = int(me.lots(0, 0)[0]), heard.transfers
+    assert asked[20.0] == asked[900.0] and len(asked[20.0]) == 1, (
+        "it asks for the same money at the same time"
+    )
+    assert left[20.0] == round(10 / LOT), "what arrives in time saves it"
+    assert left[900.0] == 0, "what arrives late does not"
 
 
 def test_bad_news_scares_longs_and_good_news_shorts() -> None:

@@ -10,8 +10,9 @@ import pytest
 from agents import desks
 from agents.arbitrageur import Arbitrageur
 from agents.fundamentalist import Fundamentalist
-from agents.market_maker import AWAY, DUMPING, QUOTING, MarketMaker
+from agents.market_maker import MarketMaker
 from agents.noise import Noise
+from agents.quoting import AWAY, DUMPING, QUOTING
 from agents.value import Value
 from tests.hand_made_market import Pen, Record, run
 
@@ -167,6 +168,59 @@ def test_a_late_or_halted_venue_gets_no_quotes() -> None:
     assert pen.within(0, 1, 0.05) == pen.within(1, 1, 0.05) == 0.0
 
 
+def test_quotes_are_pulled_on_the_venues_notice_only_by_makers_that_take_notice() -> None:
+    for notice, left in ((False, 1.0), (True, 0.0)):
+        one, pen, record = maker(TWO, notice=notice)
+        run(one, pen, record, 4)
+        before = pen.within(0, 1, 0.05)
+        record.withdrawals_open[0] = False
+        run(one, pen, record, 4)
+        assert pen.within(0, 1, 0.05) == pytest.approx(left * before, rel=0.01)
+        assert pen.within(1, 1, 0.05) == pytest.approx(before, rel=0.5), "the other venue is quoted as ever"
+        record.withdrawals_open[0] = True
+        run(one, pen, record, 4)
+        assert pen.within(0, 1, 0.05) == pytest.approx(before, rel=0.01)
+
+
+def test_a_makers_profit_at_one_venue_travels_to_the_one_that_loses() -> None:
+    for moves, open_, goes in ((True, True, True), (True, False, False), (False, True, False)):
+        pen, record = market(TWO, owners=1)
+        one = species(MarketMaker, pen, record, information=0.0, moves=moves, loss_limit=1.0)
+        run(one, pen, record, 2)
+        pen.loss[:] = [-2e8, 4e8]  # won at alpha, lost at beta
+        record.withdrawals_open[0] = open_
+        run(one, pen, record, 61)
+        dollars = record.books.quote[0]
+        assert [sent[:3] for sent in pen.sent[:1]] == ([(0, 1, dollars)] if goes else [])
+        if goes:  # its part of 1.8 B is 0.9 B at each: half of 0.6 B is on the way
+            assert pen.sent[0][3] == pytest.approx(3e8, rel=0.01)
+
+
+def test_money_on_the_way_is_no_loss_and_coins_on_the_way_no_sale() -> None:
+    one, pen, record = maker(TWO)
+    run(one, pen, record, 6)
+    pen.loss[0] = 3.0 * one.memory["limit"].max()
+    pen.on_the_way = [(1, record.books.quote[0], float(pen.loss[0]))]
+    run(one, pen, record, 100)
+    assert "limit_hit" not in pen.events
+    pen.on_the_way = []
+    run(one, pen, record, 10)
+    assert "limit_hit" in pen.events, "what is lost on the way is lost"
+
+
+def test_inventory_that_is_stuck_leans_the_quotes_whatever_the_network_says() -> None:
+    leans = []
+    for open_ in (True, False):
+        one, pen, record = maker(TWO, inventory=1.0)
+        run(one, pen, record, 4)
+        record.withdrawals_open[:] = open_
+        pen.held[::2, 0] += one.memory["depth"][one.memory["book"] == 0] / 100_000.0  # the whole limit
+        run(one, pen, record, 10)
+        leans.append((pen.within(0, 1, 0.05), pen.resting(0, -1)[0][0]))
+    assert leans[0] == leans[1]
+    assert leans[0][0] == 0.0, "at its limit it bids no more"
+
+
 def test_public_information_moves_all_books_of_a_coin_at_calm_volatility() -> None:
     pen, record = market(TWO)
     one = species(MarketMaker, pen, record, anchor=1e9)
@@ -221,8 +275,8 @@ def test_inventory_is_limited_and_unwound_when_the_gap_has_closed() -> None:
 def test_what_it_cannot_trade_is_remarked_with_what_stood_in_the_way() -> None:
     one, pen, record = arbitrageur()
     record.set([100_000.0, 103_000.0])
-    run(one, pen, record, 400, fill=True)
-    assert {word for word, *_ in pen.remarks} == {"risk_limit"}
+    run(one, pen, record, 1000, fill=True)
+    assert {word for word, *_ in pen.remarks} == {"margin"}
     assert all(ends == (0, 1) and value > 1e5 for _, *ends, value in pen.remarks for ends in [tuple(ends)])
     pen.remarks.clear()
     record.set([100_000.0, 100_000.0])

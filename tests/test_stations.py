@@ -216,6 +216,7 @@ LAWS: list[tuple[str, float, dict[str, Any], float]] = [
 ]
 
 
+@pytest.mark.slow  # 200,000 customers each: 2 % needs them
 @pytest.mark.parametrize(("name", "arrival", "service", "wait"), LAWS, ids=[law[0] for law in LAWS])
 def test_waits_are_those_of_queue_theory(
     name: str, arrival: float, service: dict[str, Any], wait: float
@@ -557,7 +558,7 @@ def test_a_resource_can_be_shut_by_a_recorded_event() -> None:
     net = network({"alpha.desk": {"kind": "servers", "time": 20.0}}, edge(["alpha.desk"]), events=events)
     send(net, [1.0, 1.0])
     assert arrivals(net, 100) == {0: 20_000}  # what was on the desk is done
-    assert not net.edges["open"][0] and np.isinf(net.expected_delay()[0])
+    assert not net.edges["open"][0] and np.isinf(net.delay(0))
     assert arrivals(net, 600) == {1: 520_000}
 
 
@@ -694,7 +695,7 @@ def test_routes_by_time_cost_and_certainty() -> None:
     )
 
     def way(by: str, owner: int = 0) -> tuple[int, ...]:
-        return net._way(0, 1, USDT, USDT, by=by, owner=owner).path  # type: ignore[arg-type]
+        return net.ways.path(0, 1, USDT, USDT, by=by, owner=owner)  # type: ignore[arg-type]
 
     assert [way("time"), way("cost")] == [(0,), (3, 4)]  # the detour costs nothing
     net.set(3, open=False)
@@ -705,10 +706,10 @@ def test_routes_by_time_cost_and_certainty() -> None:
     assert way("certainty") == (2,)  # nobody knows better: the faster of equals
     send(net, np.ones(20) * 10, owner=5, by="time")
     net.step(400_000)
-    assert net.kept(5, 2) < 0.9
+    assert net.ways.kept(5, 2) < 0.9
     send(net, np.ones(20) * 10, owner=5, by="cost")
     net.step(800_000)
-    assert net.kept(5, 1) > 0.9
+    assert net.ways.kept(5, 1) > 0.9
     assert way("certainty", 5) == (1,)
     assert way("certainty", 6) != (1,)
     assert way("time") is way("time")  # remembered within the step
@@ -729,10 +730,10 @@ def test_what_is_published_of_stations() -> None:
         "way": {"kind": "delay", "time": 45.0},
     }
     net = network(resources, edge(["desk", "hot", "chain", "way"], confirmations=5))
-    assert net.expected_delay()[0] == pytest.approx(30 + 12 + 60 + 45)
+    assert net.delay(0) == pytest.approx(30 + 12 + 60 + 45)
     send(net, np.ones(4))
     net.step(1000)
-    assert net.expected_delay()[0] == pytest.approx(30 * 2.5 + 11 + 60 + 45)
+    assert net.delay(0) == pytest.approx(30 * 2.5 + 11 + 60 + 45)
 
 
 def test_faults_of_stations_come_in_words() -> None:

@@ -447,6 +447,7 @@ def both_ways(
     return seen
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(STYLES), holders, resting, moves)
 def test_a_cascade_of_shorts_is_the_mirror_image_of_one_of_longs(

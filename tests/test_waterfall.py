@@ -469,6 +469,23 @@ def test_the_position_that_can_be_reduced_is_not_always_the_largest() -> None:
     assert (d.lots(row), d.lots(row, ETH)) == (10_000, 400)
 
 
+def test_a_short_that_gains_is_liquidated_with_the_long_of_its_account() -> None:
+    """Long 1,800 dollars of ETH, short 1,000 of BTC: ETH falls by 2 %, BTC does not, and both legs are closed."""
+    d = desk({"fee": 0.0, "stages": STAGES["bankruptcy"]}, {"cash": 1e6})
+    d.set_brackets(ETH, (0, 0.01, 0, 0.02))
+    row = d.open("ann", cash=40 * USD)
+    d.hold(PERP, 100.0, {row: -10_000, d.bob: 10_000})
+    d.hold(ETH, 50.0, {row: 3_600, d.bob: -3_600})
+    d.place(d.bob, PERP, -1, 1000, 100_000)
+    d.place(d.bob, ETH, 1, 490, 100_000)
+    d.set_mark(ETH, 490 * TICKS)
+    fall(d, 1000)
+    assert d.lots(row) == d.lots(row, ETH) == 0
+    alpha = d.model.state.venues[0]
+    closed = [alpha[f"liquidated_{side}"] / USD for side in ("short", "long")]  # at bankruptcy prices
+    assert closed == pytest.approx([1000, 1764], rel=0.04)
+
+
 def test_a_dry_book_ends_the_orders_in_its_own_contract_only() -> None:
     d = desk({"fee": 0.0, "stages": STAGES["bankruptcy"]}, {"cash": 1e6})
     d.set_brackets(ETH, (0, 0.01, 0, 0.02))

@@ -54,6 +54,7 @@ def test_bad_news_sends_some_of_them_home_and_the_worse_the_more(worried: tuple[
     assert sends(record) > sends(calmer)
 
 
+@pytest.mark.slow
 def test_without_bad_news_everybody_stays() -> None:
     for news in ("0.0", "0.04"):
         _, record, moved = left(("population.savers.worried", "1.0"), ("news.0.size", news))
@@ -61,6 +62,7 @@ def test_without_bad_news_everybody_stays() -> None:
         assert own >= 0 and moved == 0
 
 
+@pytest.mark.slow
 def test_a_transfer_that_does_not_arrive_brings_its_owner_to_ask_everywhere() -> None:
     """Withdrawals from alpha stop: what was asked there is late, and the same owners ask at beta too."""
     stop = (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.bench import adl, book, margin, memory, mesa_driver, october, startup
+from tests.bench import adl, book, margin, memory, mesa_driver, network, october, startup, sweeping
 from tests.bench.line import Line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +22,10 @@ ALONE: dict[str, Callable[[], list[Line]]] = {
     "book": book.measure,
     "adl": adl.measure,
     "mesa": mesa_driver.measure,
+    "network": network.measure,  # by itself; october measures it against its own time
     "startup": startup.measure,
     "memory": memory.measure,
+    "sweep": sweeping.measure,
     "compile": startup.compile_cold,
     "margin": margin.measure,  # on a made-up fall; october measures it on its own marks
 }
@@ -59,7 +61,7 @@ def main(names: list[str]) -> int:
     lines: list[Line] = []
     notes: list[str] = []
     print("\n".join(HEAD), flush=True)
-    for name in names or [n for n in known if n != "margin"]:
+    for name in names or [n for n in known if n not in ("margin", "network")]:
         found: list[Line]
         found, said = october.measure() if name == "october" else (ALONE[name](), [])
         print("\n".join(line.row() for line in found), flush=True)

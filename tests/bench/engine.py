@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm import matching, messages, resting
+from abm.jit import direct
 from abm.model import CascadeModel
 from abm.state import MESSAGE, NONE, SLOT_BITS, SLOT_MASK
 from experiments.config import loads
@@ -130,7 +131,7 @@ class Engine:
     def one_by_one(self, first: int, last: int) -> float:
         """Feed messages first..last-1 by a call each. Returns seconds of the loop."""
         s = self.model.state
-        submit, cancel, address = matching.submit, resting.cancel, s.address
+        submit, cancel, address = direct(matching.submit), direct(resting.cancel), s.address
         handles = memoryview(s.refs)
         part = self.messages[first:last]
         price = np.where(part["op"] == messages.MARKET, 0, part["price"])

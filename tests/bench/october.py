@@ -18,6 +18,7 @@ from experiments.build import build
 from experiments.config import load
 from tests.bench.line import Line
 from tests.bench.margin import measure as margin
+from tests.bench.network import measure as network
 
 LARGEST = "binance:BTC-PERP"
 REFERENCE = Path(str(reference.__file__)).parent
@@ -120,6 +121,7 @@ def measure() -> tuple[list[Line], list[str]]:
         Line("October's calm hour: BTC trades a minute / the real ones", trades / real_trades, least=0.2, most=5.0,
              beside=f"{trades:.0f} and {real_trades:.0f}, {LARGEST}"),
         *margin(np.array(evening.marks)),
+        *network(wall),
     ]  # fmt: skip
     notes = [
         f"October's wall time by phase: {Spent.shares(evening.spent.phases, wall)}.",

@@ -15,15 +15,18 @@ from experiments.build import build
 from experiments.config import load
 build(load({name!r}), 1).run(1)
 """
-COMPILE = "from experiments.cli import _compile; _compile(); from abm.jit import warm; print(warm())"
+COMPILE = (
+    "from experiments.commands.kernels import compiled; compiled(); from abm.jit import warm; print(warm())"
+)
 
 
 def child(*arguments: str, **environment: str) -> tuple[float, str, str]:
-    """(wall seconds, what it printed, what it said on stderr) of a fresh Python."""
+    """(wall seconds, what it printed, what it said on stderr) of a fresh Python, which keeps its bytecode as a rule."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=os.environ | environment, capture_output=True, text=True, check=True,
+        env=inherited | environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return time.perf_counter() - began, done.stdout, done.stderr
 

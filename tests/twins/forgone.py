@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.forgone import GATEWAY, INVENTORY, MARGIN, PAUSE, QUEUE, RISK_LIMIT, Stations
+from agents.forgone import BORROW, GATEWAY, INVENTORY, MARGIN, PAUSE, QUEUE, RISK_BAR, RISK_LIMIT, Stations
 
 
 def room(s: Stations, k: int, side: int) -> tuple[float, int]:
@@ -15,15 +15,17 @@ def room(s: Stations, k: int, side: int) -> tuple[float, int]:
     if s.waiting[k]:
         return 0.0, GATEWAY
     most = max(1.0 - side * s.used[k], 0.0) * s.limit[k]
+    no_money = PAUSE if s.money_stuck[k] else QUEUE if s.money_coming[k] else MARGIN
     if side > 0:
-        stuck, coming, none = s.money_stuck[k], s.money_coming[k], INVENTORY if s.spot[k] else MARGIN
         can = 0.95 * s.cash[k] / s.price[k] if s.spot[k] else (np.inf if s.cash[k] > 0 else 0.0)
+        lacking = INVENTORY if s.spot[k] and no_money == MARGIN else no_money
     else:
-        stuck, coming, none = s.coins_stuck[k], s.coins_coming[k], INVENTORY
         can = max(s.held[k], 0.0) if s.spot[k] else np.inf
-    if can > most:
-        return most, RISK_LIMIT
-    return can, PAUSE if stuck else QUEUE if coming else none
+        lacking = BORROW if s.lent_out[k] else INVENTORY
+        lacking = PAUSE if s.coins_stuck[k] else QUEUE if s.coins_coming[k] else lacking
+    if s.by_capital[k]:
+        return min(can, most), no_money if can > most and not s.spot[k] else lacking
+    return min(can, most), RISK_LIMIT if can > most else lacking
 
 
 def forgone(s: Stations, take: float, depth_part: float) -> list[Any]:
@@ -49,14 +51,12 @@ def forgone(s: Stations, take: float, depth_part: float) -> list[Any]:
             wanted - min(here, there, wanted),
             why if here < there else other if there < here else min(why, other),
         )
-        if (s.bid[sell] - s.value[sell]) - (s.ask[buy] - s.value[buy]) <= 0:
+        if (s.bid[sell] - s.value_sell[sell]) - (s.ask[buy] - s.value_buy[buy]) <= 0:
             left = wanted
             if min(here, there) >= wanted:
-                why = RISK_LIMIT
-                if s.slow[buy] or s.slow[sell]:
-                    why = QUEUE
-                if s.coins_stuck[buy] or s.money_stuck[buy]:
-                    why = PAUSE
+                easy = s.bid[sell] - s.ease[sell] * s.value_sell[sell]
+                easy -= s.ask[buy] - s.ease[buy] * s.value_buy[buy]
+                why = RISK_BAR if easy <= 0 else PAUSE if s.shut[buy] or s.shut[sell] else QUEUE
         if left > 0:
             found.append((buy, sell, why, left * s.worth[buy], gap))
     return found

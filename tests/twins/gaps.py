@@ -25,12 +25,13 @@ def trade(
     sigma = calm * stress
     used = np.clip((held - home) / limit, -2.0, 2.0)
     value = -bar * calm[book] * np.sqrt(delay) * used
+    to_add = value * stress[book]
     cost = fees * taker_fee[book] + 0.5 * bar * sigma[book] * np.sqrt(execution)
     there = spot[book]
     offers = (ask[book] > 0) & ~shut & (used < 1.0) & (cash > 0)
     bids = (bid[book] > 0) & ~shut & (used > -1.0) & ~(there & (held <= 0))
-    sell = np.where(bids, np.log(bid * convert)[book] - cost - value, -np.inf)
-    buy = np.where(offers, np.log(ask * convert)[book] + cost - value, np.inf)
+    sell = np.where(bids, np.log(bid * convert)[book] - cost - np.where(used < 0, to_add, value), -np.inf)
+    buy = np.where(offers, np.log(ask * convert)[book] + cost - np.where(used > 0, to_add, value), np.inf)
     to_buy = np.minimum((1.0 - used) * limit, depth_part * seen_ask[book])
     to_buy = np.where(there, np.minimum(to_buy, 0.95 * cash / ask[book]), to_buy)
     to_sell = np.minimum((1.0 + used) * limit, depth_part * seen_bid[book])
@@ -49,6 +50,8 @@ def trade(
             size = min(seen_ask[book[a]], seen_bid[book[b]]) * min(way / 0.005, 1.0)
             size = max(size, take * min(ask_size[book[a]], bid_size[book[b]]))
             size = max(min(size, to_buy[a], to_sell[b]), 0.0)
+            if np.log((bid * convert)[book[b]] / (ask * convert)[book[a]]) <= cost[a] + cost[b]:
+                size = min(size, max(home[a] - held[a], held[b] - home[b], 0.0))
         uneven = net if naked else 0.0
         reach = way + (0.002 if naked else 0.0)
         bought, sold = min(size + max(-uneven, 0.0), to_buy[a]), min(size + max(uneven, 0.0), to_sell[b])

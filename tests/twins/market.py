@@ -281,7 +281,7 @@ def messages(count: int) -> np.ndarray:
     return out
 
 
-SCRATCH = {"scores", "ranking", "sorted", "inbox", "fills", "levels", "requests", "queue", "touched"}
+SCRATCH = {"near", "scores", "ranking", "sorted", "inbox", "fills", "levels", "requests", "queue", "touched"}
 USED = {"orders", "rows", "positions", "holdings", "events"}
 
 

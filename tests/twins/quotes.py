@@ -20,18 +20,18 @@ def look(
 
 def used(
     due: Any, stock: Any, lots: Any, spot: Any, lot: Any, fair: Any, convert: Any, book: Any,
-    desk: Any, depth: Any, home: Any, limit: float, held: Any,
+    desk: Any, depth: Any, home: Any, coming: Any, limit: float, held: Any,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Shares of the limits, in the book and of the firm in the coin; `held` of the stations due is written."""
     offers = lots[:, lots.shape[1] // 2 :].sum(1) * lot[book[due]]
     held[due] = np.where(spot[book[due]], stock + offers, stock)
     bound = np.maximum(limit * depth / (np.exp(fair) * convert)[book], 1e-300)
-    net, most = np.bincount(desk, held - home), np.bincount(desk, bound)
+    net, most = np.bincount(desk, held + coming - home), np.bincount(desk, bound)
     return (held - home) / bound, (net / np.maximum(most, 1e-300))[desk]
 
 
 def requote(
-    now: float, due: Any, slot: Any, cash: Any, live: Any, lots: Any,
+    now: float, due: Any, first: int, cash: Any, live: Any, lots: Any,
     fair: Any, convert: Any, calm: Any, volatile: Any, left: Any, tick_of: Any, lot_of: Any, band: Any, spot: Any,
     venue: Any, halted: Any, bid: Any, ask: Any, mark: Any, delay: Any,
     extreme: Any, row: Any, book: Any, depth: Any, held: Any, places: Any, of_book: Any, of_coin: Any, shape: Any,
@@ -76,6 +76,6 @@ def requote(
     asked[due] = np.where(send, level, asked[due])
     full[due], seen[due], quoted[due] = there, now, fair[b]
     return [
-        (row[due[i]], b[i], slot[i, s * k + j], 1 - 2 * s, level[i, s, j], coins[i, s, j])
+        (row[due[i]], b[i], first + 2 * k * due[i] + s * k + j, 1 - 2 * s, level[i, s, j], coins[i, s, j])
         for i, s, j in zip(*np.nonzero(send), strict=True)
     ]
