@@ -37,8 +37,8 @@ def entries(
     """Entry prices of every leg, and collateral, in dollars; the legs of an account were opened at one moment.
 
     A candidate whom the path between its opening and the start has liquidated is drawn anew.  Collateral is what puts
-    liquidation where the coin of the first leg has moved by the drawn distance, the others along with it by their
-    betas, or what the drawn leverage asks; in both cases at least what the brackets of one real contract ask.
+    liquidation where the coin of the first leg alone has moved by the drawn distance, as venues show a liquidation
+    price, or what the drawn leverage asks; in both cases at least what the brackets of one real contract ask.
     """
     t, past, n = build.terms, build.past, len(venue)
     first = max(0, len(past.low) - int(opening.hours * 60 / past.minutes))
@@ -101,14 +101,9 @@ def _least(t: Terms, opening: Opening, venue: Ints, legs: Sequence[Leg], paid: S
 
 
 def _at(build: Builder, legs: Sequence[Leg], distance: Floats) -> list[Floats]:
-    """Prices of the legs where the first one's coin has moved against it by a distance, the others by their betas."""
-    t, lead = build.terms, legs[0]
-    moved = 1.0 - lead.sign * distance
-    prices = [t.price[lead.coin] * moved]
-    for leg in legs[1:]:
-        power = t.beta[leg.coin] / np.where(t.beta[lead.coin] > 0, t.beta[lead.coin], np.inf)
-        prices.append(t.price[leg.coin] * np.abs(moved) ** power)
-    return prices
+    """Prices of the legs where the first one's coin alone has moved against it by a distance."""
+    price, lead = build.terms.price, legs[0]
+    return [price[lead.coin] * (1.0 - lead.sign * distance), *(price[leg.coin] for leg in legs[1:])]
 
 
 def _worst(build: Builder, legs: Sequence[Leg], bar: Ints) -> list[Floats]:

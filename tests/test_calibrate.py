@@ -310,6 +310,17 @@ def test_a_group_left_out_does_not_count_but_is_told(made_up: list[Point]) -> No
         calibrate.fit(calibration(), leave_out=["trades"], progress=False)
 
 
+def test_a_fit_without_a_group_goes_on_from_the_full_one(made_up: list[Point]) -> None:
+    full = calibrate.fit(calibration(), trials=20, progress=False)
+    made_up.clear()
+    found = calibrate.fit(calibration(), trials=20, leave_out=["trade"], progress=False)
+    nearest = sorted(full.trials, key=lambda trial: trial.distance)
+    assert [trial.values for trial in found.trials[:20]] == [trial.values for trial in nearest]
+    fit = found.calibration.fit
+    assert len(found.trials) == 20 + fit.further
+    assert len(made_up) <= fit.further * fit.seeds + fit.confirm  # the full fit's runs are only read
+
+
 def test_a_search_starts_from_an_earlier_result(made_up: list[Point]) -> None:
     first = calibrate.fit(calibration(), out="first", progress=False)
     made_up.clear()

@@ -109,6 +109,9 @@ class Fit(Frozen):
         "Seeds at the start from which the moments' own noise is bootstrapped and added to their widths",
         ge=0,
     )
+    further: int = parameter(
+        12, "New trials of a fit that leaves a group out, after those of the full fit in its folder", ge=0
+    )
     confirm: int = parameter(4, "Fresh seeds on which the best trial is run at the end", ge=0)
     unmeasured: float = parameter(
         10.0, "Deviation of a moment that a run could not tell", unit="widths", gt=0

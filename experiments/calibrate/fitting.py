@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import optuna
 
 JOURNAL = "trials.journal"
+Unit = Mapping[str, float]  # places in the parameters' ranges, 0 to 1
 FOLDER = Path("runs") / "calibrations"
 EARLIER = 3  # trials that are taken over from an earlier result
 PILOT, CONFIRM, TRUTH = RESERVED, RESERVED + 10_000, RESERVED + 20_000  # first seeds
@@ -56,6 +57,7 @@ def fit(
         jobs: runs at a time, default one a core; 1 runs them in this process.
         start_from: result.json of an earlier calibration, instead of the file's.
         leave_out: groups of moments that do not count; the result is in `without-GROUP` and says what they come to.
+            Where the folder has the full fit, the search goes on from its trials.
         progress: show it on stderr.
 
     Raises:
@@ -82,9 +84,40 @@ def fit(
     starts = [start_of(found), *earlier]
     noise = pilot(market, starts[0])
     aims = distances.aims(found, noise, without)
-    place = folder / "-".join(["without", *without]) if without else folder
-    search = Search(market, aims, place, starts, without)
-    return search.run()
+    if not without:
+        return Search(market, aims, folder, spread(found, starts)).run()
+    place = folder / "-".join(["without", *without])
+    tried = _tried(found, folder)
+    if not tried:
+        return Search(market, aims, place, spread(found, starts), without).run()
+    market.calibration = found.model_copy(
+        update={"fit": found.fit.model_copy(update={"trials": len(tried) + found.fit.further})}
+    )
+    return Search(market, aims, place, tried, without).run()  # their runs are only read
+
+
+def spread(calibration: Calibration, starts: Sequence[Point]) -> list[Unit]:
+    """The trials before the search has learnt: the given ones, then an even spread (Sobol)."""
+    from scipy.stats import qmc
+
+    parameters, fit = calibration.parameters, calibration.fit
+    given = [{name: one.place(point[name]) for name, one in parameters.items()} for point in starts]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a Sobol sequence of any length
+        even = qmc.Sobol(len(parameters), rng=fit.draw).random(fit.startup)
+    return [*given, *(dict(zip(parameters, map(float, row), strict=True)) for row in even)]
+
+
+def _tried(calibration: Calibration, folder: Path) -> list[Unit]:
+    """The trials of the full fit in this folder, the nearest first, if it is of this calibration."""
+    try:
+        full = results.read(folder)
+    except (OSError, ValueError, KeyError):
+        return []
+    same = {"scenario", "settings", "parameters", "moments"}
+    if full.calibration.model_dump(include=same) != calibration.model_dump(include=same):
+        return []
+    return [trial.unit for trial in full.trials]
 
 
 def start_of(calibration: Calibration) -> Point:
@@ -130,7 +163,7 @@ class Search:
     market: Market
     aims: Aims
     folder: Path
-    starts: Sequence[Point]
+    first: Sequence[Unit]
     without: Sequence[str] = ()
 
     def run(self) -> Result:
@@ -165,8 +198,8 @@ class Search:
             load_if_exists=True,
         )
         there = len(study.get_trials(deepcopy=False))
-        for unit in self._first()[there:]:
-            study.enqueue_trial(unit)
+        for unit in self.first[there:]:
+            study.enqueue_trial(dict(unit))
         return study
 
     def _definition(self) -> str:
@@ -177,20 +210,9 @@ class Search:
             calibration.model_dump(mode="json", include={"scenario", "settings", "parameters", "moments"}),
             fit.model_dump(include={"seeds", "first", "across", "batch", "startup", "draw", "unmeasured"}),
             {name: tuple(aim) for name, aim in self.aims.items()},
-            [dict(point) for point in self.starts],
+            [dict(unit) for unit in self.first],
         ]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-    def _first(self) -> list[dict[str, float]]:
-        """Places in the unit cube of the trials before the search has learnt."""
-        from scipy.stats import qmc
-
-        parameters, fit = self.market.calibration.parameters, self.market.calibration.fit
-        given = [{name: one.place(point[name]) for name, one in parameters.items()} for point in self.starts]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a Sobol sequence of any length
-            spread = qmc.Sobol(len(parameters), rng=fit.draw).random(fit.startup)
-        return [*given, *(dict(zip(parameters, map(float, row), strict=True)) for row in spread)]
 
     def _batch(self, study: optuna.Study, spent: float) -> list[optuna.Trial]:
         """The trials of the next batch; those of a batch that was broken off first. Empty = the budget is spent."""
