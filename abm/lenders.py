@@ -28,7 +28,8 @@ class Lenders:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         kind, paths = tables["resources"]["kind"], tables["paths"]
-        self._before = np.full(len(paths), NONE)  # of each place on a path, the line that pays there or before
+        # of each place on a path: the line there, or the last one before it
+        self._before = np.full(len(paths), NONE)
         for edge in tables["edges"]:
             for place in range(edge["first"] + 1, edge["last"]):
                 at = paths[place]

@@ -5,9 +5,10 @@ travelled. So a firm keeps at every venue the part of its money, and of each coi
 sends half of the difference from where it has most too much to where it lacks most, once either is beyond its bound.
 What is on the way counts where it goes.
 
-It reads own balances, own transfers that are late, what venues announce (withdrawals stopped), whether its lender
-pays, and the delays that channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out of a venue that has
-stopped withdrawals unless a lender pays ahead, or where no direct channel is open: there the firm is stuck with what it has.
+It reads own balances, own transfers that are late, what venues announce (withdrawals stopped), whether a lender
+pays, and the delays that channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out of a
+venue that has stopped withdrawals unless a lender pays ahead, or where no direct channel is open: there the firm is
+stuck with what it has.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def _surplus(owner, have, home, total, beyond):  # type: ignore[no-untyped-def]
 
 def ways_out(me: Me, market: Market) -> NDArray[np.bool_]:
     """bool[rows]: whether money gets out of each own row's venue: it lets it out, or a lender pays ahead."""
-    return np.asarray(market.withdrawals_open)[np.asarray(me.venue)] | me.network.paid_ahead()
+    lets_out = np.asarray(market.withdrawals_open, np.bool_)[np.asarray(me.venue)]
+    return np.asarray(lets_out | me.network.paid_ahead())
 
 
 def even_out(

@@ -495,7 +495,10 @@ def test_a_lender_cuts_its_line_when_prices_move() -> None:
 
 
 def test_who_has_credit_gets_out_of_a_venue_that_has_stopped_until_the_line_is_used() -> None:
-    resources = {"prime": {"kind": "credit", "limit": 100.0}, "way": {"kind": "delay", "time": 60.0, "spread": 0.0}}
+    resources = {
+        "prime": {"kind": "credit", "limit": 100.0},
+        "way": {"kind": "delay", "time": 60.0, "spread": 0.0},
+    }
     edges = [edge(["way"]), edge(["prime", "way"], kind="credit"), edge(["way"], "beta", "gamma")]
     net = network(resources, *edges)
     net.set_resource("way", open=False)
@@ -506,7 +509,9 @@ def test_who_has_credit_gets_out_of_a_venue_that_has_stopped_until_the_line_is_u
     sent = send(net, 80.0)
     net.step(1000)
     assert net.transfers["id"][net.advances].tolist() == sent.ids.tolist()
-    send(net, 15.0, target=net.node("gamma"))  # who goes on from there is paid nothing and waits like all others
+    send(
+        net, 15.0, target=net.node("gamma")
+    )  # who goes on from there is paid nothing and waits like all others
     send(net, 21.0)
     net.step(2000)
     assert net.advances == [] and net.paid_ahead[alpha]

@@ -74,12 +74,13 @@ def network_report(run: Path, /, *, coin: str = "BTC") -> int:
     coin
         The coin whose gaps are shown.
     """
-    from experiments import arbitrage
+    from experiments import arbitrage, progress
 
-    found = opened(run)
-    with reading():
-        print(arbitrage.markdown(found, coin), end="")
-        output.put(**arbitrage.facts(found, coin))
+    with reading(), progress.Count(len(arbitrage.PARTS), "parts") as count:
+        found = opened(run)
+        told = arbitrage.measured(found, coin, count.next)
+    print(arbitrage.markdown(found, coin, told), end="")
+    output.put(**arbitrage.facts(found, told))
     return DONE
 
 
