@@ -5,10 +5,10 @@ travelled. So a firm keeps at every venue the part of its money, and of each coi
 sends half of the difference from where it has most too much to where it lacks most, once either is beyond its bound.
 What is on the way counts where it goes.
 
-It reads own balances, own transfers that are late, what venues announce (withdrawals stopped), whether a lender
-pays, and the delays that channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out of a
-venue that has stopped withdrawals unless a lender pays ahead, or where no direct channel is open: there the firm is
-stuck with what it has.
+It reads own balances, own transfers that are late, what venues announce (withdrawals stopped), whether a lender pays,
+and the delays that channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out
+of a venue that has stopped withdrawals unless a lender pays ahead, or where no direct channel is open: there the firm
+is stuck with what it has.
 """
 
 from __future__ import annotations
