@@ -25,7 +25,8 @@ class AllowanceParameters(Outages):
 class CreditParameters(Outages):
     """A lender's line: it pays out at once what is still on its way, up to a limit.
 
-    What is beyond the limit travels without it. The line is free again when the transfer has arrived.
+    What is beyond the limit travels without it. It pays at the end of its edge, so nobody who goes on from there. What
+    it has paid out comes back to it when the transfer arrives; while it pays, nobody waits for stations behind it.
     """
 
     kind: Literal["credit"] = parameter("credit", "Discipline")

@@ -102,6 +102,13 @@ class Errands(Own):
             return float("inf")
         return float(self._network.published_delay(source, target, self._asset(asset)))
 
+    def paid_ahead(self, index: Any = None) -> NDArray[np.bool_]:
+        """Whether a lender pays out now what leaves the places of own rows, whatever their venues let out."""
+        places = np.atleast_1d(np.asarray(self.venue)[slice(None) if index is None else index])
+        if self._network is None:
+            return np.zeros(len(places), np.bool_)
+        return np.asarray(self._network.paid_ahead[places], np.bool_)
+
     def bank_shut(self, source: str, target: str, asset: Any) -> bool:
         """Whether a direct transfer waits for a bank to open, as its published hours say."""
         if self._network is None:

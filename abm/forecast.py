@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from abm.allowances import line_free
 from abm.chains import EXPONENTIAL
 from abm.jit import inlined, kernel
 from abm.stations import ALLOWANCE, CHAIN, CREDIT, DELAY, HOURS, INF, NONE, SERVERS, WALLET, Tables, views
@@ -39,8 +40,9 @@ def _shut(x):
 
 
 @inlined
-def _station(x, blocks, now):
+def _station(n, r, blocks, now):
     """ms at a station; inf if it is shut, before a bank opens the time until then, or PAID_AHEAD."""
+    x = n.resources[r]
     kind = x.kind
     if _shut(x):
         return INF
@@ -61,7 +63,7 @@ def _station(x, blocks, now):
         if short <= 0.0:
             return 0.0
         return short / x.rate if x.rate > 0.0 else INF
-    if kind == CREDIT and x.room < x.cap:
+    if kind == CREDIT and line_free(n, r) > 0.0:
         return PAID_AHEAD
     return 0.0
 
@@ -90,7 +92,7 @@ def expected(n, known, waits, places, e, now):
         for leg in range(edge.first + 1, edge.last):
             place = places[leg]
             if np.isnan(waits[place]):
-                waits[place] = _station(n.resources[n.paths[leg]], edge.blocks, now)
+                waits[place] = _station(n, np.int64(n.paths[leg]), edge.blocks, now)
             if waits[place] == PAID_AHEAD:
                 break
             total += waits[place] / 1000.0

@@ -190,9 +190,13 @@ def _lines(named: NDArray[Any], changed: NDArray[np.int64], now_ms: int) -> NDAr
     lines["busy"], lines["joined"], lines["served"] = x["busy"], x["joined"], x["served"]
     lines["serving"] = x["open"] & ~x["failed"] & (x["admits"] | x["works_off"])
     with np.errstate(invalid="ignore", divide="ignore"):
-        wallet, lines_of = x["kind"] == WALLET, (x["kind"] == ALLOWANCE) | (x["kind"] == CREDIT)
-        lines["level"] = np.where(
-            wallet, x["hot"] / x["target"], np.where(lines_of, x["room"] / x["cap"], np.nan)
+        levels = (
+            x["hot"] / x["target"],
+            x["room"] / x["cap"],
+            1.0 - x["room"] / x["cap"],
+        )  # of a line what is left
+        lines["level"] = np.select(
+            [x["kind"] == kind for kind in (WALLET, ALLOWANCE, CREDIT)], levels, np.nan
         )
     lines["waited"] = x["waited"] / 1000.0
     lines["busy_time"] = (x["busy_area"] + x["busy"] * np.maximum(now_ms - x["noted_ms"], 0.0)) / 1000.0

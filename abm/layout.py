@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from abm import random
 from abm.allowances import AllowanceParameters, CreditParameters
 from abm.calendar import NEVER_MS
 from abm.chains import BLOCKS, ChainParameters
-from abm.channels import NetworkParameters, Resource
+from abm.channels import EdgeParameters, NetworkParameters, Resource
 from abm.jit import zeros
 from abm.outages import Outages
 from abm.servers import LAWS, DelayParameters, ServersParameters
@@ -113,8 +113,9 @@ def _edges(
         record["capacity"] = np.inf if edge.path else edge.capacity * units
         record["latency"], record["jitter"] = edge.latency, edge.jitter
         if edge.path:  # only for choosing between edges: the stations say how long it takes
-            stations = (parameters.resources[name] for name in edge.path)
-            record["latency"] = sum(_nominal(station, edge.confirmations) for station in stations)
+            record["latency"] = sum(
+                _nominal(station, edge.confirmations) for station in _waited_for(parameters, edge)
+            )
         record["fee"], record["rate"] = round(edge.fee * units), round(edge.fee_rate * RATE)
         record["largest"] = WHOLE if edge.largest is None else max(1, round(edge.largest * units))
         record["limit"], record["head_ms"], record["free_ms"] = edge.queue_limit, np.inf, -np.inf
@@ -129,6 +130,14 @@ def _edges(
         paths += [numbers[name] for name in edge.fallback]
         edges[n]["fallback_end"] = len(paths)
     return edges, np.array(paths, np.int32)
+
+
+def _waited_for(parameters: NetworkParameters, edge: EdgeParameters) -> Iterator[Resource]:
+    """The stations of a path until a lender pays out, or all."""
+    for name in edge.path:
+        if isinstance(parameters.resources[name], CreditParameters):
+            return
+        yield parameters.resources[name]
 
 
 def _nominal(resource: Resource, confirmations: int) -> float:

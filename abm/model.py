@@ -359,7 +359,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
             self._note_transfers(
                 "transfer_arrived", [int(way["row_to"])], [asset], [amount], [int(way["event"])]
             )
-            table["row_to"][slot] = lender
+            table["row_to"][slot], table["event"][slot] = lender, -1  # what arrives is no more the sender's
 
     def decide(self) -> None:
         """3. Every participant looks and answers."""

@@ -268,6 +268,7 @@ class Network(Rails):
         self.forecast.forget()
         self.routes.published()
         self.timetable.run(now_ms)
+        self.publish_lines(now_ms)
         for number in np.flatnonzero(self.edges["converted"]).tolist():
             edge = self.edges[number]
             self.conversions.append(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from abm import layout, transit
 from abm.channels import EdgeSelector, NetworkParameters, selects
 from abm.forecast import Forecast
+from abm.lenders import Lenders
 from abm.routes import Routes
 from abm.stations import CREDIT, FIELDS, HOURS, Tables
 
@@ -133,7 +134,7 @@ class Rails:
         x = self.resources
         lines = (x["kind"] == CREDIT) & (x["reference"] >= 0)
         self.listens = bool((x["follows"] > 0).any() or lines.any())
-        self.forecast = Forecast(tables)
+        self.forecast, self.lenders = Forecast(tables), Lenders(tables)
         self._open_nodes: NDArray[np.bool_] | None = None
 
     def begin(self) -> None:
@@ -198,20 +199,40 @@ class Rails:
             return
         self.generation += 1
         before = self.withdrawals_open
-        x = self.resources
-        ok = x["open"] & ~x["failed"] & x["admits"]
-        ok[: len(self.edges)] = self.edges["on"]
-        paths = self.tables["paths"][: self.edges["last"].max()]
-        now = np.logical_and.reduceat(ok[paths], self.edges["first"])
+        works = self._works()
+        now = np.logical_and.reduceat(works[: self.edges["last"].max()], self.edges["first"])
         for number in np.flatnonzero(now != self.edges["open"]).tolist():
             self.edges["open"][number] = now[number]
             self.routes.note(number, "open", bool(now[number]))
             self.changes.append(Change(time_ms, number, "open", float(now[number])))
+        if self.lenders.any:
+            self.edges["ahead"] = self.lenders.ahead(works)
+            self.routes.forget()
         self.forecast.forget()
         self._open_nodes = None
         after = self.withdrawals_open
         for node in np.flatnonzero(after != before).tolist():
             self.gates.append(Gate(time_ms, node, bool(after[node])))
+
+    def publish_lines(self, time_ms: int) -> None:
+        """Publish where a lender's line has been used up, repaid or cut since."""
+        if self.lenders.any and (self.lenders.ahead(self._works()) != self.edges["ahead"]).any():
+            self.publish(time_ms)
+
+    def _works(self) -> NDArray[np.bool_]:
+        """bool[places of paths]: whether the station there takes and serves transfers."""
+        x = self.resources
+        ok = x["open"] & ~x["failed"] & x["admits"]
+        ok[: len(self.edges)] = self.edges["on"]
+        return np.asarray(ok[self.tables["paths"]])
+
+    @property
+    def paid_ahead(self) -> NDArray[np.bool_]:
+        """bool[nodes]: whether a lender pays out now what leaves a node for another."""
+        found = np.zeros(len(self.node_names), np.bool_)
+        edges = self.edges
+        found[edges["source"][edges["ahead"] & (edges["source"] != edges["target"])]] = True
+        return found
 
     @property
     def withdrawals_open(self) -> NDArray[np.bool_]:

@@ -81,6 +81,8 @@ class Routes:
     ) -> tuple[int, ...]:
         """Edges from node to node for an asset: open before shut, direct before detour, fast before slow.
 
+        A direct edge over which a lender pays out ahead counts as open.
+
         Empty if there is none. Edges without capacity come last, so that the refusal can say why.
 
         Args:
@@ -113,7 +115,8 @@ class Routes:
         key = (*memory, *ends)
         if memory and key in self._chosen:
             return self._chosen[key]
-        path = self._shortest(weight, edges["open"] & (edges["capacity"] > 0), *ends)
+        usable = edges["open"] | edges["ahead"] & (edges["source"] == source) & (edges["target"] == target)
+        path = self._shortest(weight, usable & (edges["capacity"] > 0), *ends)
         path = path or self.find(edges, source, target, asset, asset_to)
         if memory:
             self._chosen[key] = path
@@ -139,7 +142,7 @@ class Routes:
 
         everything = np.ones(len(edges), np.bool_)
         return (
-            straight(serving)
+            straight(serving | wide & edges["ahead"])
             or around(serving)
             # a queue at home is better than one half-way: shut detours come last
             or straight(wide)

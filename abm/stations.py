@@ -79,6 +79,7 @@ EDGE = np.dtype(
         ("asset_to", "i4"),
         ("open", "?"),  # as published: its own line and all its stations take and serve transfers
         ("on", "?"),  # its own line serves
+        ("ahead", "?"),  # as published: a lender pays out now, whatever is shut behind its line
         ("capacity", "f8"),  # asset's units a second
         ("latency", "f8"),  # seconds, median; of a path the sum of its stations' times without a queue
         ("jitter", "f8"),

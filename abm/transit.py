@@ -211,7 +211,8 @@ def _passes(n, r, slot, t):
             job.holder = n.edges[job.edge].source
         return True
     if x.kind == CREDIT:
-        if job.advanced == NONE and serves(x) and x.admits and job.value <= line_free(n, r):
+        last = job.hop + 1 == job.hops  # a lender pays where its edge ends
+        if last and job.advanced == NONE and serves(x) and x.admits and job.value <= line_free(n, r):
             x.room += job.value
             job.advanced = r
             _tell(n, slot, ADVANCED)

@@ -90,7 +90,10 @@ class Ways:
             return NO_ROUTE
         if any(edge["capacity"] <= 0 for edge in edges):
             return NO_CAPACITY
-        if any(not edge["open"] and (edge["refuses"] or self._unwanted(edge)) for edge in edges):
+        if any(
+            not edge["open"] and not edge["ahead"] and (edge["refuses"] or self._unwanted(edge))
+            for edge in edges
+        ):
             return SHUT
         return ACCEPTED
 

@@ -5,9 +5,10 @@ travelled. So a firm keeps at every venue the part of its money, and of each coi
 sends half of the difference from where it has most too much to where it lacks most, once either is beyond its bound.
 What is on the way counts where it goes.
 
-It reads own balances, own transfers that are late, what venues announce (withdrawals stopped) and the delays that
-channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out of a venue that has
-stopped withdrawals, or where no direct channel is open: there the firm is stuck with what it has.
+It reads own balances, own transfers that are late, what venues announce (withdrawals stopped), whether a lender pays,
+and the delays that channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out
+of a venue that has stopped withdrawals unless a lender pays ahead, or where no direct channel is open: there the firm
+is stuck with what it has.
 """
 
 from __future__ import annotations
@@ -76,6 +77,12 @@ def _surplus(owner, have, home, total, beyond):  # type: ignore[no-untyped-def]
         beyond[i] = have[i] - home[i] * part if then > 0 else 0.0
 
 
+def ways_out(me: Me, market: Market) -> NDArray[np.bool_]:
+    """bool[rows]: whether money gets out of each own row's venue: it lets it out, or a lender pays ahead."""
+    lets_out = np.asarray(market.withdrawals_open, np.bool_)[np.asarray(me.venue)]
+    return np.asarray(lets_out | me.network.paid_ahead())
+
+
 def even_out(
     me: Me, market: Market, rows: Ints, asset: int, have: Floats, home: Floats, spare: Floats, part: float
 ) -> bool:
@@ -92,7 +99,7 @@ def even_out(
     names, too_much, sent = market.books.venue_names, surplus(owner, have, home), False
     if not (np.abs(too_much) > np.maximum(part * home, 1e-12)).any():
         return False  # within their bounds, which are at least these
-    late, leaves = np.asarray(me.overdue(rows)) > 0, np.asarray(market.withdrawals_open)[venue]
+    late, leaves = np.asarray(me.overdue(rows)) > 0, ways_out(me, market)[rows]
     for name in np.unique(owner).tolist():
         mine = np.flatnonzero(owner == name)
         bound = part * np.maximum(home[mine], 0.1 * home[mine].mean())
@@ -133,9 +140,10 @@ def waits(me: Me, market: Market, money: Ints, longest: float) -> Floats:
     """
     venue, names = np.asarray(me.venue), market.books.venue_names
     best: dict[int, float] = {}
+    out = set(venue[ways_out(me, market)].tolist())
     for there in np.unique(venue[money >= 0]).tolist():
         asset = int(money[venue == there][0])
         others = [names[here] for here in np.unique(venue[money >= 0]).tolist() if here != there]
         delays = [float(me.network.delay(here, names[there], asset)) for here in others]
-        best[there] = min([longest, *delays]) if market.withdrawals_open[there] else longest
+        best[there] = min([longest, *delays]) if there in out else longest
     return np.array([best.get(int(v), longest) for v in venue], np.float64)

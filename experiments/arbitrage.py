@@ -12,6 +12,7 @@ the volatility of the last half hour, z the arbitrageurs' own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -202,51 +203,94 @@ def _between_looks(run: Run) -> dict[str, float]:
     return {name: float(entry.get("report", 0.0)) for name, entry in population.items()}
 
 
-def facts(run: Run, coin: str) -> dict[str, Any]:
+class Found(NamedTuple):
+    """What a run tells of its network, as printed."""
+
+    waits: list[Wait]
+    congestion: list[str]  # lines of Markdown
+    gaps: dict[str, list[Gap]]  # by kind of books
+    forgone: list[Forgone]  # of the coin
+    forgone_all: list[Forgone]
+
+
+KINDS = ("PERP", "SPOT", "BASIS")
+PARTS = (
+    "transfers",
+    "resources and edges",
+    *(f"gaps, {kind.lower()}" for kind in KINDS),
+    "forgone arbitrage",
+)
+
+
+def measured(run: Run, coin: str, begun: Callable[[str], None] = lambda part: None) -> Found:
+    """All of it.
+
+    Args:
+        coin: whose gaps are told.
+        begun: told each of `PARTS` when it begins.
+    """
+    parts = iter(PARTS)
+    begun(next(parts))
+    took = waits(run)
+    begun(next(parts))
+    told = congestion.markdown(run)
+    apart = {}
+    for kind in KINDS:
+        begun(next(parts))
+        apart[kind] = gaps(run, coin, kind)
+    begun(next(parts))
+    return Found(took, told, apart, forgone(run, coin), forgone(run))
+
+
+def facts(run: Run, found: Found) -> dict[str, Any]:
     """What `markdown` tells as numbers: waits, gaps by kind of books, forgone arbitrage of the coin and of all."""
-    apart = {kind: gaps(run, coin, kind) for kind in ("PERP", "SPOT", "BASIS")}
     return {
         "run": run.folder,
         "seed": run.seed,
-        "waits": [one._asdict() for one in waits(run)],
-        "gaps": [{"kind": kind.lower(), **one._asdict()} for kind, some in apart.items() for one in some],
-        "forgone": [one._asdict() for one in forgone(run, coin)],
-        "forgone_all": [one._asdict() for one in forgone(run)],
+        "waits": [one._asdict() for one in found.waits],
+        "gaps": [
+            {"kind": kind.lower(), **one._asdict()} for kind, some in found.gaps.items() for one in some
+        ],
+        "forgone": [one._asdict() for one in found.forgone],
+        "forgone_all": [one._asdict() for one in found.forgone_all],
     }
 
 
-def markdown(run: Run, coin: str) -> str:
+def markdown(run: Run, coin: str, found: Found | None = None) -> str:
     """As Markdown: transfers, gaps of a coin's perpetuals and spot books, forgone arbitrage of it and of all coins."""
+    found = found or measured(run, coin)
     lines = [f"# Transfers, gaps, forgone arbitrage: {run.name}, seed {run.seed}", "", "## Transfers", ""]
     lines += ["| from | to | sent | M$ | mean wait, s | 95 % wait, s |", "|---|---|---:|---:|---:|---:|"]
-    for one in waits(run):
+    for one in found.waits:
         times = ["-" if np.isnan(x) else f"{x:.0f}" for x in (one.mean, one.p95)]
         lines.append(
             f"| {one.source} | {one.target} | {one.sent} | {one.value / 1e6:,.1f} | {' | '.join(times)} |"
         )
-    lines += ["", *congestion.markdown(run), f"## Gaps of {coin}, minute closes", ""]
-    lines += [
+    lines += ["", *found.congestion, f"## Gaps of {coin}, minute closes", "", *_gap_table(run, found.gaps)]
+    for title, which in (
+        (f"Forgone arbitrage, {coin}", found.forgone),
+        ("Forgone arbitrage, all coins", found.forgone_all),
+    ):
+        lines += ["", f"## {title}", "", "| constraint | M$ x minutes | share | gap after costs, % |"]
+        lines += ["|---|---:|---:|---:|"]
+        lines += [
+            f"| {one.constraint} | {one.value / 1e6:,.2f} | {one.share:.1%} | {one.gap:.2f} |"
+            for one in which
+        ] or ["| none | 0 | | |"]
+    return "\n".join(lines) + "\n"
+
+
+def _gap_table(run: Run, apart: dict[str, list[Gap]]) -> list[str]:
+    lines = [
         f"| | between | median, % | largest, % | at | {' | '.join(f'minutes > {x:g} %' for x in ABOVE)} |"
         " mean transfer, s | bound, % | inside |",
         "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for kind in ("PERP", "SPOT", "BASIS"):
-        for gap in gaps(run, coin, kind):
+    for kind, some in apart.items():
+        for gap in some:
             when = readings.clock(run, gap.time)
             cells = [f"{gap.median:.3f}", f"{gap.largest:.2f}", when, *map(str, gap.minutes)]
             known = (f"{gap.tau:.0f}", f"{gap.bound:.2f}", f"{gap.inside:.0%}")
             cells += known if np.isfinite(gap.bound) else ("-", "-", "-")
             lines.append(f"| {kind.lower()} | {gap.book}, {gap.other} | {' | '.join(cells)} |")
-    for title, which in ((f"Forgone arbitrage, {coin}", coin), ("Forgone arbitrage, all coins", None)):
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            "| constraint | M$ x minutes | share | gap after costs, % |",
-            "|---|---:|---:|---:|",
-        ]
-        lines += [
-            f"| {one.constraint} | {one.value / 1e6:,.2f} | {one.share:.1%} | {one.gap:.2f} |"
-            for one in forgone(run, which)
-        ] or ["| none | 0 | | |"]
-    return "\n".join(lines) + "\n"
+    return lines

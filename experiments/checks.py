@@ -116,7 +116,9 @@ def _clock(scenario: Scenario, known: Mapping[str, set[str]]) -> Iterator[str]:
         if not 0 <= clock.seconds(time) < clock.duration:
             run = f"{show(clock.start)} and {clock.duration:g} s later"
             yield f"{where}: given {show(time)}, expected a time within the run, between {run}" + (
-                " (--set network.events=[] leaves them out)" if where.startswith("network") else ""
+                " (--set network.events=[] leaves them out, network.more_events=[] those beside a preset's)"
+                if where.startswith("network")
+                else ""
             )
 
 

@@ -29,7 +29,7 @@ class Station(NamedTuple):
     p95: float  # the same, of the whole run, to a tenth
     shut: float  # share of the time in which it did not work
     blocked: float  # dollars x minutes that waited while it did not work
-    lowest: float  # hot wallet over its target, room of an allowance over its most; NaN = has none
+    lowest: float  # hot wallet over its target, room of an allowance or line over its most; NaN = has none
 
 
 def stations(run: Run, window: tuple[float, float] | None = None) -> list[Station]:
@@ -48,7 +48,7 @@ def stations(run: Run, window: tuple[float, float] | None = None) -> list[Statio
     for name in np.unique(lines["resource"]).tolist():
         mine = {column: values[lines["resource"] == name] for column, values in lines.items()}
         one = _station(mine, str(name), resources[name], late.get(name, np.nan), a, b)
-        if one.served or one.longest or one.shut:
+        if one.served or one.longest or one.shut or one.lowest < 1.0:  # nobody queues for a lender's line
             found.append(one)
     return sorted(found, key=lambda one: (-one.blocked, -one.queue, -one.served, one.resource))
 

@@ -15,7 +15,7 @@ A network is a TOML file of `experiments/networks` (or any path that ends in .to
     path = ["{source}/review", "{source}/{asset}", "tron"]
 
 What a scenario writes beside `preset` counts instead: resources by name, line by line; nodes, edges and events as a
-whole.
+whole. `more_edges` and `more_events` come beside those of the preset.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from experiments.faults import meant, show
 
 FOLDER = Path(__file__).parent / "networks"
 ELSE = "else"
+MORE = ("edges", "events")
 _HOLE = re.compile(r"\{(\w*)\}")
 _RESOURCE_LISTS = {"venues": "venue", "assets": "asset"}
 _EDGE_LISTS = {"sources": "source", "targets": "target", "assets": "asset"}
@@ -48,6 +49,7 @@ def apply(network: Any) -> list[str]:
         return []
     faults: list[str] = []
     own = {key: network.pop(key) for key in list(network) if key != "preset"}
+    more = {key: own.pop(f"more_{key}") for key in MORE if f"more_{key}" in own}
     name = network.pop("preset", None)
     if name is not None:
         raw, faults = read(str(name))
@@ -65,6 +67,12 @@ def apply(network: Any) -> list[str]:
     elif resources is not None:
         network["resources"] = resources
     network.update(own)
+    faults += expand(more, "network.more")
+    for key, tables in more.items():
+        if isinstance(tables, list) and isinstance(network.setdefault(key, []), list):
+            network[key] = [*network[key], *tables]
+        else:
+            faults.append(f"network.more_{key}: given {show(tables)}, expected a list of tables")
     return faults
 
 

@@ -101,7 +101,7 @@ class Pen:
         self.sent: list[tuple[int, int, int, float]] = []
         self.events: list[str] = []
         self.remarks: list[tuple[str, int, int, float]] = []
-        self.late, self.shut = np.zeros(n), False
+        self.late, self.shut, self.credit = np.zeros(n), False, False
         self.on_the_way: list[tuple[int, int, float]] = []  # own row, asset, amount; a test sets it
         self.step, self.time, self.dt = 0, 0.0, 1.0
         self.network = self
@@ -160,6 +160,9 @@ class Pen:
 
     def delay(self, source: str, target: str, asset: int) -> float:
         return float("inf") if self.shut else 60.0
+
+    def paid_ahead(self, index: Any = slice(None)) -> Any:
+        return np.full(len(self.rows[index]), self.credit)
 
     def bank_shut(self, source: str, target: str, asset: int) -> bool:
         return False  # no bank on the way

@@ -62,6 +62,12 @@ def test_the_report_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> 
     assert cli.answer(["network", "report", "nowhere"]) == 2
 
 
+def test_the_report_says_which_part_it_is_at(run: Run) -> None:
+    begun: list[str] = []
+    arbitrage.measured(run, "BTC", begun.append)
+    assert tuple(begun) == arbitrage.PARTS
+
+
 def test_forgone_arbitrage_adds_up_over_constraints_coins_and_time(run: Run) -> None:
     everything = arbitrage.forgone(run)
     assert everything, "a cascade leaves gaps that somebody could not trade"

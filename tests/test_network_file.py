@@ -70,6 +70,18 @@ def test_what_stands_beside_a_preset_counts(tmp_path: Path) -> None:
     assert len(network["edges"]) == 7 and "preset" not in network
 
 
+def test_more_edges_come_beside_those_of_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "made.toml"
+    file.write_text(tomli_w.dumps(SHORT))
+    stop = {"time": "2025-10-10T21:12:00Z", "resource": "chain", "open": False}
+    more = {"sources": ["beta", "gamma"], "target": "alpha", "assets": ["USDT"], "path": ["chain"]}
+    network: dict[str, Any] = {"preset": str(file), "more_edges": [more], "more_events": [stop]}
+    assert network_file.apply(network) == []
+    assert [edge["source"] for edge in network["edges"][7:]] == ["beta", "gamma"]
+    assert network["events"] == [stop] and not {"more_edges", "more_events"} & set(network)
+    assert network_file.apply({"more_edges": 3}) == ["network.more_edges: given 3, expected a list of tables"]
+
+
 def test_faults_of_short_lines_come_in_words(tmp_path: Path) -> None:
     raw = {
         "edges": [

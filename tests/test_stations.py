@@ -494,6 +494,36 @@ def test_a_lender_cuts_its_line_when_prices_move() -> None:
     assert net.listens and paid == [1, 0]
 
 
+def test_who_has_credit_gets_out_of_a_venue_that_has_stopped_until_the_line_is_used() -> None:
+    resources = {
+        "prime": {"kind": "credit", "limit": 100.0},
+        "way": {"kind": "delay", "time": 60.0, "spread": 0.0},
+    }
+    edges = [edge(["way"]), edge(["prime", "way"], kind="credit"), edge(["way"], "beta", "gamma")]
+    net = network(resources, *edges)
+    net.set_resource("way", open=False)
+    alpha = net.node("alpha")
+    assert not net.withdrawals_open[alpha] and net.paid_ahead[alpha]  # it is not the venue that lets out
+    assert not net.edges["open"].any() and net.edges["ahead"].tolist() == [False, True, False]
+    assert net.published_delay("alpha", "beta", USDT) == 0.0
+    sent = send(net, 80.0)
+    net.step(1000)
+    assert net.transfers["id"][net.advances].tolist() == sent.ids.tolist()
+    send(
+        net, 15.0, target=net.node("gamma")
+    )  # who goes on from there is paid nothing and waits like all others
+    send(net, 21.0)
+    net.step(2000)
+    assert net.advances == [] and net.paid_ahead[alpha]
+    send(net, 20.0)
+    net.step(3000)
+    assert len(net.advances) == 1 and not net.paid_ahead[alpha]
+    assert np.isinf(net.published_delay("alpha", "beta", USDT))
+    net.set_resource("way", open=True)
+    net.step(net.now_ms + 200_000)
+    assert net.paid_ahead[alpha] and float(x(net, "prime")["room"]) == 0.0  # the lender is repaid
+
+
 def test_an_issuer_gives_one_asset_for_the_other() -> None:
     bank = {"bank": {"kind": "delay", "time": 60.0, "spread": 0.0}}
     net = network(

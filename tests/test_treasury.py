@@ -54,6 +54,10 @@ def test_nothing_is_sent_by_an_owner_that_is_stuck(stuck: dict[str, Any]) -> Non
     assert sent([16.0, 10.0, 4.0], **stuck) == []
 
 
+def test_who_has_credit_sends_out_of_a_venue_that_has_stopped() -> None:
+    assert sent([16.0, 10.0, 4.0], stopped=0, credit=True) == [(0, 2, COIN, 6.0)]
+
+
 def test_no_more_is_sent_than_can_be_spared() -> None:
     assert sent([16.0, 10.0, 4.0], spare=np.array([2.0, 0.0, 0.0])) == [(0, 2, COIN, 2.0)]
 

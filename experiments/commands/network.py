@@ -74,12 +74,13 @@ def network_report(run: Path, /, *, coin: str = "BTC") -> int:
     coin
         The coin whose gaps are shown.
     """
-    from experiments import arbitrage
+    from experiments import arbitrage, progress
 
-    found = opened(run)
-    with reading():
-        print(arbitrage.markdown(found, coin), end="")
-        output.put(**arbitrage.facts(found, coin))
+    with reading(), progress.Count(len(arbitrage.PARTS), "parts") as count:
+        found = opened(run)
+        told = arbitrage.measured(found, coin, count.next)
+    print(arbitrage.markdown(found, coin, told), end="")
+    output.put(**arbitrage.facts(found, told))
     return DONE
 
 
@@ -209,9 +210,7 @@ def network_stop_map(
     from experiments.config import ScenarioError
 
     factors, minutes = factor or stop_map.FACTORS, stop or stop_map.MINUTES
-    faults = [*_bad_seeds(seeds), *bad_jobs(jobs)]
-    faults += [f"--factor: given {one:g}, expected a number above 0" for one in factors if not one > 0]
-    faults += [f"--stop: given {one:g}, expected minutes above 0" for one in minutes if not one > 0]
+    faults = [*_bad_seeds(seeds), *bad_jobs(jobs), *_bad_map(factors, minutes)]
     chosen = load(scenario, settings, (), faults)
     with reading():
         beside = [[runs_of.Run.open(seed) for seed in runs_of.seeds_in(there) or [there]] for there in place]
@@ -228,12 +227,8 @@ def network_stop_map(
         found = stop_map.fields({cell: runs[cell.name] for cell in wanted}, coin)
     if not stop_map.means(found):
         return FAILED
-    words = ["cascade", "network", "map", name]
-    for option, values in (("--factor", factors), ("--stop", minutes)):
-        words += [word for value in values for word in (option, f"{value:g}")]
-    words += [word for setting in settings for word in ("--set", setting)]
-    words += ["--null"] if null else []
-    told = stop_map.markdown(found, places, shlex.join([*words, "--seeds", str(seeds)]))
+    words = _map_command(name, factors, minutes, settings, null, seeds)
+    told = stop_map.markdown(found, places, shlex.join(words))
     (folder / "map.md").write_text(told, encoding="utf-8")
     (folder / "map.json").write_text(json.dumps(stop_map.tables(found), indent=1) + "\n", encoding="utf-8")
     stop_map.figure(found, places, chosen.title or name).savefig(folder / "map.png")
@@ -241,6 +236,27 @@ def network_stop_map(
     print("\n".join(str(folder / f"map.{ending}") for ending in ("md", "json", "png")))
     output.put(folder=folder, map=stop_map.tables(found))
     return FAILED if failed else DONE
+
+
+def _bad_map(factors: Sequence[float], minutes: Sequence[float]) -> list[str]:
+    faults = [f"--factor: given {one:g}, expected a number above 0" for one in factors if not one > 0]
+    return faults + [f"--stop: given {one:g}, expected minutes above 0" for one in minutes if not one > 0]
+
+
+def _map_command(
+    name: str,
+    factors: Sequence[float],
+    minutes: Sequence[float],
+    settings: Sequence[str],
+    null: bool,
+    seeds: int,
+) -> list[str]:
+    """The words with which the same map is made again."""
+    words = ["cascade", "network", "map", name]
+    for option, values in (("--factor", factors), ("--stop", minutes)):
+        words += [word for value in values for word in (option, f"{value:g}")]
+    words += [word for setting in settings for word in ("--set", setting)]
+    return [*words, *(["--null"] if null else []), "--seeds", str(seeds)]
 
 
 def _bad_seeds(seeds: int) -> list[str]:

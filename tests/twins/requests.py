@@ -107,7 +107,8 @@ class Requests:
             short = value - min(float(x["cap"]), float(x["room"]) + float(x["rate"]) * past)
             return 0.0 if short <= 0 else short / float(x["rate"]) / 1000.0 if x["rate"] > 0 else math.inf
         if given.kind == "credit":
-            return -1.0 if x["room"] < x["cap"] else 0.0
+            cut = given.cut_at is not None and self.net.tables["meta"]["stress"][0] >= given.cut_at
+            return -1.0 if x["room"] < x["cap"] * (given.cut_to if cut else 1.0) else 0.0
         return 0.0
 
     # ------------------------------------------------------------------ requests
@@ -122,7 +123,7 @@ class Requests:
         for edge in edges:
             stations = self.net.tables["paths"][edge["first"] : edge["last"]]
             stopped = not self.net.resources["admits"][stations].all()
-            if not edge["open"] and (edge["refuses"] or stopped):
+            if not edge["open"] and not edge["ahead"] and (edge["refuses"] or stopped):
                 return SHUT
         return ACCEPTED
 

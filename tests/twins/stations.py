@@ -344,7 +344,8 @@ class Credit(Station):
         self.drawn = 0.0
 
     def passes(self, job: Job, t: float) -> bool:
-        if not job.back and not job.paid and self.serves() and self.admits:
+        last = job.hop + 1 == len(job.route)
+        if last and not job.back and not job.paid and self.serves() and self.admits:
             if job.value <= self.given.limit - self.drawn:
                 self.drawn += job.value
                 job.paid = True
