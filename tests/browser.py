@@ -44,11 +44,38 @@ window.deep = selector => {
   }
   return at;
 };
-window.text = selector => { const e = deep(selector); return e ? (e.shadowRoot || e).textContent : null; };
+window.text = selector => {
+  const e = deep(selector);
+  return e && [...(e.shadowRoot || e).childNodes].map(n => n.nodeName === "STYLE" ? "" : n.textContent).join("");
+};
+"""
+# where to press an element that stands still and may be pressed, else null; `struck` says whether the press met it
+_PLACE = """
+(async () => {
+  const e = deep(%s);
+  const box = () => { const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; };
+  if (!e || e.disabled) return null;
+  e.scrollIntoView({block: "center", behavior: "instant"});
+  const before = box();
+  await new Promise(done => setTimeout(done, 60));
+  const at = box();
+  if (!e.isConnected || e.disabled || at[0] !== before[0] || at[1] !== before[1]) return null;
+  window.struck = false;
+  const met = event => { window.struck = event.composedPath().includes(e); };
+  addEventListener("click", met, {once: true, capture: true});
+  return at;
+})()
 """
 _REFUSED = """
 addEventListener("securitypolicyviolation", event => console.error(`refused: ${event.blockedURI}`));
 """
+
+
+class BetweenPages(Exception):
+    """The page that was asked has gone, and the next one is not there."""
+
+
+_GONE = ("context was destroyed", "cannot find", "navigated or closed")
 
 
 class Tab:
@@ -73,6 +100,8 @@ class Tab:
             assert text is not None, "the browser has gone"
             said = json.loads(text)
             if said.get("id") == self._number:
+                if any(words in said.get("error", {}).get("message", "").lower() for words in _GONE):
+                    raise BetweenPages(said["error"]["message"])
                 assert "error" not in said, said["error"]
                 return said["result"]
             self._hear(said)
@@ -94,35 +123,50 @@ class Tab:
                 self.asked.append(terms["url"])
 
     def open(self, address: str) -> None:
-        """Go there; what is on the page comes when it comes (`wait`)."""
-        self._send("Page.navigate", url=address)
+        """Go there, and be there: what is asked next is asked of the new page. What it shows comes when it comes."""
+        self.run("window.left = true")
+        went = self._send("Page.navigate", url=address)
+        assert "errorText" not in went, went["errorText"]
+        self.wait("!window.left")
 
     def run(self, script: str) -> Any:
         """What an expression of JavaScript is, promises awaited."""
-        found = self._send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        found = self._evaluate(script)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
+
+    def _evaluate(self, script: str) -> Any:
+        return self._send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
 
     def text(self, selector: str) -> str:
         return str(self.run(f"text({json.dumps(selector)})"))
 
     def wait(self, condition: str, seconds: float = PATIENCE) -> Any:
-        """Wait until an expression is true; its value."""
-        until = time.monotonic() + seconds
-        while not (found := self.run(condition)):
-            assert time.monotonic() < until, f"never came: {condition}; complaints: {self.complaints[:5]}"
+        """Wait until an expression is true; its value. What it cannot be asked yet is not true yet."""
+        until, why = time.monotonic() + seconds, ""
+        while True:
+            try:
+                found = self._evaluate(condition)
+                why = found.get("exceptionDetails", {}).get("exception", {}).get("description", "")
+                if not why and found["result"].get("value"):
+                    return found["result"]["value"]
+            except BetweenPages as gone:
+                why = str(gone)
+            assert time.monotonic() < until, f"never came: {condition} {why}; {self.complaints[:5]}"
             time.sleep(0.05)
-        return found
 
     def click(self, selector: str) -> None:
-        """A click of the mouse into the middle of an element."""
-        self.wait(f"!!deep({json.dumps(selector)})")
-        x, y = self.run(
-            f"(() => {{ const e = deep({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            "const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
-        )
-        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self._send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """A click of the mouse into the middle of an element, as soon as that stands still and may be pressed.
+
+        Pressed again where the element has moved away under the mouse.
+        """
+        for _ in range(20):
+            x, y = self.wait(_PLACE % json.dumps(selector))
+            for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+                self._send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            if self.run("window.struck"):
+                return
+        raise AssertionError(f"the mouse never meets {selector}")
 
     def type(self, selector: str, words: str) -> None:
         """Write over what stands in a field, and leave it with the enter key."""
@@ -136,7 +180,8 @@ class Tab:
         self.run(f"deep({json.dumps(selector)}).blur()")
 
     def choose(self, selector: str, value: str) -> None:
-        """Choose an option of a list by its text."""
+        """Choose an option of a list by its text, as soon as it is there."""
+        self.wait(f"[...deep({json.dumps(selector)}).options].some(o => o.text === {json.dumps(value)})")
         self.run(
             f"(() => {{ const e = deep({json.dumps(selector)});"
             f"e.selectedIndex = [...e.options].findIndex(o => o.text === {json.dumps(value)});"
@@ -160,13 +205,14 @@ class Browser:
             [
                 str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
                 "--remote-debugging-port=0", f"--user-data-dir={profile}", f"--window-size={wide},{high}",
-                "--disable-background-networking", "--disable-component-update", "about:blank",
+                "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+                "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "about:blank",
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         told = profile / "DevToolsActivePort"
         until = time.monotonic() + PATIENCE
-        while not (told.is_file() and told.read_text().strip()):
+        while not (told.is_file() and len(told.read_text().split()) == 2):
             assert time.monotonic() < until and self._process.poll() is None, "chromium did not start"
             time.sleep(0.05)
         self._port = int(told.read_text().split()[0])

@@ -23,6 +23,7 @@ from experiments.store import Store
 
 # the news at 60 s; at 250 s accounts are being liquidated, taken over and deleveraged
 SHORT = (("clock.duration", "400"), ("news.0.time", "2025-10-10T20:01:00Z"), ("news.0.size", "-0.08"), FILLS)
+PATIENCE = 240.0  # seconds: only what never comes fails
 EVIL = '<img src=x onerror=boom>"&'
 
 
@@ -43,8 +44,8 @@ def unwatched() -> str:
 
 
 def at_end(session: Session) -> Session:
-    session.play().result(60)
-    until = time.monotonic() + 300
+    session.play().result(PATIENCE)
+    until = time.monotonic() + PATIENCE
     while session.phase == PLAYING:
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -53,45 +54,45 @@ def at_end(session: Session) -> Session:
 
 
 def digest(session: Session) -> str:
-    return session.ask(lambda model: model.recorder.finish().digest()).result(60)  # type: ignore[union-attr]
+    return session.ask(lambda model: model.recorder.finish().digest()).result(PATIENCE)  # type: ignore[union-attr]
 
 
 def test_while_it_is_paused_time_stands(session: Session) -> None:
-    session.play().result(60)
+    session.play(pace=20.0).result(PATIENCE)  # so that it does not end before somebody pauses it
     while session.tape.now < 5:
         time.sleep(0.01)
-    session.pause().result(60)
-    stood = session.ask(lambda model: model.now).result(60)
+    session.pause().result(PATIENCE)
+    stood = session.ask(lambda model: model.now).result(PATIENCE)
     time.sleep(0.3)
     assert session.phase == PAUSED
-    assert session.ask(lambda model: model.now).result(60) == stood == round(session.tape.now * 1000)
-    session.step(3).result(60)
+    assert session.ask(lambda model: model.now).result(PATIENCE) == stood == round(session.tape.now * 1000)
+    session.step(3).result(PATIENCE)
     assert session.tape.now == stood / 1000 + 3 and session.phase == PAUSED
 
 
 def test_a_pace_is_kept(session: Session) -> None:
-    session.step(1).result(60)
+    session.step(1).result(PATIENCE)
     began, first = time.monotonic(), session.tape.now
-    session.play(pace=20.0).result(60)
+    session.play(pace=20.0).result(PATIENCE)
     time.sleep(1.5)
-    session.pause().result(60)
+    session.pause().result(PATIENCE)
     assert session.tape.now - first <= 20.0 * (time.monotonic() - began) + 1.0
 
 
 def test_a_watched_run_is_the_run_that_nobody_watched(session: Session, unwatched: str) -> None:
     """Paused, stepped, asked about accounts and books, its story told in the middle: not a bit is different."""
-    session.step(200).result(60)
-    session.tell(40).result(120)
-    session.ask(lambda model: (ladder(model, "beta:BTC-PERP", 5), accounts_of(model, 40))).result(60)
+    session.step(200).result(PATIENCE)
+    session.tell(40).result(PATIENCE)
+    session.ask(lambda model: (ladder(model, "beta:BTC-PERP", 5), accounts_of(model, 40))).result(PATIENCE)
     assert digest(at_end(session)) == unwatched
 
 
 def test_a_branch_in_which_nothing_is_changed_is_its_trunk(session: Session, unwatched: str) -> None:
-    session.step(150).result(60)
-    session.branch().result(60)
+    session.step(150).result(PATIENCE)
+    session.branch().result(PATIENCE)
     assert session.tape.now == 151.0 and session.phase == PAUSED
     assert digest(at_end(session)) == unwatched
-    session.branch(at=session.marks[2]).result(60)  # back again from the end
+    session.branch(at=session.marks[2]).result(PATIENCE)  # back again from the end
     assert session.tape.now < 200
     assert digest(at_end(session)) == unwatched
 
@@ -99,7 +100,7 @@ def test_a_branch_in_which_nothing_is_changed_is_its_trunk(session: Session, unw
 def test_a_branch_has_the_same_past_and_another_future(session: Session, unwatched: str) -> None:
     trunk = at_end(session).tape
     at = max(mark for mark in session.marks if mark < 150)
-    session.branch([("venues.beta.fund.rule", "unlimited"), ("news.0.size", "-0.08")], at=at).result(60)
+    session.branch([("venues.beta.fund.rule", "unlimited"), ("news.0.size", "-0.08")], at=at).result(PATIENCE)
     assert digest(at_end(session)) != unwatched
     same = int(at)
     last, before = (tape.steps.column("books.last") for tape in (session.tape, trunk))
@@ -110,24 +111,26 @@ def test_a_branch_has_the_same_past_and_another_future(session: Session, unwatch
 
 
 def test_who_is_taken_out_is_gone_and_others_stay(session: Session) -> None:
-    session.step(20).result(60)
+    session.step(20).result(PATIENCE)
     name = session.tape.name(int(np.argmax([n.startswith("longs/") for n in session.tape.owners])))
     owner = session.tape.owners.index(name)
-    held = session.ask(lambda model: accounts_of(model, owner)).result(60)
+    held = session.ask(lambda model: accounts_of(model, owner)).result(PATIENCE)
     assert any(one.positions for one in held)
-    session.branch(remove=[name]).result(60)
-    session.step(2).result(60)
-    assert not any(one.positions for one in session.ask(lambda model: accounts_of(model, owner)).result(60))
+    session.branch(remove=[name]).result(PATIENCE)
+    session.step(2).result(PATIENCE)
+    assert not any(
+        one.positions for one in session.ask(lambda model: accounts_of(model, owner)).result(PATIENCE)
+    )
 
 
 def test_an_exported_scenario_run_with_the_same_seed_is_the_exported_run(
     session: Session, tmp_path: Path
 ) -> None:
-    session.step(100).result(60)
-    session.branch([("venues.alpha.fees.taker", "0.001")]).result(60)
+    session.step(100).result(PATIENCE)
+    session.branch([("venues.alpha.fees.taker", "0.001")]).result(PATIENCE)
     with pytest.raises(RunError, match="kept at its end"):
-        session.export_run().result(60)
-    folder = at_end(session).export_run().result(60)
+        session.export_run().result(PATIENCE)
+    folder = at_end(session).export_run().result(PATIENCE)
     exported = Run.open(folder)
     assert exported.verify()
     again = Job("again", load(session.export_scenario()), 1, tmp_path / "again")
@@ -148,26 +151,26 @@ def test_an_exported_scenario_run_with_the_same_seed_is_the_exported_run(
 def test_a_refused_value_leaves_everything_as_it_was(
     session: Session, path: str, value: str, words_of_the_config: str
 ) -> None:
-    session.step(10).result(60)
+    session.step(10).result(PATIENCE)
     tape, scenario, now = session.tape, session.scenario, session.tape.now
     for refused in (
         lambda: session.restart([(path, value)]),
         lambda: session.check([(path, value)]),
-        lambda: session.branch([(path, value)]).result(60),
+        lambda: session.branch([(path, value)]).result(PATIENCE),
     ):
         with pytest.raises(ScenarioError) as told:
             refused()
         assert any(words_of_the_config in fault for fault in told.value.faults), told.value.faults
     assert session.tape is tape and session.scenario is scenario and session.phase == PAUSED
     assert session.tape.now == now and session.previous is None and session.changes == ()
-    session.step(1).result(60)
+    session.step(1).result(PATIENCE)
     assert session.tape.now == now + 1
 
 
 def test_what_counts_only_at_the_start_is_refused_in_a_running_market(session: Session) -> None:
     with pytest.raises(ScenarioError, match="cannot be changed in a running market"):
-        session.branch([("clock.duration", "500")]).result(60)
-    session.restart([("clock.duration", "500")]).result(60)
+        session.branch([("clock.duration", "500")]).result(PATIENCE)
+    session.restart([("clock.duration", "500")]).result(PATIENCE)
     assert session.scenario.clock.duration == 500 and session.changes == ("clock.duration = 500",)
 
 
@@ -188,19 +191,19 @@ def test_there_is_a_control_for_every_parameter_with_its_own_words() -> None:
 
 
 def test_the_ladder_is_the_book(session: Session) -> None:
-    session.step(120).result(60)
+    session.step(120).result(PATIENCE)
     shown, bid, ask, resting = session.ask(
         lambda model: (
             ladder(model, "alpha:BTC-PERP", 10_000),
             *(model.recorder.since((119, 0)).books[side][-1, 0] for side in ("bid", "ask")),  # type: ignore[union-attr]
             _resting(model, "alpha:BTC-PERP"),
         )
-    ).result(60)
+    ).result(PATIENCE)
     assert shown.bids.price[0] == pytest.approx(bid) and shown.asks.price[0] == pytest.approx(ask)
     assert (np.diff(shown.bids.price) < 0).all() and (np.diff(shown.asks.price) > 0).all()
     assert shown.bids.size.sum() + shown.asks.size.sum() == pytest.approx(resting)
     assert len(shown.bids.price) == shown.levels[0] and shown.bids.orders.min() >= 1
-    few = session.ask(lambda model: ladder(model, "alpha:BTC-PERP", 3)).result(60)
+    few = session.ask(lambda model: ladder(model, "alpha:BTC-PERP", 3)).result(PATIENCE)
     np.testing.assert_array_equal(few.asks.price, shown.asks.price[:3])
 
 
@@ -213,11 +216,11 @@ def _resting(model, book: str) -> float:  # type: ignore[no-untyped-def]
 
 
 def test_everybody_s_worth_is_that_of_the_accounts(session: Session) -> None:
-    session.step(300).result(60)
-    held = session.ask(wealth).result(60)
+    session.step(300).result(PATIENCE)
+    held = session.ask(wealth).result(PATIENCE)
     from abm.statements import statements
 
-    accounts, _ = session.ask(statements).result(60)
+    accounts, _ = session.ask(statements).result(PATIENCE)
     told = np.bincount(accounts["participant"], accounts["equity"] + accounts["coins"], len(held))
     np.testing.assert_allclose(held, told, rtol=1e-9)
 
@@ -227,7 +230,7 @@ def test_the_story_says_why_an_account_was_liquidated(session: Session) -> None:
     first = people.find(tape, "")[0]
     assert first.closed == pytest.approx(max(closings.by_owner(tape)))
     assert people.find(tape, first.name)[0] == first
-    told = session.tell(first.owner).result(120)
+    told = session.tell(first.owner).result(PATIENCE)
     text = words.story(told.parts)
     assert "fell under its maintenance margin" in text and "what had moved that mark" in text
     assert told.openings[0].liquidation > 0
@@ -236,7 +239,7 @@ def test_the_story_says_why_an_account_was_liquidated(session: Session) -> None:
 
 
 def test_a_finished_folder_is_seen_as_the_run_was(session: Session) -> None:
-    folder = at_end(session).export_run().result(60)
+    folder = at_end(session).export_run().result(PATIENCE)
     run = Run.open(folder)
     seen = Session("seen", session.scenario, run.seed, out=session.out, run=run)
     try:
@@ -245,11 +248,13 @@ def test_a_finished_folder_is_seen_as_the_run_was(session: Session) -> None:
             np.testing.assert_array_equal(seen.tape.steps.column(name), session.tape.steps.column(name))
         assert closings.latest(seen.tape, 20) == closings.latest(session.tape, 20)
         first = people.find(seen.tape, "")[0]
-        assert seen.tell(first.owner).result(120).parts == session.tell(first.owner).result(120).parts
-        assert seen.export_run().result(60) == run.folder
+        assert (
+            seen.tell(first.owner).result(PATIENCE).parts == session.tell(first.owner).result(PATIENCE).parts
+        )
+        assert seen.export_run().result(PATIENCE) == run.folder
         with pytest.raises(RunError, match="nothing is being simulated"):
-            seen.step().result(60)
-        seen.restart().result(60)
+            seen.step().result(PATIENCE)
+        seen.restart().result(PATIENCE)
         assert digest(at_end(seen)) == run.digest and seen.previous is not None
     finally:
         seen.close()
@@ -257,8 +262,8 @@ def test_a_finished_folder_is_seen_as_the_run_was(session: Session) -> None:
 
 def test_two_runs_stand_beside_each_other_at_the_same_moment(session: Session) -> None:
     trunk = at_end(session).tape
-    session.restart([("news.0.size", "-0.01")]).result(60)
-    session.step(100).result(60)
+    session.restart([("news.0.size", "-0.01")]).result(PATIENCE)
+    session.step(100).result(PATIENCE)
     now, then = (dict(words.measures(tape, session.tape.now)) for tape in (session.tape, trunk))
     assert now.keys() == then.keys()
     assert then != dict(words.measures(trunk, trunk.now))
@@ -305,7 +310,7 @@ def test_a_page_waits_for_the_first_step_of_a_large_market(session: Session) -> 
     from experiments.dashboard.page import Page
     from experiments.dashboard.tape import Tape
 
-    session.step(1).result(60)
+    session.step(1).result(PATIENCE)
     whole, now = session.tape, session.tape
     session.tape = Tape(now.start, now.books, now.venues, now.edges, now.owners, now.participants)
     page = Page(session, dark=False)

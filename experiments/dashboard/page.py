@@ -278,11 +278,12 @@ class Page:
 
     def _state(self) -> None:
         session = self.session
-        playing = session.phase == PLAYING
+        phase = session.phase  # before the time: where it says that time stands, it does
+        playing = phase == PLAYING
         self.play.name = "Pause" if playing else "Play"
         for button in (self.play, self.one, self.minute):
-            button.disabled = session.phase not in (PAUSED, PLAYING)
-        self.keep_run.disabled = session.phase != ENDED
+            button.disabled = phase not in (PAUSED, PLAYING)
+        self.keep_run.disabled = phase != ENDED
         now = session.tape.now
         share = 100.0 * now / max(session.scenario.clock.duration, 1e-9)
         rate = f"{session.rate:,.0f} s a second" if playing else ""
@@ -292,8 +293,8 @@ class Page:
             RECORDED: "a finished run",
             ENDED: "at its end",
         }
-        said = escape(told.get(session.phase, session.phase))
-        fault = f" <b>{escape(session.message)}</b>" if session.phase == FAILED else ""
+        said = escape(told.get(phase, phase))
+        fault = f" <b>{escape(session.message)}</b>" if phase == FAILED else ""
         text = (
             f'<span class="clock">{session.tape.clock(now)}</span>'
             f' <span class="state"><b>{said}</b> {rate}{fault} · {len(session.tape.owners):,} owners</span>'

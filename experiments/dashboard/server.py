@@ -29,7 +29,9 @@ def serve(session: Session, port: int, ready: Callable[[str], None]) -> None:
     def page() -> pn.Template:
         asked = pn.state.session_args.get("look", [b"light"])
         made = Page(session, asked[0] == b"dark")
-        pn.state.add_periodic_callback(made.look, period=EVERY)
+        # only what is drawn may be changed: a control put in the place of one that a browser is just building is
+        # not seen, and what is typed into the old one is heard by nobody
+        pn.state.onload(lambda: pn.state.add_periodic_callback(made.look, period=EVERY))
         return made.document()
 
     port = port or _free()
