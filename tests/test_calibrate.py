@@ -383,10 +383,10 @@ def test_a_killed_search_on_the_engine_goes_on_and_more_makers_are_more_depth(tm
         command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as process:
         folder = tmp_path / "runs/calibrations/minute"
-        for _ in range(3000):
+        for _ in range(20000):
             if len(list((folder / "records").glob("*.json"))) >= 3:
                 break
-            time.sleep(0.1)
+            time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     before = {path.name: path.stat().st_mtime_ns for path in (folder / "records").glob("*.json")}
     assert 3 <= len(before) < 12

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,13 +217,13 @@ def test_scenario_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_is_quick() -> None:
-    best = 9.0
+    best = 9.0  # seconds of computing, which somebody waits for where nothing else runs
     for _ in range(3):
-        began = time.perf_counter()
+        began = sum(os.times()[2:4])
         answer = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=False)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, sum(os.times()[2:4]) - began)
     assert answer.returncode == 0 and "october" in answer.stdout
-    assert best < 0.3 * (3 if os.environ.get("PYTEST_XDIST_WORKER") else 1)  # a busy machine gets more
+    assert best < 0.3 * (3 if os.environ.get("PYTEST_XDIST_WORKER") else 1)  # cores that share get more
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -154,30 +154,44 @@ def test_a_changed_parameter_changes_the_run_and_a_wrong_one_is_refused(tab: Cal
     one.wait(f"(([what, now, before]) => now !== before)({cells})")
 
 
-def test_the_list_of_closings_shows_the_latest_when_it_is_full(tmp_path: Path) -> None:
-    session = Session("two_venues", load("two_venues", [FILLS]), out=tmp_path / "out")
+def list_of(scenario: str, out: Path) -> dict[str, list[Any]]:
+    """The list of closings at the end of a run, of the same run without a page."""
+    session = Session("unseen", load(scenario, [FILLS]), out=out)
     last = latest(at_end(session).tape, 80)
     session.close()
-    assert len(last["clock"]) == 80
+    return last
+
+
+ROWS = "[...deep('.closings >>> .slick-viewport').querySelectorAll('.slick-row')]"
+
+
+def shown(last: dict[str, list[Any]], count: int) -> str:
+    """Whether the browser's list begins with these lines."""
+    lines = [[last[name][k] for name in ("clock", "what", "who", "book")] for k in range(count)]
     cells = (
-        "[...deep('.closings >>> .slick-row .slick-cell').parentNode.children].map(cell => cell.textContent)"
+        f"{ROWS}.slice(0, {count}).map(row => [...row.children].slice(0, 4).map(cell => cell.textContent))"
     )
-    expected = json.dumps([last[name][0] for name in ("clock", "what", "who", "book")])
+    return f"JSON.stringify({cells}) === JSON.stringify({json.dumps(lines)})"
+
+
+def test_the_list_of_closings_shows_the_latest_when_it_is_full(tmp_path: Path) -> None:
+    last = list_of("two_venues", tmp_path / "out")
+    assert len(last["clock"]) == 80
     with serving(tmp_path, "two_venues") as server, browser(tmp_path / "profile") as new:
         one = new()
         one.open(server.address)
         ready(one)
         play_out(one)
-        one.wait(f"JSON.stringify({cells}.slice(0, 4)) === JSON.stringify({expected})")
+        one.wait(shown(last, 8))
 
 
-def test_the_mouse_finds_out_why_an_account_was_liquidated(tab: Callable[[], Tab]) -> None:
+def test_the_mouse_finds_out_why_an_account_was_liquidated(tab: Callable[[], Tab], tmp_path: Path) -> None:
+    (tmp_path / "same.toml").write_text(SCENARIO)
+    last = list_of(str(tmp_path / "same.toml"), tmp_path / "out")
     one = tab()
-    play_out(one)  # so that the list is the same on every machine: its first line may be a winner's
-    shown = "[...deep('.closings >>> .slick-viewport').querySelectorAll('.slick-row')]"
-    one.wait(f"{shown}.some(row => row.children[0].textContent > '20:06:30')")
-    kinds = one.run(f"{shown}.map(row => row.children[1].textContent)")
-    line = 1 + next(k for k, what in enumerate(kinds) if what.startswith("liquidated"))
+    play_out(one)
+    one.wait(shown(last, 8))  # all of it is there: no line moves away under the mouse
+    line = 1 + next(k for k, what in enumerate(last["what"][:8]) if "liquidated" in what)
     one.click(f".closings >>> .slick-row:nth-child({line}) .slick-cell")
     one.wait("(text('.story') || '').includes('what had moved that mark')")
     story = one.text(".story")
@@ -245,8 +259,9 @@ def spent(process: psutil.Process, thread: int | None = None) -> float:
     return sum(sum(one.cpu_times()[:2]) for one in tree)
 
 
+@pytest.mark.timeout(3600)
 def test_ten_updates_a_second_of_october_fit_two_cores(tmp_path: Path) -> None:
-    """More than 100,000 owners on fifteen coins: what an update costs page and browser leaves the market its core.
+    """More than 100,000 owners on fifteen coins: ten updates cost page and browser less than two cores have.
 
     Counted in seconds of computing, which a busy machine does not stretch, per new time that the browser has drawn.
     """
@@ -254,15 +269,19 @@ def test_ten_updates_a_second_of_october_fit_two_cores(tmp_path: Path) -> None:
         one, page = new(), psutil.Process(server.process.pid)
         chromium = next(child for child in psutil.Process().children() if "chrom" in child.name())
         one.open(server.address)
-        one.wait(
-            "window.deep && text('.play >>> button') === 'Play' && !deep('.play >>> button').disabled", 900
-        )
-        one.wait("!!deep('.prices >>> canvas')", 900)
+        one.wait("!!deep('.prices >>> canvas')", 1200)
         one.run(COUNT)
+        one.wait("text('.play >>> button') === 'Play'")
         one.click(".play >>> button")
-        one.wait("updates > 10")
-        before, first = one.run("updates"), spent(page, page.pid) + spent(chromium)
-        one.wait(f"updates > {before + 60}")
-        cost = (spent(page, page.pid) + spent(chromium) - first) / (one.run("updates") - before)
+        one.wait("updates > 10", 1200)
+        before, mine, theirs = one.run("updates"), spent(page, page.pid), spent(chromium)
+        one.wait(f"updates > {before + 60}", 1200)
+        drawn = one.run("updates") - before
+        mine, theirs = (
+            1000 * (spent(page, page.pid) - mine) / drawn,
+            1000 * (spent(chromium) - theirs) / drawn,
+        )
         assert one.complaints == []
-    assert cost < TEN_A_SECOND, f"{1000 * cost:.0f} ms of computing an update"
+    assert mine + theirs < 1000 * TEN_A_SECOND, (
+        f"page {mine:.0f} + browser {theirs:.0f} ms of computing an update"
+    )

@@ -173,7 +173,7 @@ def test_stopped_in_the_middle(number: signal.Signals, jobs: int, wait: float, t
         os.killpg(process.pid, number)
     else:
         process.kill()
-    output, errors = process.communicate(timeout=120)  # ends only when no worker holds the pipe any more
+    output, errors = process.communicate(timeout=400)  # ends only when no worker holds the pipe any more
     assert output == ""
     if number == signal.SIGINT:  # who is killed can no longer keep its children from complaining
         assert "Traceback" not in errors

@@ -180,7 +180,7 @@ def test_an_hour_of_seventy_books_is_written_in_seconds(tmp_path: Path) -> None:
         edge_names=[],
         books=values,
     )
-    began = time.perf_counter()
+    began = time.process_time()  # of computing, all threads: what else a machine does says nothing
     run = written(recording, tmp_path / "one")
     run.column("column_3", book="v:3")
-    assert time.perf_counter() - began < 15
+    assert time.process_time() - began < 15

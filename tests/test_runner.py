@@ -265,7 +265,7 @@ def alive(tmp_path: Path) -> list[int]:
     return [process for process in found if Path(f"/proc/{process}").exists()]
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited too long"
@@ -277,7 +277,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
 def test_ctrl_c_ends_the_workers_and_leaves_only_whole_runs(workers: int, tmp_path: Path) -> None:
     process = started(tmp_path, workers)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode in (-signal.SIGINT, 130) and "KeyboardInterrupt" in errors
     until(lambda: not alive(tmp_path))
     assert unfinished(tmp_path) == []

@@ -30,7 +30,7 @@ from experiments.dashboard.session import ENDED, FAILED, MAKING, PAUSED, PLAYING
 from experiments.dashboard.standing import Ladder, ladder
 
 HERE = Path(__file__).parent
-EVERY = 80  # milliseconds between two looks
+EVERY = 60  # milliseconds between two looks
 LEVELS = 11
 LISTED = 80
 PACES = {
