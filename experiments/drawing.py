@@ -5,7 +5,7 @@ Nothing here holds state: each function draws on the axes that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import cycle
 from textwrap import wrap
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context, rcParams
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
@@ -174,12 +175,15 @@ def level(ax: Axes, run: Run, value: float, label: str) -> None:
     ax.plot(x, np.full(len(x), value), color=ink(), linewidth=1.0, linestyle=":", label=label)
 
 
-def legend(ax: Axes, columns: int = 1) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
+def legend(ax: Axes, columns: int = 1, told: Mapping[str, Artist] | None = None) -> None:
+    """Names of what is drawn, where there is room; `told`: of other panels, too."""
+    if told is None:
+        handles, labels = ax.get_legend_handles_labels()
+        told = dict(zip(labels, handles, strict=True))
+    if told:
         ax.legend(
-            handles,
-            labels,
+            told.values(),
+            told.keys(),
             fontsize=7,
             ncols=columns,
             loc="best",

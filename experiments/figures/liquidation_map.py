@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -62,10 +64,17 @@ def liquidation_map(run: Run, coin: str | None = None) -> Figure:
         drawing.label(ax, f"{label}, {when}" if label in ("start", "end") else when, "")
         if number == 0:
             ax.set_ylabel(f"mark of {which}, quote asset", fontsize=8)
-            drawing.legend(ax)
+    _legend(axes)
     if len(moments(run)) < 3:
         remark(figure, KEPT)
     return figure
+
+
+def _legend(axes: Sequence[Axes]) -> None:
+    """In the first panel, of what is seen in any: often nobody fails before the second."""
+    told = {word: handle for ax in axes for handle, word in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if told:
+        drawing.legend(axes[0], told=told)
 
 
 def waiting(run: Run, coin: str, label: str) -> tuple[Floats, Floats, Floats, Floats]:

@@ -24,7 +24,7 @@ from experiments.run import Run, RunError
 
 SCALE = 1e-5  # of a book's first price: one step of its series, half as fine where prices are many
 MANY = 1_000_000  # prices: 148 books of October's steps are more, and with coarser steps below 10 MB
-CELLS = 1_100_000  # of a thinned table at most; what is longer is taken every so many steps
+CELLS = 900_000  # of a thinned table at most; what is longer is taken every so many steps
 PARENTS = 3  # earlier failures named as causes of one
 
 
@@ -111,7 +111,7 @@ def _levels(run: Run, pack: Package) -> None:
     names = [name for name in dict.fromkeys(rungs["book"]) if name in known]
     if not names:
         return
-    every = stride(len(run.time), 2 * LEVELS * len(names))
+    every = stride(len(run.time), 16 * LEVELS * len(names))  # no number repeats: they weigh most
     book = codes_of(rungs["book"], names)
     step, ask = np.searchsorted(run.time, rungs["time"] - 1e-9), (rungs["side"] < 0).astype(int)
     # lines of one step, book and side stand together, the best price first

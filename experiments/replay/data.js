@@ -2,11 +2,18 @@
 
 const TYPES = {u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array};
 
-function bytesOf(text) {
-  const raw = atob(text.trim());
-  const bytes = new Uint8Array(raw.length);
-  for (let k = 0; k < raw.length; k++) bytes[k] = raw.charCodeAt(k);
-  return bytes;
+const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%,()*+-;.=>?@^_`{|}~";
+
+function bytesOf(text) {  // five letters are four bytes, the first the heaviest; the last five may be cut short
+  const place = new Uint8Array(128), letters = text.trim(), groups = Math.ceil(letters.length / 5);
+  for (let k = 0; k < 85; k++) place[LETTERS.charCodeAt(k)] = k;
+  const bytes = new Uint8Array(4 * groups), view = new DataView(bytes.buffer);
+  for (let k = 0; k < groups; k++) {
+    let value = 0;
+    for (let i = 5 * k; i < 5 * k + 5; i++) value = 85 * value + (i < letters.length ? place[letters.charCodeAt(i)] : 84);
+    view.setUint32(4 * k, value);
+  }
+  return bytes.subarray(0, bytes.length - (5 * groups - letters.length));
 }
 
 async function inflated(bytes) {
