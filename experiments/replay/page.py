@@ -22,7 +22,7 @@ DIFFERENT = 12  # settings told of a second run
 
 
 def document(packages: Sequence[bytes], title: str) -> str:
-    """The HTML of packed runs. Nothing of a run is markup in it: what it holds is text of 85 letters, its title is escaped."""
+    """The HTML of packed runs. Nothing of a run is markup in it: its title is escaped, all else `written`."""
     data = "\n".join(
         f'<script type="application/octet-stream" class="run">{written(packed)}</script>'
         for packed in packages

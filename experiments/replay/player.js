@@ -100,9 +100,9 @@ class Player {
   }
   tick(now) {
     if (this.playing) {
-      const passed = Math.min(0.25, (now - this.before) / 1000);
-      this.before = now;
-      this.t = Math.min(this.end, this.t + Math.max(0, passed) * this.speed);
+      const passed = Math.max(0, Math.min(0.25, (now - this.before) / 1000));
+      this.before = Math.max(this.before, now);  // a frame may have begun before play was pressed
+      this.t = Math.min(this.end, this.t + passed * this.speed);
       if (this.t >= this.end) this.play(false);
       this.draw();
     }
