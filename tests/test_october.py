@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,24 +33,35 @@ def differences(a: Any, b: Any, at: str = "") -> set[str]:
 # the two cards ----------------------------------------------------------------------------------------------
 
 
+def at(scenario: Any, path: str) -> Any:
+    for key in path.split("."):
+        scenario = scenario[int(key)] if isinstance(scenario, list) else scenario[key]
+    return scenario
+
+
+def places(parameter: Any) -> list[str]:
+    return [parameter.path] if isinstance(parameter.path, str) else list(parameter.path)
+
+
 def test_the_fitted_card_is_the_predicted_one_with_eight_parameters() -> None:
     predicted, fitted = (config.plain(config.load(f"october_{name}")) for name in ("predicted", "fitted"))
-    fit = tomllib.loads(CALIBRATION.read_text(encoding="utf-8"))["parameters"]
+    fit = calibrate.load("october_fit").parameters
     assert len(fit) == 8
-    paths = {one["path"] for one in fit.values()}
+    paths = {path for one in fit.values() for path in places(one)}
     changed = {path for path in differences(predicted, fitted) if path != "title"}
     assert changed == paths
 
 
-def test_what_is_fitted_begins_where_the_scenario_stands_and_inside_its_bounds() -> None:
-    fit = tomllib.loads(CALIBRATION.read_text(encoding="utf-8"))["parameters"]
-    fitted = config.plain(config.load("october_fitted"))
-    for name, one in fit.items():
-        place: Any = fitted
-        for key in one["path"].split("."):
-            place = place[int(key)] if isinstance(place, list) else place[key]
-        assert one["low"] <= one["start"] == place <= one["high"], name
-        assert one["source"]
+def test_the_fitted_card_stands_where_the_recorded_fit_ended_and_inside_its_bounds() -> None:
+    predicted, fitted = (config.plain(config.load(f"october_{name}")) for name in ("predicted", "fitted"))
+    recorded = calibrate.read(CALIBRATION.with_suffix(""))
+    best = recorded.best
+    for name, one in calibrate.load("october_fit").parameters.items():
+        assert one == recorded.calibration.parameters[name] and one.source
+        assert one.low <= one.start <= one.high and one.low <= best[name] <= one.high, name
+        for path in places(one):
+            value = best[name] * at(predicted, path) if one.relative else best[name]
+            assert at(fitted, path) == pytest.approx(value, rel=2e-3), path
 
 
 def test_every_group_of_the_fit_can_be_left_out() -> None:
