@@ -248,7 +248,7 @@ class Arbitrageur(Participant):
         cash = np.maximum(me.available(), 0.0)[row]
         coming = treasury.money_coming(me, m["money"])
         # where the firm has more than its part and nothing is let out
-        shut = ~treasury.ways_out(me, market)[row]
+        shut = ~treasury.ways_out(me, market, row)
         rich = treasury.surplus(np.asarray(me.owner), me.equity() + coming, m["cash"]) > 0
         money_stuck = np.zeros(int(m["firms"]), np.bool_)
         np.logical_or.at(money_stuck, firm, shut & rich[row])

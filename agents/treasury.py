@@ -77,10 +77,10 @@ def _surplus(owner, have, home, total, beyond):  # type: ignore[no-untyped-def]
         beyond[i] = have[i] - home[i] * part if then > 0 else 0.0
 
 
-def ways_out(me: Me, market: Market) -> NDArray[np.bool_]:
-    """bool[rows]: whether money gets out of each own row's venue: it lets it out, or a lender pays ahead."""
-    lets_out = np.asarray(market.withdrawals_open, np.bool_)[np.asarray(me.venue)]
-    return np.asarray(lets_out | me.network.paid_ahead())
+def ways_out(me: Me, market: Market, rows: Ints) -> NDArray[np.bool_]:
+    """bool[len(rows)]: whether money gets out of the venues of own rows: they let it out, or a lender pays ahead."""
+    lets_out = np.asarray(market.withdrawals_open, np.bool_)[np.asarray(me.venue)[rows]]
+    return np.asarray(lets_out | me.network.paid_ahead(rows))
 
 
 def even_out(
@@ -99,7 +99,7 @@ def even_out(
     names, too_much, sent = market.books.venue_names, surplus(owner, have, home), False
     if not (np.abs(too_much) > np.maximum(part * home, 1e-12)).any():
         return False  # within their bounds, which are at least these
-    late, leaves = np.asarray(me.overdue(rows)) > 0, ways_out(me, market)[rows]
+    late, leaves = np.asarray(me.overdue(rows)) > 0, ways_out(me, market, rows)
     for name in np.unique(owner).tolist():
         mine = np.flatnonzero(owner == name)
         bound = part * np.maximum(home[mine], 0.1 * home[mine].mean())
@@ -140,7 +140,8 @@ def waits(me: Me, market: Market, money: Ints, longest: float) -> Floats:
     """
     venue, names = np.asarray(me.venue), market.books.venue_names
     best: dict[int, float] = {}
-    out = set(venue[ways_out(me, market)].tolist())
+    rich = np.flatnonzero(money >= 0)
+    out = set(venue[rich[ways_out(me, market, rich)]].tolist())
     for there in np.unique(venue[money >= 0]).tolist():
         asset = int(money[venue == there][0])
         others = [names[here] for here in np.unique(venue[money >= 0]).tolist() if here != there]

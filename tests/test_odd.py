@@ -29,4 +29,4 @@ def test_every_behavioural_parameter_has_a_line_with_unit_range_and_source() -> 
 
 def test_what_october_sets_is_beside_the_default() -> None:
     rate = next(set_ for species, row, set_ in odd.behaviour() if (species, row.path) == ("noise", "rate"))
-    assert rate == "900.0 (noise)"
+    assert rate == "1100.0 (noise)"

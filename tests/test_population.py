@@ -280,7 +280,7 @@ def test_who_is_long_small_coins_and_short_btc_has_both_in_one_account_and_fails
     for fall, shares in failed.items():
         for c in np.unique(p.coin[mine][~short]):
             falls = np.zeros(len(t.coins))
-            falls[c], falls[btc] = fall, 1 - (1 - fall) ** (1 / t.beta[c])  # BTC as far as its beta says
+            falls[c] = fall  # and BTC stands still
             shares.append(people.under(falls)[np.isin(people.row, row) & (people.coin == c)].mean())
     assert (
         max(failed[0.38]) == 0 and np.mean(failed[0.42]) > 0.8
