@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from abm import pen
 from abm.own import Floats, Ints, Own
+from abm.routes import By
 from abm.units import RATE
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Errands(Own):
         asset: Any,
         amount: Any,
         asset_to: Any = None,
-        by: str = "listed",
+        by: By = "listed",
     ) -> None:
         """Send amounts of an asset between own rows through the network; bounded by what may be withdrawn.
 
@@ -115,12 +116,15 @@ class Errands(Own):
             return False
         return bool(self._network.bank_shut(source, target, self._asset(asset)))
 
-    def route(self, source: str, target: str, asset: Any, asset_to: Any = None) -> tuple[float, float, float]:
+    def route(
+        self, index_from: int, index_to: int, asset: Any, asset_to: Any = None, by: By = "listed"
+    ) -> tuple[float, float, float]:
         """The way that a transfer would take now, as published: (seconds, fee, share of the amount that is taken).
 
         Args:
-            source, target: places; the same one for a change of asset that comes back.
+            index_from, index_to: own rows; the same one for a change of asset that comes back.
             asset_to: what is to arrive where an issuer on the way mints or redeems; None = the asset itself.
+            by: how the way is chosen, as for a transfer.
 
         Seconds are inf where the way is shut or there is none; the fee is one of each transfer, in the asset.
         """
@@ -129,7 +133,8 @@ class Errands(Own):
             return float("inf"), 0.0, 0.0
         sent = int(self._asset(asset))
         arrives = sent if asset_to is None else int(self._asset(asset_to))
-        path = list(net.routes.find(net.edges, net.node(source), net.node(target), sent, arrives))
+        here, there = int(self.venue[index_from]), int(self.venue[index_to])
+        path = list(net.ways.path(here, there, sent, arrives, by, int(self.owner[index_from])))
         if not path:
             return float("inf"), 0.0, 0.0
         fee, rate = (int(net.edges[what][path].sum()) for what in ("fee", "rate"))

@@ -27,6 +27,7 @@ from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import borrowing, capital, desks, forgone, treasury
 from agents.gaps import any_gap, trade
+from agents.sending import Sender
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +36,7 @@ Ints = NDArray[np.int64]
 class Arbitrageur(Participant):
     """Trades gaps between all books of a coin; one owner has a row at each venue."""
 
-    class Parameters(Participant.Parameters):
+    class Parameters(Sender):
         """Limits, bar and rebalancing."""
 
         OPENING: ClassVar[tuple[str, ...]] = ("watch",)
@@ -299,12 +300,21 @@ class Arbitrageur(Participant):
             return
         m["sends"][...] = True  # look once more at what is under way
         self._read(me, market)
-        m["delay"][:] = np.maximum(treasury.waits(me, market, m["money"], p.longest)[m["row"]], p.settlement)
-        treasury.even_money(me, market, m["money"], m["cash"], 1.0 - p.dry)
+        known = treasury.waits(me, market, m["money"], p.longest, p.route_by)
+        m["delay"][:] = np.maximum(known[m["row"]], p.settlement)
+        treasury.even_money(me, market, m["money"], m["cash"], 1.0 - p.dry, p.route_by)
         at, base = m["spot_at"], m["spot_base"]
         have = m["held"] + m["coming"] - m["debt"]
         for asset in np.unique(base).tolist():
             mine = at[base == asset]
             treasury.even_out(
-                me, market, m["row"][mine], asset, have[mine], m["start"][mine], m["held"][mine], p.full
+                me,
+                market,
+                m["row"][mine],
+                asset,
+                have[mine],
+                m["start"][mine],
+                m["held"][mine],
+                p.full,
+                p.route_by,
             )

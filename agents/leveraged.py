@@ -44,6 +44,7 @@ from agents.parts import (
     planning,
     stirred,
 )
+from agents.sending import Sender
 
 ARITHMETIC = "assumption: static liquidation arithmetic of October 2025"
 
@@ -61,7 +62,7 @@ class Leveraged(Participant):
 
     SIDE: ClassVar[int]
 
-    class Parameters(Participant.Parameters):
+    class Parameters(Sender):
         """All shares are shares of accounts, all distances in units of the distance to liquidation."""
 
         OPENING: ClassVar[tuple[str, ...]] = ("leverage",)
@@ -348,7 +349,7 @@ class Leveraged(Participant):
         for kind in sorted(set(asset.tolist())):
             some = np.flatnonzero((asset == kind) & (amount > 0))
             if len(some):
-                me.transfer(purse[some], row[some], kind, amount[some])
+                me.transfer(purse[some], row[some], kind, amount[some], by=self.parameters.route_by)
 
     # ------------------------------------------------------------------ what it sees
 

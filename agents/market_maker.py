@@ -34,6 +34,7 @@ from abm.parameters import parameter
 from agents import desks, loss_limit, treasury
 from agents.learning import learn, withdraw
 from agents.quoting import DUMPING, look, requote, used
+from agents.sending import Sender
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,7 +58,7 @@ def _exponentials(soon: float, late: float, expected: float, dt: float) -> tuple
 class MarketMaker(Participant):
     """Quotes `levels` prices a side in every book of its rows; see the module for the theory."""
 
-    class Parameters(Participant.Parameters):
+    class Parameters(Sender):
         """What a firm quotes, what it learns from, and when it stops."""
 
         OPENING: ClassVar[tuple[str, ...]] = (
@@ -439,12 +440,14 @@ class MarketMaker(Participant):
         row, base = m["row"][at], m["means"][0, m["book"][at]]
         if market.time - m["evened"] >= p.rebalance - 1e-9:
             m["evened"][...] = market.time
-            treasury.even_money(me, market, m["money"], m["cash"], 1.0 - p.dry)
+            treasury.even_money(me, market, m["money"], m["cash"], 1.0 - p.dry, p.route_by)
             have, spare = (m["held"] + m["coming"])[at], me.stock(row, m["book"][at])
             for asset in np.unique(base).tolist():
                 mine = base == asset
                 home = m["home"][at][mine]
-                treasury.even_out(me, market, row[mine], asset, have[mine], home, spare[mine], p.full)
+                treasury.even_out(
+                    me, market, row[mine], asset, have[mine], home, spare[mine], p.full, p.route_by
+                )
         m["coming"][at] = me.coming(row, base)
         m["money_coming"][:] = treasury.money_coming(me, m["money"])
 

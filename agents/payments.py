@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
+from agents.sending import Sender
 
 
 class Payments(Participant):
     """Sends a fixed amount of the settlement asset from an owner's accounts at venues, at random times."""
 
-    class Parameters(Participant.Parameters):
+    class Parameters(Sender):
         """How often, and how much."""
 
         rate: float = parameter(
@@ -59,7 +60,8 @@ class Payments(Participant):
             pays = np.flatnonzero(count > round)
             for asset in np.unique(m["asset"][pays]).tolist():
                 some = pays[m["asset"][pays] == asset]
-                me.transfer(m["source"][some], m["target"][some], asset, np.full(len(some), p.amount))
+                amounts = np.full(len(some), p.amount)
+                me.transfer(m["source"][some], m["target"][some], asset, amounts, by=p.route_by)
 
 
 def _edges(owner: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
 from agents import desks
+from agents.sending import Sender
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,7 +30,7 @@ Ints = NDArray[np.int64]
 class Redeemer(Participant):
     """Arbitrage between a spot book and the issuer of its coin."""
 
-    class Parameters(Participant.Parameters):
+    class Parameters(Sender):
         """Bar, size, pace."""
 
         bar: float = parameter(
@@ -101,11 +102,10 @@ class Redeemer(Participant):
         nowhere = np.array([[np.inf], [0.0], [0.0]])
         m["redeem"][:], m["mint"][:] = nowhere, nowhere
         for k, (row, book) in enumerate(zip(m["row"].tolist(), m["book"].tolist(), strict=True)):
-            here = books.venue_names[int(me.venue[row])]
             coin, money = int(books.base[book]), int(books.quote[book])
             for way, sent, arrives in ((m["redeem"], coin, money), (m["mint"], money, coin)):
                 if (sent, arrives) in known:
-                    way[:, k] = me.network.route(here, here, sent, arrives)
+                    way[:, k] = me.network.route(row, row, sent, arrives, self.parameters.route_by)
 
     def _distance(self, market: Market, k: int, way: Floats) -> float:
         """How far from par a price must be: fees, and z sigma sqrt(tau); inf where the way is shut or too long."""
@@ -146,9 +146,9 @@ class Redeemer(Participant):
         coin, money = int(books.base[book]), int(books.quote[book])
         beyond = float(me.stock(row, book)[0]) - float(m["home"][k])
         if beyond >= p.least and m["redeem"][0, k] <= p.longest:
-            me.transfer(row, row, coin, beyond, asset_to=money)
+            me.transfer(row, row, coin, beyond, money, p.route_by)
             return
         way = me.transfers()
         missing = -beyond - float(way["amount"][way["to"] == row].sum())
         if missing >= p.least and m["mint"][0, k] <= p.longest:
-            me.transfer(row, row, money, missing, asset_to=coin)
+            me.transfer(row, row, money, missing, coin, p.route_by)

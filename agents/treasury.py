@@ -7,8 +7,8 @@ What is on the way counts where it goes.
 
 It reads own balances, own transfers that are late, what venues announce (withdrawals stopped), whether a lender pays,
 and the delays that channels publish. Nothing is sent from or to a venue out of which an own transfer is overdue, out
-of a venue that has stopped withdrawals unless a lender pays ahead, or where no direct channel is open: there the firm
-is stuck with what it has.
+of a venue that has stopped withdrawals unless a lender pays ahead, or where no direct channel is open (for who does not
+go by list, no way at all, `sending`): there the firm is stuck with what it has.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from abm.jit import CONSTANT, kernel
 from abm.market import Market, Me
+from abm.routes import By
+from agents.sending import wait
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,7 +86,15 @@ def ways_out(me: Me, market: Market, rows: Ints) -> NDArray[np.bool_]:
 
 
 def even_out(
-    me: Me, market: Market, rows: Ints, asset: int, have: Floats, home: Floats, spare: Floats, part: float
+    me: Me,
+    market: Market,
+    rows: Ints,
+    asset: int,
+    have: Floats,
+    home: Floats,
+    spare: Floats,
+    part: float,
+    by: By = "listed",
 ) -> bool:
     """For each owner one transfer of an asset, from where most is too much to where most is missing.
 
@@ -92,11 +102,12 @@ def even_out(
         rows: own rows. have: what each has, with what is on its way there. home: at the opening. spare: what each could
             give. All in the asset.
         part: bound, as share of what was there at the opening (at least of a tenth of the owner's mean place).
+        by: how the way is chosen.
 
     Returns whether anything was sent.
     """
-    owner, venue = np.asarray(me.owner)[rows], np.asarray(me.venue)[rows]
-    names, too_much, sent = market.books.venue_names, surplus(owner, have, home), False
+    owner = np.asarray(me.owner)[rows]
+    too_much, sent = surplus(owner, have, home), False
     if not (np.abs(too_much) > np.maximum(part * home, 1e-12)).any():
         return False  # within their bounds, which are at least these
     late, leaves = np.asarray(me.overdue(rows)) > 0, ways_out(me, market, rows)
@@ -111,40 +122,45 @@ def even_out(
         amount = min(too_much[i], 0.5 * (too_much[i] - too_much[j]), spare[i])
         if i == j or amount <= enough or late[i] or late[j] or not leaves[i]:
             continue
-        if np.isfinite(me.network.delay(names[int(venue[i])], names[int(venue[j])], asset)):
-            me.transfer(int(rows[i]), int(rows[j]), asset, float(amount))
+        here, there = int(rows[i]), int(rows[j])
+        if np.isfinite(wait(me, market, here, there, asset, by)):
+            me.transfer(here, there, asset, float(amount), by=by)
             sent = True
     return sent
 
 
-def even_money(me: Me, market: Market, money: Ints, home: Floats, part: float) -> bool:
+def even_money(me: Me, market: Market, money: Ints, home: Floats, part: float, by: By = "listed") -> bool:
     """Even out margin money, asset by asset: what each account is worth there, and what is on its way to it.
 
     Args:
-        money: as from `money_of`. home: float64[rows], what accounts were worth at the opening. part: as in `even_out`.
+        money: as from `money_of`. home: float64[rows], what accounts were worth at the opening. part, by: as in
+            `even_out`.
     """
     have = np.asarray(me.equity(np.arange(len(money)))) + money_coming(me, money)
     spare, sent = np.maximum(me.available(np.arange(len(money))), 0.0), False
     for asset in np.unique(money[money >= 0]).tolist():
         rows = np.flatnonzero(money == asset)
-        sent |= even_out(me, market, rows, asset, have[rows], home[rows], spare[rows], part)
+        sent |= even_out(me, market, rows, asset, have[rows], home[rows], spare[rows], part, by)
     return sent
 
 
-def waits(me: Me, market: Market, money: Ints, longest: float) -> Floats:
+def waits(me: Me, market: Market, money: Ints, longest: float, by: By = "listed") -> Floats:
     """float64[rows]: seconds in which money can be brought to each own row from another own venue, as published.
 
     Args:
         money: as from `money_of`. longest: reckoned with where a channel is slower or shut, or the venue lets nothing
-        out.
+        out. by: how ways are chosen.
     """
-    venue, names = np.asarray(me.venue), market.books.venue_names
-    best: dict[int, float] = {}
-    rich = np.flatnonzero(money >= 0)
+    venue, rich = np.asarray(me.venue), np.flatnonzero(money >= 0)
+    # what is published is the same for all; how sure a way is each owner knows for itself
+    knows = np.asarray(me.owner) if by == "certainty" else np.zeros(len(venue), np.int64)
     out = set(venue[rich[ways_out(me, market, rich)]].tolist())
-    for there in np.unique(venue[money >= 0]).tolist():
-        asset = int(money[venue == there][0])
-        others = [names[here] for here in np.unique(venue[money >= 0]).tolist() if here != there]
-        delays = [float(me.network.delay(here, names[there], asset)) for here in others]
-        best[there] = min([longest, *delays]) if there in out else longest
-    return np.array([best.get(int(v), longest) for v in venue], np.float64)
+    best = np.full(len(venue), longest)
+    for who in np.unique(knows[rich]).tolist():
+        mine = rich[knows[rich] == who]
+        places = mine[np.unique(venue[mine], return_index=True)[1]].tolist()  # one row at each venue
+        for to in (row for row in places if int(venue[row]) in out):
+            asset = int(money[to])
+            took = [wait(me, market, row, to, asset, by) for row in places if row != to]
+            best[(knows == who) & (venue == venue[to])] = min([longest, *took])
+    return best

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
+from agents.sending import Sender
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 class Withdrawer(Participant):
     """Moves spare money off venues after bad news or after an own transfer is late."""
 
-    class Parameters(Participant.Parameters):
+    class Parameters(Sender):
         """Who is worried, how soon, and how much is asked for at a time."""
 
         worried: float = parameter(
@@ -95,7 +96,7 @@ class Withdrawer(Participant):
         for asset in np.unique(m["asset"][asking]).tolist():
             some = np.flatnonzero((m["asset"][asking] == asset) & (amount >= p.least))
             if len(some):
-                me.transfer(asking[some], m["home"][asking[some]], asset, amount[some])
+                me.transfer(asking[some], m["home"][asking[some]], asset, amount[some], by=p.route_by)
 
     def _hear(self, me: Me, rows: NDArray[np.int64]) -> None:
         """Bad news worries some of those whom it has reached since the last look."""

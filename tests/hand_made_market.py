@@ -231,7 +231,7 @@ class Pen:
         for one in zip(book, other, value, strict=True):
             self.remarks.append((what, int(one[0]), int(one[1]), float(one[2])))
 
-    def transfer(self, source: int, target: int, asset: int, amount: float) -> None:
+    def transfer(self, source: int, target: int, asset: int, amount: float, by: str = "listed") -> None:
         self.sent.append((source, target, asset, amount))
 
     # what a test may do

@@ -134,4 +134,4 @@ def test_assets_that_issuers_turn_into_each_other_are_those_that_chains_of_them_
 def test_who_may_be_turned_into_whom_does_not_change_with_what_is_open(open_: bool) -> None:
     _, me = market(60.0, open_)
     assert me.convertible() == {(0, 1), (1, 0), (0, 0), (1, 1)}
-    assert np.isfinite(me.route("alpha", "alpha", 1, 0)[0]) == open_
+    assert np.isfinite(me.route(0, 0, 1, 0)[0]) == open_
