@@ -12,7 +12,7 @@ the volatility of the last half hour, z the arbitrageurs' own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -84,6 +84,13 @@ def gaps(run: Run, coin: str, kind: str = "PERP", window: tuple[float, float] | 
                 )
             )
     return sorted(found, key=lambda gap: (-gap.largest, gap.book, gap.other))
+
+
+def open_gap(run: Run, names: Sequence[str]) -> Floats:
+    """float64[steps]: what could be traded at once, the dearest bid above the cheapest offer of books, %; 0 = none."""
+    bid, ask = (np.array([run.column(side, book=name) for name in names]) for side in ("bid", "ask"))
+    dear = np.fmax.reduce(bid, axis=0) / np.fmin.reduce(ask, axis=0)
+    return np.asarray(100.0 * np.maximum(np.nan_to_num(dear, nan=1.0) - 1.0, 0.0), np.float64)
 
 
 def bound(run: Run, one: str, other: str, closes: Floats, tau: float, z: float) -> Floats:

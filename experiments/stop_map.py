@@ -199,9 +199,7 @@ def open_gap(run: Run, coin: str) -> Floats:
     names = [name for venue in readings.exchanges(run) for name in readings.books(run, "PERP", coin, venue)]
     if len(names) < 2:
         raise Unmeasured(f"fewer than two perpetuals of {coin}")
-    bid, ask = (np.array([run.column(side, book=name) for name in names]) for side in ("bid", "ask"))
-    dear = np.fmax.reduce(bid, axis=0) / np.fmin.reduce(ask, axis=0)
-    return np.asarray(100.0 * np.maximum(np.nan_to_num(dear, nan=1.0) - 1.0, 0.0), np.float64)
+    return arbitrage.open_gap(run, names)
 
 
 def _mean_gap(run: Run, coin: str) -> float:

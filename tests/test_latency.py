@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from experiments import arbitrage
 from experiments.runner import Job, run_jobs
 from experiments.validate import latency
 from experiments.validate.lab import Lab
@@ -49,6 +51,21 @@ def test_a_quick_validation_says_that_it_does_not_measure_it(tmp_path: Path) -> 
     rows = latency.rows(latency.Parameters(), Lab(tmp_path, quick=True))
     assert [row["id"] for row in rows] == [f"B15.{n}" for n in range(1, 6)]
     assert all(row["value"] is None and not row["pass"] for row in rows)
+
+
+def test_a_difference_is_what_could_be_traded_at_once_whatever_the_last_trades_were() -> None:
+    nothing = np.nan
+    columns = {
+        ("bid", "here"): [100.0, 100.0, 104.0, nothing],
+        ("ask", "here"): [101.0, 101.0, 105.0, 101.0],
+        ("bid", "there"): [100.0, 102.01, 100.0, 100.0],
+        ("ask", "there"): [101.0, 103.0, 100.0, nothing],
+        ("last", "here"): [100.0, 100.0, 104.0, 50.0],
+        ("last", "there"): [150.0, 150.0, 150.0, 150.0],
+    }
+    run = SimpleNamespace(column=lambda what, book: np.array(columns[what, book]))
+    found = arbitrage.open_gap(run, ["here", "there"])  # type: ignore[arg-type]
+    assert found == pytest.approx([0.0, 1.0, 4.0, 0.0])
 
 
 @pytest.mark.slow  # an hour of a small market, twice

@@ -5,7 +5,9 @@ The bound rises with the latency of transfers, its variance, volatility and risk
 The market is that of `kimchi` with another way between its two spot venues: buyers who hear good news at one of them,
 and arbitrageurs who sell there what they buy in the world, until they must wait for coins and money that travel. Both
 travel for a time with a given mean and coefficient of variation (inverse Gaussian), whose mean is published. The signs
-are what is tested, seed by seed; the middle level of each is the base.
+are what is tested, seed by seed; the middle level of each is the base. A difference is the paper's: what could be
+traded at once, the dearer bid above the cheaper offer. Last trades part much further, by a few hundred dollars that
+lift the last offers of a book whose makers have no coins left: they say when that happened, not how wide the bound is.
 
 The paper's arbitrageur dislikes variance by himself (constant risk aversion). Ours has a limit in standard deviations:
 a price that moves for a random time tau has the variance sigma^2 E[tau], whatever that of tau, so its rule, z sigma
@@ -136,15 +138,19 @@ def _window(run: Run) -> tuple[float, float]:
 
 
 def difference(run: Run) -> float:
-    """Mean distance of the two spot prices after the news, minute closes, %."""
-    one, other = (
-        readings.closes(run, run.column("last", book=name), *_window(run))
-        for name in readings.books(run, "SPOT", COIN)
-    )
-    return float(np.nanmean(100.0 * np.abs(np.log(one / other))))
+    """Mean after the news of the dearer bid of the two spot books above the cheaper offer, %; none counts as zero."""
+    apart = arbitrage.open_gap(run, readings.books(run, "SPOT", COIN))
+    return float(apart[readings.inside(run, *_window(run))].mean())
 
 
 def covered(run: Run) -> float:
-    """Share of minutes after the news in which the difference was inside the bound."""
+    """Share of minutes after the news at whose end the difference was inside the bound; NaN if nothing travelled."""
+    names = readings.books(run, "SPOT", COIN)
+    apart = readings.closes(run, arbitrage.open_gap(run, names), *_window(run))
+    bid, ask = (np.array([run.column(side, book=name) for name in names]) for side in ("bid", "ask"))
+    between = 0.5 * (np.fmax.reduce(bid, axis=0) + np.fmin.reduce(ask, axis=0))
     (gap,) = arbitrage.gaps(run, COIN, "SPOT", _window(run))
-    return gap.inside
+    z = next(one["bar"] for one in run.config["population"].values() if one["species"] == "arbitrageur")
+    limit = arbitrage.bound(run, names[0], names[1], readings.closes(run, between, *_window(run)), gap.tau, z)
+    known = np.isfinite(limit)
+    return float((apart <= limit)[known].mean()) if known.any() else float("nan")
