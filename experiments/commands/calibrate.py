@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, BadInput, app
 from experiments.commands.given import bad_jobs, writable
-from experiments.commands.options import Jobs, Number
-
-Switch = Parameter(negative="", show_default=False)
-Several = Parameter(negative="", show_default=False)
+from experiments.commands.options import Jobs, Number, Several, Switch
 
 
 @app.command
@@ -25,8 +19,8 @@ def calibrate(
     trials: Number | None = None,
     recover: Number = 0,
     start_from: Path | None = None,
-    leave_out: Annotated[tuple[str, ...], Several] = (),
-    leave_each_out: Annotated[bool, Switch] = False,
+    leave_out: Several = (),
+    leave_each_out: Switch = False,
     out: Path | None = None,
     jobs: Jobs = None,
 ) -> int:

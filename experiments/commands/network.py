@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, network_app
 from experiments.commands.given import bad_jobs, load, opened, reading, writable
-from experiments.commands.options import Jobs, Number, Settings
+from experiments.commands.options import Jobs, ScenarioName, Seeds, Settings, bare
 
 if TYPE_CHECKING:
     from experiments.config import Scenario
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 @network_app.command(name="show")
 def network_show(
-    scenario: str = "october_2025",
+    scenario: ScenarioName = "october_2025",
     /,
     *,
     settings: Settings = (),
@@ -32,8 +30,6 @@ def network_show(
 
     Parameters
     ----------
-    scenario
-        A name (see `cascade scenario list`) or the path of a TOML file.
     out
         The picture; runs/network/NAME.png if not given.
     graphml, node_link
@@ -111,10 +107,10 @@ def network_import(file: Path, /, *, out: Path) -> int:
 
 @network_app.command(name="stops")
 def network_stops(
-    scenario: str = "october_2025",
+    scenario: ScenarioName = "october_2025",
     /,
     *,
-    seeds: Number = 1,
+    seeds: Seeds = 1,
     coin: str = "BTC",
     settings: Settings = (),
     out: Path | None = None,
@@ -124,10 +120,6 @@ def network_stops(
 
     Parameters
     ----------
-    scenario
-        A name (see `cascade scenario list`) or the path of a TOML file.
-    seeds
-        Run seeds 1 to this number.
     coin
         The coin whose gaps are compared.
     out
@@ -166,22 +158,11 @@ def network_stop_map(
     scenario: str = "uneven_venues",
     /,
     *,
-    factor: Annotated[
-        tuple[float, ...],
-        Parameter(negative="", show_default=False, help="of the pre-funded inventory; repeats"),
-    ] = (),
-    stop: Annotated[
-        tuple[float, ...],
-        Parameter(negative="", show_default=False, help="minutes from the news on; repeats"),
-    ] = (),
-    place: Annotated[
-        tuple[Path, ...],
-        Parameter(negative="", show_default=False, help="folder of seeds to be placed on the map; repeats"),
-    ] = (),
-    null: Annotated[
-        bool, Parameter(negative="", help="beside it the map of the longest stop with nobody levered")
-    ] = False,
-    seeds: Number = 4,
+    factor: Annotated[tuple[float, ...], bare("of the pre-funded inventory; repeats")] = (),
+    stop: Annotated[tuple[float, ...], bare("minutes from the news on; repeats")] = (),
+    place: Annotated[tuple[Path, ...], bare("folder of seeds to be placed on the map; repeats")] = (),
+    null: Annotated[bool, bare("beside it the map of the longest stop with nobody levered")] = False,
+    seeds: Seeds = 4,
     coin: str = "BTC",
     settings: Settings = (),
     out: Path | None = None,
@@ -195,8 +176,6 @@ def network_stop_map(
     ----------
     scenario
         A name (see `cascade scenario list`) or the path of a TOML file, with news and arbitrageurs.
-    seeds
-        Run seeds 1 to this number.
     coin
         The coin whose gaps are measured.
     out

@@ -6,14 +6,12 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, app
 from experiments.commands.given import bad_jobs, load, reading, settings_of
-from experiments.commands.options import Check, Jobs, Nulls, Number, Settings
+from experiments.commands.options import Check, Jobs, Nulls, Number, Seeds, Settings, Switch
 from experiments.commands.run import Group, groups_of, run_groups, status, tell
 
 if TYPE_CHECKING:
@@ -28,14 +26,14 @@ SAMPLE = 2  # seeds of each recorded result that --verify runs again
 @app.command
 def october(
     *,
-    seeds: Number = 4,
+    seeds: Seeds = 4,
     settings: Settings = (),
-    pairs: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    pairs: Switch = False,
     days: Number = 0,
     nulls: Nulls = False,
     check: Check = False,
     record: str | None = None,
-    verify: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    verify: Switch = False,
     sample: Number | None = None,
     draw: Number = 1,
     out: Path | None = None,
@@ -45,8 +43,6 @@ def october(
 
     Parameters
     ----------
-    seeds
-        Run seeds 1 to this number.
     pairs
         The same seeds without ADL and without the stops too: rows P5b and P7 compare them pair by pair.
     days

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from experiments.commands import output
 from experiments.commands.app import DONE, BadInput, scenario_app
 from experiments.commands.given import load
-from experiments.commands.options import Files, Number, Settings
+from experiments.commands.options import Files, Number, Settings, Switch
 
 
 @scenario_app.command(name="list")
@@ -40,7 +40,7 @@ def scenario_check(
     settings: Settings = (),
     files: Files = (),
     seed: Number = 1,
-    parameters: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    parameters: Switch = False,
 ) -> int:
     """Check a scenario and print the market that it opens with: open interest, types, the liquidation map.
 

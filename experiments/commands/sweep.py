@@ -12,12 +12,22 @@ from cyclopts import Parameter
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, sweep_app
 from experiments.commands.given import bad_jobs, writable
-from experiments.commands.options import Files, Jobs, Number
+from experiments.commands.options import Files, Jobs, Number, Switch
 
 if TYPE_CHECKING:
     from experiments.sweep import Results
 
-Switch = Parameter(negative="", show_default=False)
+Sweep = Annotated[
+    str | None,
+    Parameter(
+        show_default=False,
+        help="The study, or the folder or address of its results; default: the sweep that was run last.",
+    ),
+]
+Place = Annotated[
+    str | None,
+    Parameter(help="Folder or address of the results, if they are not at runs/sweeps/NAME."),
+]
 
 
 @sweep_app.default
@@ -25,9 +35,9 @@ def sweep_run(
     study: str,
     /,
     *,
-    plan: Annotated[bool, Switch] = False,
+    plan: Switch = False,
     on: str = "local",
-    retry_failed: Annotated[bool, Switch] = False,
+    retry_failed: Switch = False,
     seeds: Number | None = None,
     files: Files = (),
     out: str | None = None,
@@ -82,19 +92,12 @@ def sweep_run(
     return FAILED if counts.failed else DONE
 
 
-Sweep = Annotated[str | None, Parameter(show_default=False)]
-
-
 @sweep_app.command(name="table")
-def sweep_table(sweep: Sweep = None, /, *, out: str | None = None, to: Path | None = None) -> int:
+def sweep_table(sweep: Sweep = None, /, *, out: Place = None, to: Path | None = None) -> int:
     """Write the table of a sweep, one line a run, and print what became of its runs.
 
     Parameters
     ----------
-    sweep
-        The study, or the folder or address of its results; default: the sweep that was run last.
-    out
-        Folder or address of the results, if they are not at runs/sweeps/NAME.
     to
         The file, .parquet or .csv; default table.parquet beside the results.
     """
@@ -116,7 +119,7 @@ def sweep_table(sweep: Sweep = None, /, *, out: str | None = None, to: Path | No
 
 
 @sweep_app.command(name="query")
-def sweep_query(sql: str, sweep: Sweep = None, /, *, out: str | None = None) -> int:
+def sweep_query(sql: str, sweep: Sweep = None, /, *, out: Place = None) -> int:
     """Print what SQL (DuckDB) finds in a sweep.
 
     Parameters
@@ -124,10 +127,6 @@ def sweep_query(sql: str, sweep: Sweep = None, /, *, out: str | None = None) -> 
     sql
         Over `results`, the table with one line a run, and over books, venues, network and events of all kept runs,
         whose column `run` joins them to it.
-    sweep
-        The study, or the folder or address of its results; default: the sweep that was run last.
-    out
-        Folder or address of the results, if they are not at runs/sweeps/NAME.
     """
     with _study():
         found = _opened(sweep, out).query(sql)
@@ -137,15 +136,11 @@ def sweep_query(sql: str, sweep: Sweep = None, /, *, out: str | None = None) -> 
 
 
 @sweep_app.command(name="report")
-def sweep_report(sweep: Sweep = None, /, *, out: str | None = None, to: Path | None = None) -> int:
+def sweep_report(sweep: Sweep = None, /, *, out: Place = None, to: Path | None = None) -> int:
     """Write the report of a sweep: maps with intervals, effects, indices, border, pairs.
 
     Parameters
     ----------
-    sweep
-        The study, or the folder or address of its results; default: the sweep that was run last.
-    out
-        Folder or address of the results, if they are not at runs/sweeps/NAME.
     to
         Folder of the report; default report/ beside the results.
     """

@@ -7,12 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from experiments.commands import kernels
 from experiments.commands.app import DONE, BadInput, app
 from experiments.commands.given import load, opened, writable
-from experiments.commands.options import LARGEST_SEED, Files, Number, Settings
+from experiments.commands.options import LARGEST_SEED, Files, Number, Settings, bare
 
 
 @app.command
@@ -24,7 +22,7 @@ def view(
     settings: Settings = (),
     files: Files = (),
     port: Number = 5006,
-    show: Annotated[bool, Parameter(negative="", show_default=False, help="open it in the browser")] = False,
+    show: Annotated[bool, bare("open it in the browser")] = False,
     out: Path = Path("runs/view"),
 ) -> int:
     """Watch a scenario live in the browser, on this machine alone: play, pause, change, branch, ask about accounts.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, BadInput, app
 from experiments.commands.given import bad_jobs, writable
-from experiments.commands.options import Jobs, Number
+from experiments.commands.options import Jobs, Number, Switch
 from experiments.commands.run import status
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def year(
     market: str = MARKET,
     hours: float = 24.0,
     step: float = 5.0,
-    quick: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    quick: Switch = False,
     out: Path | None = None,
     jobs: Jobs = None,
 ) -> int:

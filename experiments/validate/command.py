@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput
 from experiments.commands.given import bad_jobs, load, writable
-from experiments.commands.options import Jobs, Number, Settings
+from experiments.commands.options import Jobs, Number, Settings, Several, Switch
 from experiments.commands.table import print_table
 
 
@@ -20,10 +18,10 @@ def validate(
     /,
     *,
     seeds: Number | None = None,
-    quick: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    only: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
+    quick: Switch = False,
+    only: Several = (),
     settings: Settings = (),
-    parameters: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    parameters: Switch = False,
     out: Path = Path("runs/validate"),
     jobs: Jobs = None,
 ) -> int:
