@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, app
-from experiments.commands.given import bad_jobs, load, reading, settings_of
+from experiments.commands.given import below, load, no_name, reading, settings_of
 from experiments.commands.options import Check, Jobs, Nulls, Number, Seeds, Settings, Switch
 from experiments.commands.run import Group, groups_of, run_groups, status, tell
 
@@ -58,16 +58,10 @@ def october(
     out
         Folder of runs, score card, figures and report; default runs/october.
     """
-    faults = [] if seeds >= 1 else [f"--seeds: given {seeds}, expected a whole number from 1"]
-    if days < 0:
-        faults.append(f"--days: given {days}, expected a whole number from 0")
-    if sample is not None and sample < 1:
-        faults.append(f"--sample: given {sample}, expected a whole number from 1")
+    faults = [*below(1, seeds=seeds, sample=sample, jobs=jobs), *below(0, days=days)]
     if verify and record is not None:
         faults.append("--verify, --record: given both, expected one of them")
-    if record is not None and not record.replace("_", "").replace("-", "").isalnum():
-        faults.append(f"--record: given {record!r}, expected letters, digits, - and _")
-    faults += bad_jobs(jobs)
+    faults += no_name("--record", record)
     if verify:
         if faults:
             raise BadInput(faults)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from experiments.commands import kernels, output
 from experiments.commands.app import BAD_INPUT, DONE, FAILED, BadInput, app
-from experiments.commands.given import bad_jobs, load, moments_of, reading, settings_of, writable
+from experiments.commands.given import below, load, moments_of, outside, reading, settings_of, writable
 from experiments.commands.options import (
     LARGEST_SEED,
     Check,
@@ -66,12 +66,9 @@ def run(
     faults = []
     if seed is not None and seeds is not None:
         faults.append("--seed, --seeds: given both, expected one of them")
-    if seed is not None and not 0 <= seed <= LARGEST_SEED:
-        faults.append(f"--seed: given {seed}, expected a whole number between 0 and {LARGEST_SEED}")
-    if seeds is not None and seeds < 1:
-        faults.append(f"--seeds: given {seeds}, expected a whole number from 1")
+    faults += [*outside(0, LARGEST_SEED, seed=seed), *below(1, seeds=seeds, jobs=jobs)]
     wanted = range(1, seeds + 1) if seeds is not None else [1 if seed is None else seed]
-    loaded = load(scenario, settings, files, [*faults, *bad_jobs(jobs)])
+    loaded = load(scenario, settings, files, faults)
     moments = moments_of(save_at, loaded)
     name = Path(scenario).stem
     folder = out or Path("runs") / name

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from experiments.commands import output
 from experiments.commands.app import DONE, BadInput, scenario_app
-from experiments.commands.given import load
+from experiments.commands.given import load, no_name
 from experiments.commands.options import Files, Number, Settings, Switch
 
 
@@ -140,11 +140,9 @@ def scenario_new(
     from experiments.new_scenario import BASE, text
     from experiments.store import write_text
 
-    faults = []
     path = out / f"{name}.toml"
-    if not name.replace("_", "").replace("-", "").isalnum():
-        faults.append(f"NAME: given {name!r}, expected letters, digits, - and _")
-    elif path.exists():
+    faults = no_name("NAME", name)
+    if not faults and path.exists():
         faults.append(f"NAME: {path} is there already")
     when = None
     if start is not None:

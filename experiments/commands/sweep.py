@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,7 @@ from cyclopts import Parameter
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, sweep_app
-from experiments.commands.given import bad_jobs, writable
+from experiments.commands.given import below, sound, writable
 from experiments.commands.options import Files, Jobs, Number, Switch
 
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ def sweep_run(
     from experiments.sweep.place import is_address, place
     from experiments.sweep.study import load
 
-    faults = bad_jobs(jobs)
+    faults = below(1, jobs=jobs)
     loaded = None
     for check in (lambda: running.checked_on(on), lambda: load(study, files, seeds)):
         try:
@@ -75,7 +73,7 @@ def sweep_run(
         raise BadInput(faults)
     folder = running.folder_of(loaded, out)
     where = place(folder)
-    with _study():
+    with sound():
         planned = planning.plan(loaded, where.read("plan.json"))
     kernels.compiled()
     if plan:
@@ -85,7 +83,7 @@ def sweep_run(
         return DONE
     if not is_address(folder):
         writable(Path(where.address))
-    with _study():
+    with sound():
         counts = running.start(planned, where, on=on, jobs=jobs, retry_failed=retry_failed)
     print(f"{folder}: {counts.there} runs were there, {counts.done} done, {counts.failed} failed")
     output.put(folder=folder, there=counts.there, done=counts.done, failed=counts.failed)
@@ -101,7 +99,7 @@ def sweep_table(sweep: Sweep = None, /, *, out: Place = None, to: Path | None = 
     to
         The file, .parquet or .csv; default table.parquet beside the results.
     """
-    with _study():
+    with sound():
         results = _opened(sweep, out)
         path = to or _beside(results, "table.parquet")
         if path.suffix not in (".parquet", ".csv"):
@@ -128,7 +126,7 @@ def sweep_query(sql: str, sweep: Sweep = None, /, *, out: Place = None) -> int:
         Over `results`, the table with one line a run, and over books, venues, network and events of all kept runs,
         whose column `run` joins them to it.
     """
-    with _study():
+    with sound():
         found = _opened(sweep, out).query(sql)
     print(found.to_string(index=False))
     output.put(rows=found.to_dict("records"))
@@ -146,7 +144,7 @@ def sweep_report(sweep: Sweep = None, /, *, out: Place = None, to: Path | None =
     """
     from experiments.sweep import reporting
 
-    with _study():
+    with sound():
         results = _opened(sweep, out)
         folder = to or reporting.folder_for(results)
         writable(folder)
@@ -186,14 +184,3 @@ def _beside(results: Results, name: str) -> Path:
     from experiments.sweep import reporting
 
     return reporting.folder_for(results).parent / name
-
-
-@contextmanager
-def _study() -> Iterator[None]:
-    """What is wrong with a study, or with what one asks of it, is bad input."""
-    from experiments.sweep import StudyError
-
-    try:
-        yield
-    except StudyError as error:
-        raise BadInput(error.faults) from error
