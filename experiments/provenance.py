@@ -8,10 +8,10 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.run import utc
 from experiments.store import ROOT
 
 _LIBRARIES = ("numpy", "numba", "llvmlite", "mesa", "networkx", "scipy", "pydantic", "pyarrow")
@@ -63,3 +63,8 @@ def commit() -> dict[str, Any]:
         status = subprocess.run([*command, "status", "--porcelain"], **ask).stdout  # type: ignore[call-overload]
         return {"commit": commit, "changed_files": len(status.splitlines())}
     return {}
+
+
+def utc(seconds: float) -> str:
+    """A wall-clock time as ISO text in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from abm.recording import Recording
-from experiments import extensions, snapshots
+from experiments import extensions, snapshots, writing
 from experiments import run as runs
 from experiments.progress import Board
 from experiments.provenance import provenance
@@ -243,7 +243,7 @@ def run_jobs(
                     store.record_failure(end.job.content, end.job.seed, end.reason, end.trace)
                 ended[end.job.content, end.job.seed] = end
         finally:
-            runs.sweep_unfinished(store.folder)
+            writing.sweep_unfinished(store.folder)
     outcomes = []
     for job in named:
         end = ended.get((job.content, job.seed))
@@ -282,7 +282,7 @@ def finish(job: Job, report: Report, store: Store, engine: Engine = simulate) ->
         **provenance(began, time.time()),
     }
     entry = store.entry(job.content, job.seed)
-    runs.write(recording, entry, config=config_of(job.scenario), provenance=about)
+    writing.write(recording, entry, config=config_of(job.scenario), provenance=about)
     store.forget_failure(job.content, job.seed)
     return time.time() - began
 

@@ -25,7 +25,7 @@ import numpy as np
 import tomli_w
 
 from abm.saving import VERSION
-from experiments import run as runs
+from experiments import writing
 
 ARRAYS, STATE, CONFIG = "arrays.npz", "snapshot.json", "config.toml"
 _LEVEL = 1  # of compression: tables are mostly zeros and small integers, more effort gains little
@@ -56,7 +56,7 @@ def write(
 ) -> None:
     """Write a snapshot; one that is there already is replaced."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=runs.writing(), dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=writing.prefix(), dir=folder.parent))
     try:
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         state = _plain(saved, "", arrays)
@@ -64,7 +64,7 @@ def write(
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
-        (scratch / CONFIG).write_text(tomli_w.dumps(runs.plain(config)))
+        (scratch / CONFIG).write_text(tomli_w.dumps(writing.plain(config)))
         told = json.loads(json.dumps({"about": dict(about), "state": state}, default=str))
         sums = {name: _sum((scratch / name).read_bytes()) for name in (ARRAYS, CONFIG)}
         text = {"version": VERSION, **told, "checksums": {STATE: _told(told), **sums}}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import run as runs
-from experiments import snapshots
+from experiments import snapshots, writing
 
 ROOT = Path(__file__).resolve().parents[1]
 # What reads runs or starts them cannot change one: editing a figure must not throw away a night of runs.
@@ -66,7 +66,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 
 def _as_text(config: Mapping[str, Any]) -> bytes:
-    return json.dumps(runs.plain(config), sort_keys=True, default=str).encode()
+    return json.dumps(writing.plain(config), sort_keys=True, default=str).encode()
 
 
 def content_hash(config: Mapping[str, Any], files: Iterable[Path] = (), check: bool = False) -> str:
@@ -90,7 +90,7 @@ class Store:
     def __init__(self, folder: str | Path = "runs/.store") -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        runs.sweep_unfinished(self.folder)
+        writing.sweep_unfinished(self.folder)
 
     def entry(self, content: str, seed: int) -> Path:
         """Where the run of this content and seed is, or will be."""
@@ -131,7 +131,7 @@ class Store:
         if time is not None:
             place = place.with_name(f"{place.name}@{snapshots.label(time)}")
             entry = self.snapshot(content, seed, time)
-        scratch = Path(tempfile.mkdtemp(prefix=runs.writing(), dir=folder))
+        scratch = Path(tempfile.mkdtemp(prefix=writing.prefix(), dir=folder))
         try:
             fresh = scratch / "entry"
             try:
@@ -147,7 +147,7 @@ class Store:
 
 def drop_others(folder: Path, content: str) -> None:
     """Remove the seeds of a folder that were made of something else: one folder never mixes two scenarios."""
-    runs.sweep_unfinished(folder)
+    writing.sweep_unfinished(folder)
     for place in folder.glob("seed-*"):
         made_of = place.resolve().name if place.is_symlink() else _content_of(place)
         if made_of is not None and made_of[:_HASH] != content[:_HASH]:
@@ -171,6 +171,6 @@ def _content_of(place: Path) -> str | None:
 def write_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{runs.writing()}{path.name}")
+    scratch = path.with_name(f"{writing.prefix()}{path.name}")
     scratch.write_text(text + "\n", encoding="utf-8")
     os.replace(scratch, path)

@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from abm.feed import published
 from abm.recording import Recording
-from experiments import reference
-from experiments import run as runs
+from experiments import reference, writing
 from experiments.run import Run
 
 START = datetime(2025, 10, 10, 20, tzinfo=UTC)
@@ -205,7 +204,7 @@ def accounts(worth: float) -> Table:
 
 def write(record: Recording, folder: Path, seed: int = 1, **changes: Any) -> Run:
     """Write a record to a run folder with the event's config (`changes` replace its tables) and open it."""
-    return runs.write(
+    return writing.write(
         record, folder, config={**config(), **changes}, provenance={"scenario": "event", "seed": seed}
     )
 

@@ -16,8 +16,7 @@ import pytest
 
 from abm.columns import COLUMNS
 from abm.recording import Recording
-from experiments import Run, cli, load
-from experiments import run as runs
+from experiments import Run, cli, load, writing
 from experiments.figures import GALLERY
 from experiments.runner import Job, run_jobs, simulate
 from experiments.store import Store
@@ -180,7 +179,7 @@ def test_stopped_in_the_middle(number: signal.Signals, jobs: int, wait: float, t
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert list((tmp_path / "runs").rglob("seed-*")) == []
     Store(tmp_path / "runs" / ".store")
-    assert list((tmp_path / "runs").rglob(f"{runs.WRITING}*")) == []
+    assert list((tmp_path / "runs").rglob(f"{writing.WRITING}*")) == []
     assert list((tmp_path / "runs" / ".store").iterdir()) == []
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from abm.recording import Recording
-from experiments import run as runs
+from experiments import writing
 from experiments.run import Run, RunError
 
 CONFIG = {
@@ -29,7 +29,7 @@ PROVENANCE = {"scenario": "made_up", "seed": 7}
 
 
 def written(recording: Recording, folder: Path) -> Run:
-    return runs.write(recording, folder, config=CONFIG, provenance=PROVENANCE)
+    return writing.write(recording, folder, config=CONFIG, provenance=PROVENANCE)
 
 
 def test_a_run_reads_back_what_was_written(recording: Recording, tmp_path: Path) -> None:
@@ -140,15 +140,15 @@ def test_what_is_there_is_not_overwritten(recording: Recording, tmp_path: Path) 
 KILLED = """
 import sys, time
 from pathlib import Path
-from experiments import run as runs
+from experiments import writing
 from tests.conftest import make_recording
-whole = runs._parquet
+whole = writing._parquet
 def slow(table, path):
     whole(table, path)
     print("writing", flush=True)
     time.sleep(60)
-runs._parquet = slow
-runs.write(make_recording(), Path(sys.argv[1]), config={}, provenance={})
+writing._parquet = slow
+writing.write(make_recording(), Path(sys.argv[1]), config={}, provenance={})
 """
 
 
@@ -159,11 +159,11 @@ def test_killed_in_the_middle_leaves_no_run(tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, str(target)], cwd=root, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stdout.readline() == "writing\n"
-    assert runs.sweep_unfinished(tmp_path) == []  # its writer lives
+    assert writing.sweep_unfinished(tmp_path) == []  # its writer lives
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not target.exists()
-    assert len(runs.sweep_unfinished(tmp_path)) == 1
+    assert len(writing.sweep_unfinished(tmp_path)) == 1
     assert list(tmp_path.iterdir()) == []
 
 

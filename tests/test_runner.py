@@ -17,6 +17,7 @@ import pytest
 from abm.recording import Recording
 from experiments import run as runs
 from experiments import store as stores
+from experiments import writing
 from experiments.run import Run
 from experiments.runner import Job, Outcome, run_jobs
 from experiments.store import Store, content_hash
@@ -80,7 +81,7 @@ def statuses(outcomes: list[Outcome]) -> list[str]:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    return list(folder.rglob(f"{runs.WRITING}*"))
+    return list(folder.rglob(f"{writing.WRITING}*"))
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from agents.trend import Trend
 from experiments import config
 from experiments.build import build
 from experiments.execution import Execution, executions
-from experiments.run import Run, RunError, write
+from experiments.run import Run, RunError
+from experiments.writing import write
 from tests.hand_made_market import run
 from tests.test_species_liquidity import ONE, TWO, market, species
 

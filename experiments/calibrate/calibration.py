@@ -38,7 +38,7 @@ from experiments.faults import in_words
 from experiments.sweep.factors import Factor
 from experiments.sweep.outcomes import Outcome, parts, rows
 from experiments.sweep.outcomes import faults as faults_of_outcomes
-from experiments.sweep.study import LARGEST_SEED, Study, StudyError, found
+from experiments.sweep.study import LARGEST_SEED, Study, StudyError, Whole, found
 
 CALIBRATIONS = Path(__file__).parents[1] / "calibration"
 MOST_PARAMETERS = 16  # beyond it some hundred trials say nothing about any of them
@@ -118,7 +118,7 @@ class Fit(Frozen):
     )
 
 
-class Calibration(Frozen):
+class Calibration(Whole):
     """A whole calibration, checked; `name` and `origin` say where it came from."""
 
     title: str = parameter("", "One line for people")
@@ -134,12 +134,8 @@ class Calibration(Frozen):
     name: str = parameter("calibration", "Name of the file; set when it is read")
     origin: str = parameter("", "Folder of the file; set when it is read")
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        lines = _faults(self)
-        if lines:
-            raise ValueError("\n".join(lines))
-        return self
+    def faults(self) -> list[str]:
+        return _faults(self)
 
     def study(self, cells: Sequence[Mapping[str, Any]], first: int, seeds: int) -> Study:
         """The sweep that runs these points of the parameter space."""

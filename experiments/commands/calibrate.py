@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, BadInput, app
-from experiments.commands.given import bad_jobs, writable
-from experiments.commands.options import Jobs, Number
+from experiments.commands.given import below, sound, writable
+from experiments.commands.options import Jobs, Number, Several, Switch
 
-Switch = Parameter(negative="", show_default=False)
-Several = Parameter(negative="", show_default=False)
+if TYPE_CHECKING:
+    from experiments.calibrate.calibration import Calibration
 
 
 @app.command
@@ -25,8 +23,8 @@ def calibrate(
     trials: Number | None = None,
     recover: Number = 0,
     start_from: Path | None = None,
-    leave_out: Annotated[tuple[str, ...], Several] = (),
-    leave_each_out: Annotated[bool, Switch] = False,
+    leave_out: Several = (),
+    leave_each_out: Switch = False,
     out: Path | None = None,
     jobs: Jobs = None,
 ) -> int:
@@ -51,47 +49,43 @@ def calibrate(
     out
         Folder of runs, trials and result; default runs/calibrations/NAME.
     """
-    from experiments.calibrate import fitting, load, recovery
+    from experiments.calibrate import fitting, recovery
+
+    found = _checked(calibration, budget, trials, jobs)
+    folder = out if out is not None else fitting.FOLDER / found.name
+    writable(folder)
+    kernels.compiled()
+    effort: dict[str, Any] = {"trials": trials, "minutes": budget, "jobs": jobs}
+    with sound():
+        if recover:
+            print(recovery.told(recovery.recover(found, recover, out=folder, **effort)))
+            return DONE
+        for lot in [leave_out, *([*leave_out, group] for group in found.groups if leave_each_out)]:
+            result = fitting.fit(found, out=folder, start_from=start_from, leave_out=lot, **effort)
+            print(result.told() + "\n")
+            output.add(
+                "fits", left_out=list(lot), best=result.best, minutes=result.minutes, failed=result.failed
+            )
+    print(folder)
+    output.put(folder=folder)
+    return DONE
+
+
+def _checked(calibration: str, budget: float | None, trials: int | None, jobs: int | None) -> Calibration:
+    """The calibration that was named; BadInput with its faults and those of the options, all at once."""
+    from experiments.calibrate import load
     from experiments.sweep import StudyError
 
-    faults = bad_jobs(jobs)
+    faults = below(1, jobs=jobs)
     faults += [
         f"{option}: given {given:g}, expected a number above 0"
         for option, given in (("--budget", budget), ("--trials", trials))
         if given is not None and given <= 0
     ]
-    found = None
     try:
         found = load(calibration)
     except StudyError as error:
-        faults += error.faults
-    if faults or found is None:
+        raise BadInput([*faults, *error.faults]) from error
+    if faults:
         raise BadInput(faults)
-    folder = out if out is not None else fitting.FOLDER / found.name
-    writable(folder)
-    kernels.compiled()
-    try:
-        if recover:
-            done = recovery.recover(found, recover, out=folder, trials=trials, minutes=budget, jobs=jobs)
-            print(recovery.told(done))
-            return DONE
-        lots = [leave_out, *([[*leave_out, group] for group in found.groups] if leave_each_out else [])]
-        for lot in lots:
-            result = fitting.fit(
-                found,
-                out=folder,
-                trials=trials,
-                minutes=budget,
-                jobs=jobs,
-                start_from=start_from,
-                leave_out=lot,
-            )
-            print(result.told() + "\n")
-            output.add(
-                "fits", left_out=list(lot), best=result.best, minutes=result.minutes, failed=result.failed
-            )
-    except StudyError as error:
-        raise BadInput(error.faults) from error
-    print(folder)
-    output.put(folder=folder)
-    return DONE
+    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.commands import kernels
 from experiments.commands.app import DONE, FAILED, BadInput, app
-from experiments.commands.given import bad_jobs, writable
+from experiments.commands.given import below, no_name, writable
 from experiments.commands.options import Jobs, Number
 
 
@@ -43,13 +43,11 @@ def evidence(
     from experiments.sweep import Results, StudyError, planning, running
     from experiments.sweep.place import place
 
-    faults = bad_jobs(jobs)
-    faults += [] if seeds >= 1 else [f"--seeds: given {seeds}, expected a whole number from 1"]
+    faults = below(1, seeds=seeds, jobs=jobs)
     faults += (
         [] if 0 <= pairs <= seeds else [f"--pairs: given {pairs}, expected between 0 and --seeds, {seeds}"]
     )
-    if record is not None and not record.replace("_", "").replace("-", "").isalnum():
-        faults.append(f"--record: given {record!r}, expected letters, digits, - and _")
+    faults += no_name("--record", record)
     folder = out or Path("runs") / "evidence" / Path(scenario).stem
     parts = {"rows": ((rows.BASE, rows.NULL), seeds), "pairs": (("no_adl", "no_stops"), pairs)}
     studies = {}

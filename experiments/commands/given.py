@@ -25,8 +25,29 @@ def writable(folder: Path, option: str = "--out") -> None:
         raise BadInput([f"{option}: cannot write to {folder}: {error.strerror}"]) from error
 
 
-def bad_jobs(jobs: int | None) -> list[str]:
-    return [f"--jobs: given {jobs}, expected a whole number from 1"] if jobs is not None and jobs < 1 else []
+def below(least: int, **given: int | None) -> list[str]:
+    """A line for each option, of those that were given, whose number is too small."""
+    return [
+        f"--{option}: given {number}, expected a whole number from {least}"
+        for option, number in given.items()
+        if number is not None and number < least
+    ]
+
+
+def outside(least: int, most: int, **given: int | None) -> list[str]:
+    """A line for each option, of those that were given, whose number is out of range."""
+    return [
+        f"--{option}: given {number}, expected a whole number between {least} and {most}"
+        for option, number in given.items()
+        if number is not None and not least <= number <= most
+    ]
+
+
+def no_name(option: str, given: str | None) -> list[str]:
+    """A line if a name that was given cannot be that of a file."""
+    if given is None or given.replace("_", "").replace("-", "").isalnum():
+        return []
+    return [f"{option}: given {given!r}, expected letters, digits, - and _"]
 
 
 def load(
@@ -85,6 +106,17 @@ def opened(path: Path) -> Run:
 
     with reading():
         return Run.open(path)
+
+
+@contextmanager
+def sound() -> Iterator[None]:
+    """What is wrong with a scenario, a study or a calibration, or with what one asks of it, is bad input."""
+    from experiments.faults import ScenarioError
+
+    try:
+        yield
+    except ScenarioError as error:
+        raise BadInput(error.faults) from error
 
 
 @contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from experiments.commands import output
 from experiments.commands.app import DONE, BadInput, app
 from experiments.commands.given import opened, reading, writable
+from experiments.commands.options import bare
 
-Dark = Annotated[bool, Parameter(negative="", show_default=False, help="on a dark page")]
+Dark = Annotated[bool, bare("on a dark page")]
 
 
 @app.command(name="figures")

@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, network_app
-from experiments.commands.given import bad_jobs, load, opened, reading, writable
-from experiments.commands.options import Jobs, Number, Settings
+from experiments.commands.given import below, load, opened, reading, sound, writable
+from experiments.commands.options import Jobs, ScenarioName, Seeds, Settings, bare
 
 if TYPE_CHECKING:
     from experiments.config import Scenario
     from experiments.run import Run
+    from experiments.stop_map import Field, Place
 
 
 @network_app.command(name="show")
 def network_show(
-    scenario: str = "october_2025",
+    scenario: ScenarioName = "october_2025",
     /,
     *,
     settings: Settings = (),
@@ -32,8 +31,6 @@ def network_show(
 
     Parameters
     ----------
-    scenario
-        A name (see `cascade scenario list`) or the path of a TOML file.
     out
         The picture; runs/network/NAME.png if not given.
     graphml, node_link
@@ -111,10 +108,10 @@ def network_import(file: Path, /, *, out: Path) -> int:
 
 @network_app.command(name="stops")
 def network_stops(
-    scenario: str = "october_2025",
+    scenario: ScenarioName = "october_2025",
     /,
     *,
-    seeds: Number = 1,
+    seeds: Seeds = 1,
     coin: str = "BTC",
     settings: Settings = (),
     out: Path | None = None,
@@ -124,10 +121,6 @@ def network_stops(
 
     Parameters
     ----------
-    scenario
-        A name (see `cascade scenario list`) or the path of a TOML file.
-    seeds
-        Run seeds 1 to this number.
     coin
         The coin whose gaps are compared.
     out
@@ -136,15 +129,12 @@ def network_stops(
     import shlex
 
     from experiments import stops
-    from experiments.config import ScenarioError
 
-    chosen = load(scenario, settings, (), [*_bad_seeds(seeds), *bad_jobs(jobs)])
+    chosen = load(scenario, settings, (), below(1, seeds=seeds, jobs=jobs))
     name = Path(scenario).stem
     folder = out or Path("runs") / "stops" / name
-    try:
+    with sound():
         variants = stops.variants(chosen)
-    except ScenarioError as error:
-        raise BadInput(error.faults) from error
     runs, failed = _runs(variants, seeds, folder, jobs)
     if not any(runs.values()):
         return FAILED
@@ -166,22 +156,11 @@ def network_stop_map(
     scenario: str = "uneven_venues",
     /,
     *,
-    factor: Annotated[
-        tuple[float, ...],
-        Parameter(negative="", show_default=False, help="of the pre-funded inventory; repeats"),
-    ] = (),
-    stop: Annotated[
-        tuple[float, ...],
-        Parameter(negative="", show_default=False, help="minutes from the news on; repeats"),
-    ] = (),
-    place: Annotated[
-        tuple[Path, ...],
-        Parameter(negative="", show_default=False, help="folder of seeds to be placed on the map; repeats"),
-    ] = (),
-    null: Annotated[
-        bool, Parameter(negative="", help="beside it the map of the longest stop with nobody levered")
-    ] = False,
-    seeds: Number = 4,
+    factor: Annotated[tuple[float, ...], bare("of the pre-funded inventory; repeats")] = (),
+    stop: Annotated[tuple[float, ...], bare("minutes from the news on; repeats")] = (),
+    place: Annotated[tuple[Path, ...], bare("folder of seeds to be placed on the map; repeats")] = (),
+    null: Annotated[bool, bare("beside it the map of the longest stop with nobody levered")] = False,
+    seeds: Seeds = 4,
     coin: str = "BTC",
     settings: Settings = (),
     out: Path | None = None,
@@ -195,52 +174,64 @@ def network_stop_map(
     ----------
     scenario
         A name (see `cascade scenario list`) or the path of a TOML file, with news and arbitrageurs.
-    seeds
-        Run seeds 1 to this number.
     coin
         The coin whose gaps are measured.
     out
         Folder of the runs, the table and the figure; default runs/map/NAME.
     """
-    import json
     import shlex
 
-    from experiments import run as runs_of
     from experiments import stop_map
-    from experiments.config import ScenarioError
 
     factors, minutes = factor or stop_map.FACTORS, stop or stop_map.MINUTES
-    faults = [*_bad_seeds(seeds), *bad_jobs(jobs), *_bad_map(factors, minutes)]
+    faults = [*below(1, seeds=seeds, jobs=jobs), *_bad_map(factors, minutes)]
     chosen = load(scenario, settings, (), faults)
-    with reading():
-        beside = [[runs_of.Run.open(seed) for seed in runs_of.seeds_in(there) or [there]] for there in place]
-        places = [stop_map.place(some) for some in beside]
+    places = _places(place)
     name = Path(scenario).stem
     folder = out or Path("runs") / "map" / name
     wanted = stop_map.cells(factors, minutes, null)
-    try:
+    with sound():
         fields = {cell.name: stop_map.scenario_of(chosen, cell) for cell in wanted}
-    except ScenarioError as error:
-        raise BadInput(error.faults) from error
     runs, failed = _runs(fields, seeds, folder, jobs)
     with reading():
         found = stop_map.fields({cell: runs[cell.name] for cell in wanted}, coin)
     if not stop_map.means(found):
         return FAILED
     words = _map_command(name, factors, minutes, settings, null, seeds)
-    told = stop_map.markdown(found, places, shlex.join(words))
-    (folder / "map.md").write_text(told, encoding="utf-8")
-    (folder / "map.json").write_text(json.dumps(stop_map.tables(found), indent=1) + "\n", encoding="utf-8")
-    stop_map.figure(found, places, chosen.title or name).savefig(folder / "map.png")
-    print(told, end="")
-    print("\n".join(str(folder / f"map.{ending}") for ending in ("md", "json", "png")))
-    output.put(folder=folder, map=stop_map.tables(found))
+    _tell_map(found, places, chosen.title or name, shlex.join(words), folder)
     return FAILED if failed else DONE
 
 
 def _bad_map(factors: Sequence[float], minutes: Sequence[float]) -> list[str]:
     faults = [f"--factor: given {one:g}, expected a number above 0" for one in factors if not one > 0]
     return faults + [f"--stop: given {one:g}, expected minutes above 0" for one in minutes if not one > 0]
+
+
+def _places(folders: Sequence[Path]) -> list[Place]:
+    """Where on the map the markets lie whose runs are in these folders."""
+    from experiments import run as runs_of
+    from experiments import stop_map
+
+    with reading():
+        beside = [[runs_of.Run.open(seed) for seed in runs_of.seeds_in(one) or [one]] for one in folders]
+        return [stop_map.place(some) for some in beside]
+
+
+def _tell_map(
+    found: Sequence[Field], places: Sequence[Place], title: str, command: str, folder: Path
+) -> None:
+    """Write the map as text, numbers and a picture, and print it."""
+    import json
+
+    from experiments import stop_map
+
+    told, tables = stop_map.markdown(found, places, command), stop_map.tables(found)
+    (folder / "map.md").write_text(told, encoding="utf-8")
+    (folder / "map.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    stop_map.figure(found, places, title).savefig(folder / "map.png")
+    print(told, end="")
+    print("\n".join(str(folder / f"map.{ending}") for ending in ("md", "json", "png")))
+    output.put(folder=folder, map=tables)
 
 
 def _map_command(
@@ -257,10 +248,6 @@ def _map_command(
         words += [word for value in values for word in (option, f"{value:g}")]
     words += [word for setting in settings for word in ("--set", setting)]
     return [*words, *(["--null"] if null else []), "--seeds", str(seeds)]
-
-
-def _bad_seeds(seeds: int) -> list[str]:
-    return [] if seeds >= 1 else [f"--seeds: given {seeds}, expected a whole number from 1"]
 
 
 def _runs(

@@ -6,14 +6,12 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, app
-from experiments.commands.given import bad_jobs, load, reading, settings_of
-from experiments.commands.options import Check, Jobs, Nulls, Number, Settings
+from experiments.commands.given import below, load, no_name, reading, settings_of
+from experiments.commands.options import Check, Jobs, Nulls, Number, Seeds, Settings, Switch
 from experiments.commands.run import Group, groups_of, run_groups, status, tell
 
 if TYPE_CHECKING:
@@ -28,14 +26,14 @@ SAMPLE = 2  # seeds of each recorded result that --verify runs again
 @app.command
 def october(
     *,
-    seeds: Number = 4,
+    seeds: Seeds = 4,
     settings: Settings = (),
-    pairs: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    pairs: Switch = False,
     days: Number = 0,
     nulls: Nulls = False,
     check: Check = False,
     record: str | None = None,
-    verify: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    verify: Switch = False,
     sample: Number | None = None,
     draw: Number = 1,
     out: Path | None = None,
@@ -45,8 +43,6 @@ def october(
 
     Parameters
     ----------
-    seeds
-        Run seeds 1 to this number.
     pairs
         The same seeds without ADL and without the stops too: rows P5b and P7 compare them pair by pair.
     days
@@ -62,16 +58,10 @@ def october(
     out
         Folder of runs, score card, figures and report; default runs/october.
     """
-    faults = [] if seeds >= 1 else [f"--seeds: given {seeds}, expected a whole number from 1"]
-    if days < 0:
-        faults.append(f"--days: given {days}, expected a whole number from 0")
-    if sample is not None and sample < 1:
-        faults.append(f"--sample: given {sample}, expected a whole number from 1")
+    faults = [*below(1, seeds=seeds, sample=sample, jobs=jobs), *below(0, days=days)]
     if verify and record is not None:
         faults.append("--verify, --record: given both, expected one of them")
-    if record is not None and not record.replace("_", "").replace("-", "").isalnum():
-        faults.append(f"--record: given {record!r}, expected letters, digits, - and _")
-    faults += bad_jobs(jobs)
+    faults += no_name("--record", record)
     if verify:
         if faults:
             raise BadInput(faults)

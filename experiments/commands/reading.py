@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, BadInput, app
-from experiments.commands.given import bad_jobs, opened, reading
+from experiments.commands.given import below, opened, reading
 from experiments.commands.options import Jobs, Number
 from experiments.commands.table import print_table
 
@@ -50,8 +50,8 @@ def account(run: Path, owner: str, /, *, events: Number = 20) -> int:
     from experiments import progress
     from experiments.account import story
 
-    if events < 0:
-        raise BadInput([f"--events: given {events}, expected a whole number from 0"])
+    if faults := below(0, events=events):
+        raise BadInput(faults)
     with reading(), progress.Count(len(chains.PARTS) + 1, "parts") as count:
         source = opened(run)
         if source.has("events/fills"):
@@ -85,11 +85,7 @@ def causes(run: Path, /, *, delete: Number = 0, largest: Number = 10, jobs: Jobs
     from experiments import causes as chains
     from experiments import progress
 
-    faults = bad_jobs(jobs)
-    for name, given in (("--delete", delete), ("--largest", largest)):
-        if given < 0:
-            faults.append(f"{name}: given {given}, expected a whole number from 0")
-    if faults:
+    if faults := [*below(1, jobs=jobs), *below(0, delete=delete, largest=largest)]:
         raise BadInput(faults)
     with reading():
         source = opened(run)

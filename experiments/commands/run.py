@@ -10,8 +10,20 @@ from cyclopts import Parameter
 
 from experiments.commands import kernels, output
 from experiments.commands.app import BAD_INPUT, DONE, FAILED, BadInput, app
-from experiments.commands.given import bad_jobs, load, moments_of, reading, settings_of, writable
-from experiments.commands.options import LARGEST_SEED, Check, Files, Jobs, Moments, Nulls, Number, Settings
+from experiments.commands.given import below, load, moments_of, outside, reading, settings_of, writable
+from experiments.commands.options import (
+    LARGEST_SEED,
+    Check,
+    Files,
+    Jobs,
+    Moments,
+    Nulls,
+    Number,
+    ScenarioName,
+    Seeds,
+    Settings,
+    bare,
+)
 from experiments.commands.table import print_table
 
 if TYPE_CHECKING:
@@ -19,14 +31,21 @@ if TYPE_CHECKING:
     from experiments.run import Run
     from experiments.runner import Outcome
 
+Trunk = Annotated[
+    str,
+    Parameter(
+        help="RUN@T: a run folder and the time of a snapshot (cascade run --save-at T), seconds or UTC."
+    ),
+]
+
 
 @app.command
 def run(
-    scenario: str,
+    scenario: ScenarioName,
     /,
     *,
     seed: Number | None = None,
-    seeds: Number | None = None,
+    seeds: Seeds | None = None,
     settings: Settings = (),
     files: Files = (),
     nulls: Nulls = False,
@@ -39,24 +58,17 @@ def run(
 
     Parameters
     ----------
-    scenario
-        A name (see `cascade scenario list`) or the path of a TOML file.
     seed
         The one seed to run; default 1.
-    seeds
-        Run seeds 1 to this number.
     out
         Folder of the runs; default runs/NAME.
     """
     faults = []
     if seed is not None and seeds is not None:
         faults.append("--seed, --seeds: given both, expected one of them")
-    if seed is not None and not 0 <= seed <= LARGEST_SEED:
-        faults.append(f"--seed: given {seed}, expected a whole number between 0 and {LARGEST_SEED}")
-    if seeds is not None and seeds < 1:
-        faults.append(f"--seeds: given {seeds}, expected a whole number from 1")
+    faults += [*outside(0, LARGEST_SEED, seed=seed), *below(1, seeds=seeds, jobs=jobs)]
     wanted = range(1, seeds + 1) if seeds is not None else [1 if seed is None else seed]
-    loaded = load(scenario, settings, files, [*faults, *bad_jobs(jobs)])
+    loaded = load(scenario, settings, files, faults)
     moments = moments_of(save_at, loaded)
     name = Path(scenario).stem
     folder = out or Path("runs") / name
@@ -74,14 +86,8 @@ def run(
 
 
 @app.command
-def resume(run: str, /, *, files: Files = ()) -> int:
-    """Go on from a snapshot to the end: bit by bit the run that never stopped.
-
-    Parameters
-    ----------
-    run
-        RUN@T: a run folder and the time of a snapshot (cascade run --save-at T), seconds or UTC.
-    """
+def resume(run: Trunk, /, *, files: Files = ()) -> int:
+    """Go on from a snapshot to the end: bit by bit the run that never stopped."""
     kernels.compiled()
     from experiments import branch as branches
 
@@ -100,21 +106,13 @@ def resume(run: str, /, *, files: Files = ()) -> int:
 
 @app.command
 def branch(
-    run: str,
+    run: Trunk,
     /,
     *,
     settings: Settings = (),
-    remove: Annotated[
-        tuple[str, ...], Parameter(negative="", show_default=False, help="an owner who leaves; repeats")
-    ] = (),
+    remove: Annotated[tuple[str, ...], bare("an owner who leaves; repeats")] = (),
     absorb: Annotated[
-        tuple[int, ...],
-        Parameter(
-            negative="",
-            show_default=False,
-            converter=None,
-            help="id of a liquidation event of RUN that is taken over at mark; repeats",
-        ),
+        tuple[int, ...], bare("id of a liquidation event of RUN that is taken over at mark; repeats")
     ] = (),
     files: Files = (),
     save_at: Moments = (),
@@ -124,8 +122,6 @@ def branch(
 
     Parameters
     ----------
-    run
-        RUN@T: a run folder and the time of a snapshot (cascade run --save-at T), seconds or UTC.
     out
         Folder of the branch; default: that of RUN with -branch- and a name of the change behind its own.
     """

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from experiments.commands import output
 from experiments.commands.app import DONE, BadInput, scenario_app
-from experiments.commands.given import load
-from experiments.commands.options import Files, Number, Settings
+from experiments.commands.given import load, no_name
+from experiments.commands.options import Files, Number, Settings, Switch
 
 
 @scenario_app.command(name="list")
@@ -40,7 +40,7 @@ def scenario_check(
     settings: Settings = (),
     files: Files = (),
     seed: Number = 1,
-    parameters: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    parameters: Switch = False,
 ) -> int:
     """Check a scenario and print the market that it opens with: open interest, types, the liquidation map.
 
@@ -140,11 +140,9 @@ def scenario_new(
     from experiments.new_scenario import BASE, text
     from experiments.store import write_text
 
-    faults = []
     path = out / f"{name}.toml"
-    if not name.replace("_", "").replace("-", "").isalnum():
-        faults.append(f"NAME: given {name!r}, expected letters, digits, - and _")
-    elif path.exists():
+    faults = no_name("NAME", name)
+    if not faults and path.exists():
         faults.append(f"NAME: {path} is there already")
     when = None
     if start is not None:

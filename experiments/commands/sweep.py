@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +9,23 @@ from cyclopts import Parameter
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput, sweep_app
-from experiments.commands.given import bad_jobs, writable
-from experiments.commands.options import Files, Jobs, Number
+from experiments.commands.given import below, sound, writable
+from experiments.commands.options import Files, Jobs, Number, Switch
 
 if TYPE_CHECKING:
     from experiments.sweep import Results
 
-Switch = Parameter(negative="", show_default=False)
+Sweep = Annotated[
+    str | None,
+    Parameter(
+        show_default=False,
+        help="The study, or the folder or address of its results; default: the sweep that was run last.",
+    ),
+]
+Place = Annotated[
+    str | None,
+    Parameter(help="Folder or address of the results, if they are not at runs/sweeps/NAME."),
+]
 
 
 @sweep_app.default
@@ -25,9 +33,9 @@ def sweep_run(
     study: str,
     /,
     *,
-    plan: Annotated[bool, Switch] = False,
+    plan: Switch = False,
     on: str = "local",
-    retry_failed: Annotated[bool, Switch] = False,
+    retry_failed: Switch = False,
     seeds: Number | None = None,
     files: Files = (),
     out: str | None = None,
@@ -54,7 +62,7 @@ def sweep_run(
     from experiments.sweep.place import is_address, place
     from experiments.sweep.study import load
 
-    faults = bad_jobs(jobs)
+    faults = below(1, jobs=jobs)
     loaded = None
     for check in (lambda: running.checked_on(on), lambda: load(study, files, seeds)):
         try:
@@ -65,7 +73,7 @@ def sweep_run(
         raise BadInput(faults)
     folder = running.folder_of(loaded, out)
     where = place(folder)
-    with _study():
+    with sound():
         planned = planning.plan(loaded, where.read("plan.json"))
     kernels.compiled()
     if plan:
@@ -75,30 +83,23 @@ def sweep_run(
         return DONE
     if not is_address(folder):
         writable(Path(where.address))
-    with _study():
+    with sound():
         counts = running.start(planned, where, on=on, jobs=jobs, retry_failed=retry_failed)
     print(f"{folder}: {counts.there} runs were there, {counts.done} done, {counts.failed} failed")
     output.put(folder=folder, there=counts.there, done=counts.done, failed=counts.failed)
     return FAILED if counts.failed else DONE
 
 
-Sweep = Annotated[str | None, Parameter(show_default=False)]
-
-
 @sweep_app.command(name="table")
-def sweep_table(sweep: Sweep = None, /, *, out: str | None = None, to: Path | None = None) -> int:
+def sweep_table(sweep: Sweep = None, /, *, out: Place = None, to: Path | None = None) -> int:
     """Write the table of a sweep, one line a run, and print what became of its runs.
 
     Parameters
     ----------
-    sweep
-        The study, or the folder or address of its results; default: the sweep that was run last.
-    out
-        Folder or address of the results, if they are not at runs/sweeps/NAME.
     to
         The file, .parquet or .csv; default table.parquet beside the results.
     """
-    with _study():
+    with sound():
         results = _opened(sweep, out)
         path = to or _beside(results, "table.parquet")
         if path.suffix not in (".parquet", ".csv"):
@@ -116,7 +117,7 @@ def sweep_table(sweep: Sweep = None, /, *, out: str | None = None, to: Path | No
 
 
 @sweep_app.command(name="query")
-def sweep_query(sql: str, sweep: Sweep = None, /, *, out: str | None = None) -> int:
+def sweep_query(sql: str, sweep: Sweep = None, /, *, out: Place = None) -> int:
     """Print what SQL (DuckDB) finds in a sweep.
 
     Parameters
@@ -124,12 +125,8 @@ def sweep_query(sql: str, sweep: Sweep = None, /, *, out: str | None = None) -> 
     sql
         Over `results`, the table with one line a run, and over books, venues, network and events of all kept runs,
         whose column `run` joins them to it.
-    sweep
-        The study, or the folder or address of its results; default: the sweep that was run last.
-    out
-        Folder or address of the results, if they are not at runs/sweeps/NAME.
     """
-    with _study():
+    with sound():
         found = _opened(sweep, out).query(sql)
     print(found.to_string(index=False))
     output.put(rows=found.to_dict("records"))
@@ -137,21 +134,17 @@ def sweep_query(sql: str, sweep: Sweep = None, /, *, out: str | None = None) -> 
 
 
 @sweep_app.command(name="report")
-def sweep_report(sweep: Sweep = None, /, *, out: str | None = None, to: Path | None = None) -> int:
+def sweep_report(sweep: Sweep = None, /, *, out: Place = None, to: Path | None = None) -> int:
     """Write the report of a sweep: maps with intervals, effects, indices, border, pairs.
 
     Parameters
     ----------
-    sweep
-        The study, or the folder or address of its results; default: the sweep that was run last.
-    out
-        Folder or address of the results, if they are not at runs/sweeps/NAME.
     to
         Folder of the report; default report/ beside the results.
     """
     from experiments.sweep import reporting
 
-    with _study():
+    with sound():
         results = _opened(sweep, out)
         folder = to or reporting.folder_for(results)
         writable(folder)
@@ -191,14 +184,3 @@ def _beside(results: Results, name: str) -> Path:
     from experiments.sweep import reporting
 
     return reporting.folder_for(results).parent / name
-
-
-@contextmanager
-def _study() -> Iterator[None]:
-    """What is wrong with a study, or with what one asks of it, is bad input."""
-    from experiments.sweep import StudyError
-
-    try:
-        yield
-    except StudyError as error:
-        raise BadInput(error.faults) from error

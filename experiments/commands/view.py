@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Annotated
 
 from experiments.commands import kernels
 from experiments.commands.app import DONE, BadInput, app
-from experiments.commands.given import load, opened, writable
-from experiments.commands.options import LARGEST_SEED, Files, Number, Settings
+from experiments.commands.given import load, opened, outside, writable
+from experiments.commands.options import LARGEST_SEED, Files, Number, Settings, bare
+
+if TYPE_CHECKING:
+    from experiments.dashboard.session import Session
 
 
 @app.command
@@ -24,7 +26,7 @@ def view(
     settings: Settings = (),
     files: Files = (),
     port: Number = 5006,
-    show: Annotated[bool, Parameter(negative="", show_default=False, help="open it in the browser")] = False,
+    show: Annotated[bool, bare("open it in the browser")] = False,
     out: Path = Path("runs/view"),
 ) -> int:
     """Watch a scenario live in the browser, on this machine alone: play, pause, change, branch, ask about accounts.
@@ -40,34 +42,14 @@ def view(
     out
         Folder for exported scenarios and runs.
     """
-    faults = []
-    if not 0 <= port <= 65535:
-        faults.append(f"--port: given {port}, expected a whole number between 0 and 65535")
-    if not 0 <= seed <= LARGEST_SEED:
-        faults.append(f"--seed: given {seed}, expected a whole number between 0 and {LARGEST_SEED}")
+    faults = [*outside(0, 65535, port=port), *outside(0, LARGEST_SEED, seed=seed)]
     if find_spec("panel") is None:
         faults.append("view needs Panel, which is not installed; pip install 'CascadeLab[view]' brings it")
     if faults:
         raise BadInput(faults)
-    from experiments import run as runs
-
-    folder = Path(what)
-    run = None
-    if folder.is_dir():
-        run = opened(folder)
-        name = run.name.replace(" ", "-")
-        scenario, seed = load(str(run.folder / "config.toml"), settings, files), run.seed
-        assert runs.is_run(run.folder)
-    else:
-        name = folder.stem
-        scenario = load(what, ("record.fills=true", *settings), files)
-    writable(out)
-    if run is None:
-        kernels.compiled()
     from experiments.dashboard.server import serve
-    from experiments.dashboard.session import Session
 
-    session = Session(name, scenario, seed, tuple(files), out, run)
+    session = _session(what, seed, settings, files, out)
 
     def ready(address: str) -> None:
         print(f"{address}  (Ctrl-C ends it)", flush=True)
@@ -85,3 +67,21 @@ def view(
     finally:
         session.close()
     return DONE
+
+
+def _session(what: str, seed: int, settings: Sequence[str], files: Sequence[Path], out: Path) -> Session:
+    """A session of a scenario, or of the scenario of a finished run, which is there to be looked at."""
+    folder = Path(what)
+    if folder.is_dir():
+        run = opened(folder)
+        name, seed = run.name.replace(" ", "-"), run.seed
+        scenario = load(str(run.folder / "config.toml"), settings, files)
+        writable(out)
+    else:
+        run, name = None, folder.stem
+        scenario = load(what, ("record.fills=true", *settings), files)
+        writable(out)
+        kernels.compiled()
+    from experiments.dashboard.session import Session
+
+    return Session(name, scenario, seed, tuple(files), out, run)

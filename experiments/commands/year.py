@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, BadInput, app
-from experiments.commands.given import bad_jobs, writable
-from experiments.commands.options import Jobs, Number
+from experiments.commands.given import below, outside, sound, writable
+from experiments.commands.options import Jobs, Number, Switch
 from experiments.commands.run import status
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def year(
     market: str = MARKET,
     hours: float = 24.0,
     step: float = 5.0,
-    quick: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    quick: Switch = False,
     out: Path | None = None,
     jobs: Jobs = None,
 ) -> int:
@@ -53,25 +51,19 @@ def year(
     out
         Folder of runs, table and figure; default runs/year.
     """
-    faults = []
-    if not 1 <= days < APART:
-        faults.append(f"--days: given {days}, expected a whole number between 1 and {APART - 1}")
+    faults = [*outside(1, APART - 1, days=days), *below(1, jobs=jobs)]
     if not 1.0 <= hours <= 24.0:
         faults.append(f"--hours: given {hours:g}, expected a number between 1 and 24")
     if not 0.1 <= step <= 60.0:
         faults.append(f"--step: given {step:g}, expected a number between 0.1 and 60")
-    faults += bad_jobs(jobs)
     if faults:
         raise BadInput(faults)
     days, hours = (1, QUICK_HOURS) if quick else (days, hours)
-    from experiments.config import ScenarioError
     from experiments.year import regimes as kinds
 
     regimes = kinds.regimes()
-    try:
+    with sound():
         scenarios = {one.name: kinds.scenario(market, one, hours, step, WITH_NEWS) for one in regimes}
-    except ScenarioError as error:
-        raise BadInput(error.faults) from error
     folder = out or Path("runs/year")
     writable(folder)
     kernels.compiled()

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from abm.recording import Recording
-from experiments.run import STEP_TABLES, Run, RunError, arrow
+from experiments.run import STEP_TABLES, Run, RunError
+from experiments.writing import arrow
 
 
 class SoFar(Run):

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import run as runs
+from experiments import writing
 from experiments.store import Store, write_text
 
 Record = dict[str, Any]
@@ -217,7 +217,7 @@ class FolderClaims(Claims):
         except FileNotFoundError:
             return False
         host, process, _ = owner.rsplit(".", 2)
-        if host == socket.gethostname() and not runs.alive(int(process)):
+        if host == socket.gethostname() and not writing.alive(int(process)):
             return False
         return time.time() - last < FRESH
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from experiments import config
-from experiments import run as runs
+from experiments import config, writing
 from experiments.store import content_hash, source_hash
 from experiments.sweep.designs import cells
 from experiments.sweep.factors import is_number
@@ -328,7 +327,9 @@ def _probe(planned: Plan) -> tuple[float, float]:
     assert model.recorder is not None
     done = model.step_number
     with tempfile.TemporaryDirectory() as folder:
-        written = runs.write(model.recorder.finish(), Path(folder) / "run", config={}, provenance={"seed": 0})
+        written = writing.write(
+            model.recorder.finish(), Path(folder) / "run", config={}, provenance={"seed": 0}
+        )
         size = sum(path.stat().st_size for path in written.folder.rglob("*") if path.is_file())
     scale = model.steps_total / max(done - 1, 1)
     return (opened - began) + ran * scale, size * scale

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abm import jit
-from experiments import run as runs
+from experiments import writing
 from experiments.runner import Ended, apart, here
 from experiments.sweep import planning as plans
 from experiments.sweep.board import SweepBoard
@@ -102,7 +102,7 @@ def start(
     records = where.records(planned.names())
     if isinstance(where, Folder):
         for folder in (RUNS, RECORDS):  # what killed writers left
-            runs.sweep_unfinished(where.folder / folder)
+            writing.sweep_unfinished(where.folder / folder)
     left: Left = {}
     bad = 0
     for name, cell, seed in planned.turns():

@@ -89,7 +89,22 @@ class Wanted(Frozen):
     )
 
 
-class Study(Frozen):
+class Whole(Frozen):
+    """What is checked as a whole when it is made; every fault is told."""
+
+    def faults(self) -> list[str]:
+        """What does not fit together, one line each."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        lines = self.faults()
+        if lines:
+            raise ValueError("\n".join(lines))
+        return self
+
+
+class Study(Whole):
     """A whole study, checked; `name` and `origin` say where it came from."""
 
     title: str = parameter("", "One line for people")
@@ -111,12 +126,8 @@ class Study(Frozen):
     name: str = parameter("study", "Name of the file; set when it is read")
     origin: str = parameter("", "Folder of the file; set when it is read")
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        lines = _faults(self)
-        if lines:
-            raise ValueError("\n".join(lines))
-        return self
+    def faults(self) -> list[str]:
+        return _faults(self)
 
     @property
     def paths(self) -> list[Path]:

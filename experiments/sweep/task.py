@@ -20,7 +20,7 @@ from typing import Any
 
 from experiments import config, extensions
 from experiments import run as runs
-from experiments.provenance import commit
+from experiments.provenance import commit, utc
 from experiments.runner import Job, finish
 from experiments.store import Store, source_hash
 from experiments.sweep.outcomes import Outcome, measure
@@ -99,7 +99,7 @@ def _done(task: Task, store: Store, files: tuple[Path, ...], here: Place, report
         "overhead": round(time.time() - began - run.provenance["seconds"], 3) if simulated > began else 0.0,
         "bytes": sum(path.stat().st_size for path in entry.rglob("*") if path.is_file()),
         "host": platform.node(),
-        "ended": runs.utc(time.time()),
+        "ended": utc(time.time()),
         "program": task.program,
         "kept": task.keep == "runs",
         **commit(),
@@ -147,6 +147,6 @@ def failure(task: Task, reason: str, trace: str = "") -> Record:
         "trace": trace,
         "measured": task.measured,
         "host": platform.node(),
-        "ended": runs.utc(time.time()),
+        "ended": utc(time.time()),
         "program": task.program,
     }

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from experiments.commands import kernels, output
 from experiments.commands.app import DONE, FAILED, BadInput
-from experiments.commands.given import bad_jobs, load, writable
-from experiments.commands.options import Jobs, Number, Settings
+from experiments.commands.given import below, load, writable
+from experiments.commands.options import Jobs, Number, Settings, Several, Switch
 from experiments.commands.table import print_table
 
 
@@ -20,10 +18,10 @@ def validate(
     /,
     *,
     seeds: Number | None = None,
-    quick: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    only: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
+    quick: Switch = False,
+    only: Several = (),
     settings: Settings = (),
-    parameters: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    parameters: Switch = False,
     out: Path = Path("runs/validate"),
     jobs: Jobs = None,
 ) -> int:
@@ -48,15 +46,13 @@ def validate(
     out
         Folder of runs, table and figures.
     """
-    from experiments.validate import study, table
+    from experiments.validate import study
     from experiments.validate.lab import Lab, LabError
 
     if parameters:
         print(_parameter_table(), end="")
         return DONE
-    faults = (
-        [] if seeds is None or seeds >= 1 else [f"--seeds: given {seeds}, expected a whole number from 1"]
-    )
+    faults = below(1, seeds=seeds, jobs=jobs)
     try:
         facts, benchmarks = study.chosen(only)
     except ValueError as error:
@@ -65,7 +61,7 @@ def validate(
     if quick:
         scenario = "calm_small" if scenario == "calm" else scenario
         own = ["clock.duration=3600", *own]
-    loaded = load(scenario, own, (), [*faults, *bad_jobs(jobs)]) if facts or faults else None
+    loaded = load(scenario, own, (), faults) if facts or faults else None
     if loaded is not None and loaded.news:
         raise BadInput([f"{scenario}: has news, expected a calm market (--set news=[] leaves it out)"])
     writable(out)
@@ -77,7 +73,15 @@ def validate(
     except LabError as error:
         output.fault(str(error))
         return FAILED
-    output.put(**card, folder=out)
+    _tell(card, out)
+    return DONE
+
+
+def _tell(card: dict[str, Any], folder: Path) -> None:
+    """Print the table, how many rows passed and where all of it is written."""
+    from experiments.validate import table
+
+    output.put(**card, folder=folder)
     print_table(["", "row", "what", "value", "range", "published", ""], table.lines(card["rows"]))
     for role, what in (("fact", "facts"), ("benchmark", "benchmarks")):
         passed, missed = table.tally(card["rows"], role)
@@ -85,8 +89,7 @@ def validate(
             print(
                 f"{len(passed)} of {len(passed) + len(missed)} {what}; missed: {', '.join(missed) or 'none'}"
             )
-    print(f"{out / 'validate.json'}, {out / 'validate.md'}, figures in {out / 'figures'}")
-    return DONE
+    print(f"{folder / 'validate.json'}, {folder / 'validate.md'}, figures in {folder / 'figures'}")
 
 
 def _split(settings: Sequence[str], faults: list[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
