@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from experiments.commands import kernels, output
-from experiments.commands.app import DONE, FAILED, BadInput
+from experiments.commands.app import DONE, FAILED, BadInput, app
 from experiments.commands.given import bad_jobs, load, writable
 from experiments.commands.options import Jobs, Number, Settings
 from experiments.commands.table import print_table
 
 
+@app.command
 def validate(
     scenario: str = "calm",
     /,
