@@ -23,13 +23,12 @@ from experiments.commands import (  # noqa: F401  most name their verbs
     run,
     scenario,
     sweep,
+    validate,
     venues,
     view,
     year,
 )
 from experiments.commands.app import BAD_INPUT, DONE, FAILED, INTERRUPTED, BadInput, app
-
-app.command("experiments.validate.command:validate")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,7 +56,8 @@ def _answer(words: Sequence[str]) -> int:
         output.fault("interrupted; what was finished is kept and is not run again")
         return INTERRUPTED
     except CycloptsError as error:
-        output.fault(f"{' '.join(str(error).split())} (see cascade --help)")
+        verb = " ".join(["cascade", *(error.command_chain or ())])
+        output.fault(f"{' '.join(str(error).split())} (see {verb} --help)")
         return BAD_INPUT
     except BadInput as error:
         for fault in error.faults:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cyclopts import App
 from rich.console import Console
 
 from experiments import cli, figures, progress
 from experiments.commands import output
+from experiments.commands.app import app
 from experiments.run import Run
 from tests import made_up_event as event
 
@@ -66,6 +69,39 @@ def test_a_run_is_looked_at_by_programs(run: Run, tmp_path: Path, capsys: pytest
     assert same["parted"] == {"1": None} and all(row["difference"] in (0, None) for row in same["rows"])
     whale = document(["account", str(run.folder), "0"], capsys)
     assert {"title", "lines"} == set(whale["parts"][0])
+
+
+def verbs(group: App = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every verb of the program, read off the program itself; a group that can be called is one too."""
+    for name in group:
+        if not name.startswith("-"):
+            if group[name].default_command is not None:
+                yield (*path, name)
+            yield from verbs(group[name], (*path, name))
+
+
+VERBS = sorted(verbs())
+
+
+def test_all_verbs_are_found() -> None:
+    assert {("run",), ("view",), ("validate",), ("sweep",), ("sweep", "query"), ("network", "map")} <= set(
+        VERBS
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_says_what_it_does_and_refuses_in_one_line_or_one_document(
+    verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = app
+    for name in verb:
+        one = one[name]
+    assert one.help or (one.default_command and one.default_command.__doc__)
+    fault = document([*verb, "--no-such-option"], capsys, code=2)
+    assert list(fault) == ["faults"] and len(fault["faults"]) == 1
+    assert f"(see cascade {' '.join(verb)} --help)" in fault["faults"][0]
+    assert cli.answer([*verb, "--no-such-option", "--quiet"]) == 2
+    assert capsys.readouterr() == ("", f"cascade: {fault['faults'][0]}\n")
 
 
 def test_faults_are_in_the_document_and_on_stderr_whatever_the_switches(

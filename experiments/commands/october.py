@@ -108,10 +108,12 @@ def tell_day(runs: Sequence[Run], folder: Path) -> None:
 
 def draw_report(runs: Sequence[Run], folder: Path, command: str) -> None:
     """Figures beside the runs, and the page that tells everything."""
-    from experiments import figures, october_report
+    from experiments import figures, october_report, progress
 
+    progress.remark("drawing the figures ...")
     figures.october(runs, folder / "figures")
     print(f"figures in {folder / 'figures'}")
+    progress.remark("writing the report ...")
     page = folder / "report.html"
     size = october_report.write(runs, folder, page, command)
     print(f"{page}  {size / 1e6:.1f} MB, opens in any browser without a network")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments import progress
 from experiments.config import Scenario
 from experiments.store import write_text
 from experiments.validate import figures, impact, stylized, table
@@ -90,7 +91,8 @@ def measure(
             + ("" if hours >= 24 else " Less than a day: what needs one is not measured.")
         )
         figures.facts(calm, work.folder / "figures")
-    for benchmark in benchmarks:
+    for done, benchmark in enumerate(benchmarks):
+        progress.remark(f"{benchmark}, {BENCHMARKS[benchmark].paper}: {done} of {len(benchmarks)} done")
         rows += BENCHMARKS[benchmark].rows(parameters(benchmark, settings.get(benchmark, {})), work)
     if benchmarks:
         about.append(

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands import kernels, output
-from experiments.commands.app import DONE, FAILED, BadInput
+from experiments.commands.app import DONE, FAILED, BadInput, app
 from experiments.commands.given import below, load, writable
 from experiments.commands.options import Jobs, Number, Settings, Several, Switch
 from experiments.commands.table import print_table
 
 
+@app.command
 def validate(
     scenario: str = "calm",
     /,
