@@ -80,12 +80,13 @@ def network(folder: Path, pictures: Path) -> str:
     for name, command, seen in (
         (
             "stops",
-            "cascade network stops --out runs/network/stops",
+            "cascade network stops october_2025 --set population.@withdrawer.after=900.0 --out runs/network/stops",
             "Gaps with nobody's stops, the recorded, the venues' own",
         ),
         (
             "map",
-            "cascade network map --factor 0.1 --factor 1 --factor 10 --stop 5 --stop 15 --null --out runs/network/map",
+            "cascade network map --factor 0.1 --factor 1 --factor 10 --stop 5 --stop 15 --null "
+            "--place runs/network/stops/as_recorded --out runs/network/map",
             "Where the network matters, and where October lies",
         ),
     ):
