@@ -81,7 +81,7 @@ def custody(network: Network, state: State, lenders: Mapping[Any, int]) -> list[
     """Both sides of every venue and asset that has a wallet.
 
     Args:
-        lenders: rows of lenders (`CascadeModel.lenders`): what they have paid out ahead is owed to the venue.
+        lenders: rows of lenders (`Cashier.lenders`): what they have paid out ahead is owed to the venue.
     """
     venues, assets = network.venues, len(network.asset_names)
     total = balances(state, venues, assets)

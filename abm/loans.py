@@ -23,6 +23,7 @@ from abm import ledger
 from abm.accounts import holding
 from abm.jit import kernel
 from abm.margin import spendable
+from abm.market import BookInfo
 from abm.state import NONE, State, views
 
 YEAR_MS = 365 * 86_400_000
@@ -78,11 +79,16 @@ class Loans:
     """All loans of a model.
 
     Args:
-        state: the market's tables. spot: (venue, asset) to the spot book that prices the asset in the venue's money.
+        state: the market's tables. books: of which an asset's spot book in the venue's own money prices its coins.
     """
 
-    def __init__(self, state: State, spot: dict[tuple[int, int], int]) -> None:
-        self._state, self._spot = state, spot
+    def __init__(self, state: State, books: BookInfo) -> None:
+        self._state = state
+        self._spot = {
+            (int(books.venue[b]), int(books.base[b])): b
+            for b in books.spots.tolist()
+            if books.quote[b] == state.venues["settle"][books.venue[b]]
+        }
         self.offers: dict[int, Terms] = {}
         self.open: list[Loan] = []
         self.changes: list[Change] = []

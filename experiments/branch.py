@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import config, snapshots
+from experiments import config, paths, snapshots
 from experiments import run as runs
 from experiments.config import Scenario, ScenarioError
 from experiments.faults import meant, show
@@ -192,7 +192,7 @@ def branch(
     place = _run_of(snapshot)
     trunk = Run.open(place) if runs.is_run(place) else None
     change: dict[str, Any] = {"at": snapshot.time}
-    values = {path: config.value_of(value) for path, value in settings}
+    values = {path: paths.value_of(value) for path, value in settings}
     if values:
         change["set"] = values
     if remove:

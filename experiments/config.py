@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,14 @@ from pydantic import BaseModel, ValidationError
 from abm.network import NetworkParameters
 from abm.parameters import Frozen, parameter
 from abm.venue import Asset, Clock, Contract, News, VenueRules
-from experiments import network_file, position_table, rulebook
+from experiments import network_file, paths, position_table, rulebook
 from experiments.checks import check
 from experiments.faults import ParameterRow, ScenarioError, in_words, meant, place, rows, show, untagged
 from experiments.opening import Opening
 from experiments.without import leave_out
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-NAMED = ("assets", "contracts", "venues", "population")  # tables of tables, their keys free names
 ACCOUNTS = "accounts"  # population.accounts: a table of positions for the whole crowd
-SPECIES_MARK = "@"  # before a species' name in the path of an override
-MATCHES_NOTHING = "matches nothing in this scenario"
 
 __all__ = [
     "Population",
@@ -132,7 +129,7 @@ def load(
         name_or_path: ``"two_venues"`` or ``"my/file.toml"``.
         overrides: (path, value) pairs as of ``--set path=value``; ``*`` in a path stands for every entry,
             ``@noise`` for every entry of the species noise, a number for the place in a list; the value is
-            TOML, else a text.
+            TOML, else a text (`experiments.paths`).
         files: the user's own Python files, in which the scenario may name a species as ``"file:Class"``.
 
     Raises:
@@ -173,7 +170,7 @@ def loads(
     faults = list(faults)
     raw = raw_tables(text, origin, faults)
     for path, value in overrides:
-        faults += override(raw, path, value)
+        faults += paths.override(raw, path, value)
         _open_crowds(raw)
     scenario, more = resolve(raw, beside)
     faults += more
@@ -183,7 +180,7 @@ def loads(
 
 
 def raw_tables(text: str, origin: str = "scenario", faults: Iterable[str] = ()) -> dict[str, Any]:
-    """The raw tables of a scenario's text, on top of its base: what `put` changes and `resolve` checks."""
+    """The raw tables of a scenario's text, on top of its base: what `paths.put` changes and `resolve` checks."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -268,77 +265,6 @@ def _tables(value: Any) -> Any:
     return value
 
 
-def override(raw: dict[str, Any], path: str, value: str) -> list[str]:
-    """Set one place of the raw tables; the faults, if it cannot be."""
-    return put(raw, path, value_of(value))
-
-
-def value_of(text: str) -> Any:
-    """A value as TOML reads it, else the text itself."""
-    try:
-        found = tomllib.loads(f"x = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return found["x"] if list(found) == ["x"] else text
-
-
-def put(raw: dict[str, Any], path: str, new: Any) -> list[str]:
-    """`override` with a value that is no text."""
-    *parents, last = keys = path.split(".")
-    if not all(keys):
-        return [f'--set {path}: expected a path such as "venues.alpha.fees.maker"']
-    tables: list[tuple[tuple[str, ...], Any]] = [((), raw)]
-    for key in parents:
-        reached: list[tuple[tuple[str, ...], Any]] = []
-        for where, table in tables:
-            found = list(_entries(table, key))
-            if not found and isinstance(table, dict) and key != "*" and key[0] != SPECIES_MARK:
-                if where and where[0] in NAMED and len(where) == 1:
-                    return [f"--set {path}: {place(where)} has no {key}, {meant(key, table)}"]
-                found = [(key, table.setdefault(key, {}))]
-            reached += [((*where, name), inner) for name, inner in found]
-        tables = reached
-    if not tables:
-        return [f"--set {path}: {MATCHES_NOTHING}"]
-    faults = []
-    for where, table in tables:
-        if isinstance(table, dict):
-            for key in list(table) if last == "*" else [last]:
-                table[key] = copy.deepcopy(new)
-        elif isinstance(table, list) and (last == "*" or last.isdigit() and int(last) < len(table)):
-            for i in range(len(table)) if last == "*" else [int(last)]:
-                table[i] = copy.deepcopy(new)
-        else:
-            faults.append(
-                f"--set {path}: {place(where)} is {show(table)}, expected a table or list that has {last}"
-            )
-    return faults
-
-
-def held(raw: Mapping[str, Any], path: str) -> list[tuple[str, Any]]:
-    """(path without wildcards, value) of every place in the tables that a path names."""
-    found: list[tuple[tuple[str, ...], Any]] = [((), raw)]
-    for key in path.split("."):
-        found = [
-            ((*where, name), inner) for where, table in found for name, inner in _entries(table, key or " ")
-        ]
-    return [(place(where), value) for where, value in found]
-
-
-def _entries(table: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(table, dict) and key[0] == SPECIES_MARK:
-        for name, entry in table.items():
-            if isinstance(entry, dict) and entry.get("species") == key[1:]:
-                yield name, entry
-    elif isinstance(table, dict):
-        yield from table.items() if key == "*" else [(key, table[key])] if key in table else []
-    elif isinstance(table, list):
-        places = (
-            range(len(table)) if key == "*" else [int(key)] if key.isdigit() and int(key) < len(table) else []
-        )
-        yield from ((str(i), table[i]) for i in places)
-
-
 def resolve(raw: Mapping[str, Any], beside: Path | None = None) -> tuple[Scenario | None, list[str]]:
     """Check raw tables; the scenario (None if it cannot be built) and all faults.
 
@@ -367,7 +293,7 @@ def resolve(raw: Mapping[str, Any], beside: Path | None = None) -> tuple[Scenari
     if scenario is None:
         return None, faults
     scenario = scenario.model_copy(update={"population": entries})
-    known = {name: set(raw.get(name) or ()) for name in NAMED}
+    known = {name: set(raw.get(name) or ()) for name in paths.NAMED}
     faults += [fault for fault in check(scenario, known) if fault not in faults]
     if scenario.interventions and not faults:
         from experiments import interventions

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from experiments import config, recorded, reference
+from experiments import config, paths, recorded, reference
 from experiments.estimators import ESTIMATORS, Target, interval
 from experiments.nulls import VARIANTS
 from experiments.readings import Unmeasured
@@ -93,10 +93,8 @@ def _settings(cell: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name in names:
         for path, text in VARIANTS[name].settings:
-            value = config.value_of(text)
-            if not any(
-                fault.endswith(config.MATCHES_NOTHING) for fault in config.put(_copy(raw), path, value)
-            ):
+            value = paths.value_of(text)
+            if not any(fault.endswith(paths.MATCHES_NOTHING) for fault in paths.put(_copy(raw), path, value)):
                 found[path] = value
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from abm.interventions import Intervention
-from experiments import config
+from experiments import config, paths
 from experiments.config import Scenario
 from experiments.faults import ScenarioError, show
 
@@ -37,12 +37,12 @@ def plan(scenario: Scenario) -> list[Intervention]:
             )
         wrong: list[str] = []
         for path, value in change.set.items():
-            wrong += config.put(plain, path, copy.deepcopy(value))
+            wrong += paths.put(plain, path, copy.deepcopy(value))
         after, more = config.resolve(plain)
         wrong += more
         if after is not None and not wrong:
             wrong += list(_forbidden(before, after, change.at))
-        faults += [f"{where}.set: {fault.removeprefix('--set ')}" for fault in wrong]
+        faults += [f"{where}.set: {fault.removeprefix(paths.SET)}" for fault in wrong]
         if after is None or wrong:
             break
         found.append(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import config, readings, scorecard
+from experiments import config, paths, readings, scorecard
 from experiments.config import Scenario, ScenarioError
 from experiments.estimators import Target, measure
 from experiments.readings import Unmeasured
@@ -79,8 +79,8 @@ def variants(scenario: Scenario) -> tuple[dict[str, Scenario], dict[str, str]]:
         for path, value in variant.settings:
             faults += [
                 fault
-                for fault in config.override(raw, path, value)
-                if not fault.endswith(config.MATCHES_NOTHING)
+                for fault in paths.override(raw, path, value)
+                if not fault.endswith(paths.MATCHES_NOTHING)
             ]
         if not variant.held and scenario.targets is None:
             absent[name] = "only a score card reads it, and this scenario has no targets"

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from agents.forgone import CALENDAR
 from agents.forgone import CONSTRAINTS as IN_FORGONE
-from experiments import arbitrage, config, drawing, nulls, readings, stops
+from experiments import arbitrage, config, drawing, nulls, paths, readings, stops
 from experiments.config import Scenario, ScenarioError
 from experiments.readings import Unmeasured
 from experiments.run import Run
@@ -78,7 +78,7 @@ def scenario_of(scenario: Scenario, cell: Cell) -> Scenario:
             opening[name] = {key: value * cell.factor for key, value in opening.get(name, {}).items()}
     for path, value in () if cell.levered else nulls.VARIANTS["unlevered"].settings:
         faults += [
-            fault for fault in config.override(raw, path, value) if not fault.endswith(config.MATCHES_NOTHING)
+            fault for fault in paths.override(raw, path, value) if not fault.endswith(paths.MATCHES_NOTHING)
         ]
     begin = min(one.time for one in scenario.news)
     between = sorted(

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments import arbitrage, config, drawing, readings
+from experiments import arbitrage, config, drawing, paths, readings
 from experiments.config import Scenario
 from experiments.readings import Floats, Unmeasured
 from experiments.run import Run
@@ -30,7 +30,7 @@ def variants(scenario: Scenario) -> dict[str, Scenario]:
     found = {}
     for stops in STOPS:
         raw = copy.deepcopy(config.plain(scenario))
-        faults = config.override(raw, "network.stops", f'"{stops}"')
+        faults = paths.override(raw, "network.stops", f'"{stops}"')
         changed, more = config.resolve(raw)
         if changed is None or faults or more:
             raise config.ScenarioError([*faults, *more])
@@ -214,9 +214,9 @@ def _draw_gaps(ax: Axes, groups: Groups, kinds: Sequence[str], coin: str) -> Non
     for stops in kinds:
         runs = groups[stops]
         end = float(runs[0].time[-1])
-        paths = [readings.closes(run, widest_gap(run, coin), 0.0, end) for run in runs]
+        gaps = [readings.closes(run, widest_gap(run, coin), 0.0, end) for run in runs]
         ends = readings.minutes(runs[0], 0.0, end)
-        drawing.band(ax, runs[0], ends, paths, COLOURS[stops], stops)
+        drawing.band(ax, runs[0], ends, gaps, COLOURS[stops], stops)
         for a, b in stopped(runs[0]):
             x = drawing.place(runs[0], np.array([a, b]))
             ax.axvspan(float(x[0]), float(x[1]), ymax=0.03, color=COLOURS[stops], alpha=0.5, linewidth=0)

@@ -41,13 +41,13 @@ def play(steps: int, lends: bool = True, **terms: float) -> tuple[Any, list[str]
     arb = Arbitrageur(model, "arb", Arbitrageur.Parameters(watch=30.0))
     lender = Lender(model, "bank", Lender.Parameters(recall_at=1e6, **terms))
     words: list[str] = []
-    collect = model._collect
+    collect = model.collect
 
     def listen(me: Any) -> None:
         words.extend(what for what, *_ in me.observations)
         collect(me)
 
-    model._collect = listen  # type: ignore[method-assign]
+    model.collect = listen  # type: ignore[method-assign]
     go(model, desk, lender, arb, steps=steps)
     return model, words
 

@@ -12,7 +12,7 @@ import pytest
 
 from abm.recording import Recording
 from abm.saving import VERSION
-from experiments import Run, cli, config, load
+from experiments import Run, cli, config, load, paths
 from experiments.branch import branch, moment, resume
 from experiments.build import build
 from experiments.config import ScenarioError
@@ -177,7 +177,7 @@ def test_a_rule_changed_at_the_start_of_time_is_that_rule(trunk: Run) -> None:
     """Where the burn-in does not ask for it, from T = 0 on is the same as always."""
     for path, value in (("venues.*.adl.score", "profit"), ("venues.*.liquidation.fee", 0.002)):
         raw = config.plain(load("two_venues", SHORT))
-        config.put(raw, path, value)
+        paths.put(raw, path, value)
         always, _ = config.resolve(raw)
         assert always is not None
         model = build(always, 1)

@@ -39,7 +39,7 @@ def convert(d: Desk) -> None:
     at = 0
     while (at := conversion.convert(d.address, at)) >= 0:
         d.model.make_room()
-    d.model._balance("conversion")
+    d.model.audit("conversion")
 
 
 @pytest.mark.parametrize(("debt", "sold"), [(50, 0.0), (51, 0.51), (250, 2.5)])
@@ -154,7 +154,7 @@ def test_without_bids_collateral_goes_with_the_account_and_nothing_is_lost() -> 
     d.set_mark(0, 900 * 1024)
     d.model.liquidate()
     d.model.deleverage()
-    d.model._balance("liquidation")
+    d.model.audit("liquidation")
     fund = int(d.state.venues["fund"][0])
     assert d.lots(row) == 0 and d.cash(row) == 0 and d.cash(row, BTC) == 0
     assert d.cash(fund, BTC) == COIN and d.lots(fund) == 9_000

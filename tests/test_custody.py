@@ -40,11 +40,11 @@ def market(**more: Any) -> tuple[Desk, dict[str, int]]:
 
 
 def send(d: Desk, source: int, target: int, dollars: float) -> None:
-    d.model._transfer(np.array([source]), np.array([target]), 0, np.array([dollars]))
+    d.model.cashier.send(np.array([source]), np.array([target]), 0, np.array([dollars]))
 
 
 def books(d: Desk) -> dict[str, custody.Custody]:
-    return {c.venue: c for c in custody.custody(d.model.network, d.state, d.model.lenders)}
+    return {c.venue: c for c in custody.custody(d.model.network, d.state, d.model.cashier.lenders)}
 
 
 def test_cold_is_what_is_owed_beyond_what_is_hot() -> None:
@@ -93,7 +93,7 @@ def test_a_fee_that_another_venue_takes_is_owed_to_it() -> None:
     d, rows = market()
     send(d, rows["outside"], rows["beta"], 103.0)
     assert books(d)["beta"].fees == 3 * DOLLAR
-    assert custody.faults(d.model.network, d.state, d.model.lenders) == []
+    assert custody.faults(d.model.network, d.state, d.model.cashier.lenders) == []
 
 
 @pytest.mark.slow
@@ -126,16 +126,16 @@ def test_an_issuer_owes_what_it_has_issued() -> None:
     here, there = (int(d.model.accounts.open("ann", node, "tests")[0]) for node in ("bank", "issuer"))
     d.model.accounts.deposit([here], "BTC", 10.0)
     d.model.setup()
-    d.model._transfer(np.array([here]), np.array([there]), 1, np.array([4.0]), 0)
+    d.model.cashier.send(np.array([here]), np.array([there]), 1, np.array([4.0]), 0)
     d.model.run(40)
-    issuer = d.model.issuers[0]
+    issuer = d.model.cashier.issuers[0]
     held = {
         (int(h["row"]), int(h["asset"])): int(h["amount"])
         for h in d.state.holdings[: d.state.count("holdings")]
     }
     assert held[there, 0] == 4 * 10**8
     assert (held[issuer, 1], held[issuer, 0]) == (4 * 10**8, -4 * 10**8)
-    d.model._transfer(np.array([there]), np.array([here]), 0, np.array([1.0]), 1)
+    d.model.cashier.send(np.array([there]), np.array([here]), 0, np.array([1.0]), 1)
     d.model.run(40)
     held = {
         (int(h["row"]), int(h["asset"])): int(h["amount"])
@@ -147,7 +147,7 @@ def test_an_issuer_owes_what_it_has_issued() -> None:
 def test_books_that_differ_are_told() -> None:
     d, _ = market()
     d.model.network.resources["hot"][d.model.network.resource("hot")] -= 1
-    lines = custody.faults(d.model.network, d.state, d.model.lenders)
+    lines = custody.faults(d.model.network, d.state, d.model.cashier.lenders)
     assert len(lines) == 1 and "alpha" in lines[0]
     with pytest.raises(RuntimeError, match="custody"):
         d.model.step()

@@ -72,7 +72,7 @@ def test_an_account_with_nothing_can_do_nothing_and_owes_nothing() -> None:
     assert d.place(poor, PERP, 1, 1000, 1) == "not enough margin"
     assert d.place(poor, PERP, 1, 0, 1) == "not enough margin"
     assert d.place(poor, SPOT, 1, 0, 1) == d.place(poor, SPOT, -1, 1000, 1) == "not enough balance"
-    d.model._transfer(np.array([poor]), np.array([there]), USDT, np.array([10.0]))
+    d.model.cashier.send(np.array([poor]), np.array([there]), USDT, np.array([10.0]))
     assert len(d.model.network.under_way()) == 0, "nothing was sent"
     d.model.setup()
     d.model.step()
@@ -90,7 +90,7 @@ def test_money_that_no_channel_takes_stays_where_it_is(channel: dict[str, Any]) 
     d = Desk(small_model(FREE, check=True, edges=[edge]))
     here, there = d.open("ann", cash=100 * USD), d.open("ann", 1)
     d.model.setup()
-    d.model._transfer(np.array([here]), np.array([there]), USDT, np.array([10.0]))
+    d.model.cashier.send(np.array([here]), np.array([there]), USDT, np.array([10.0]))
     for _ in range(5):
         d.model.step()
     assert (d.cash(here), d.cash(there)) == (100 * USD, 0)

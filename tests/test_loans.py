@@ -40,7 +40,7 @@ def held(d: Desk, row: int, asset: int) -> int:
 
 
 def sound(d: Desk) -> bool:
-    d.model._balance("test")
+    d.model.audit("test")
     return True
 
 

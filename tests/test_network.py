@@ -529,7 +529,7 @@ def test_a_venue_that_stops_withdrawals_by_its_own_rule_is_on_record() -> None:
     parameters = SPECIES["exchange"].Parameters(suspends="queue", queue=60.0, reopen=20.0, look=1.0)
     d.model.add(SPECIES["exchange"](d.model, "exchange", parameters))
     d.model.setup()
-    d.model._transfer(np.array([here]), np.array([there]), 0, np.array([500.0]))
+    d.model.cashier.send(np.array([here]), np.array([there]), 0, np.array([500.0]))
     seen: list[str] = []
     names = [name for name, _ in d.model.phases]
 
@@ -545,7 +545,7 @@ def test_a_transfer_of_whole_cents_sends_them() -> None:
     d = Desk(small_model(edges=[EdgeParameters(source="alpha", target="beta", asset="USDT")]))
     here, there = d.open("ann", cash=10**9), d.open("ann", 1)
     d.model.setup()
-    d.model._transfer(np.array([here]), np.array([there]), 0, np.array([2.01]))
+    d.model.cashier.send(np.array([here]), np.array([there]), 0, np.array([2.01]))
     assert 10**9 - d.cash(here) == 2_010_000
 
 
@@ -559,5 +559,5 @@ def test_a_fee_on_the_way_goes_to_the_venue_that_takes_it() -> None:
     d.model.accounts.deposit([here], "USDT", 100.0)
     there = d.open("ann")
     d.model.setup()
-    d.model._transfer(np.array([here]), np.array([there]), 0, np.array([50.0]))
+    d.model.cashier.send(np.array([here]), np.array([there]), 0, np.array([50.0]))
     assert [d.cash(int(row)) for row in d.state.venues["fees"][:2]] == [0, 3_000_000]

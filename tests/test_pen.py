@@ -94,7 +94,7 @@ def test_many_more_messages_than_the_pen_had_room_for_arrive() -> None:
     batch = me.outbox[0]
     assert len(batch) == 1000
     assert batch["price"].tolist() == list(range(100, 1100))
-    model._collect(me)
+    model.collect(me)
     assert model.state.count("inbox") == 1000
     assert me.outbox == []
     assert me.waiting([0, 1]).tolist() == [500, 500]
@@ -112,12 +112,12 @@ def test_an_owner_who_cancels_cancels_at_every_venue_and_nobody_else_does() -> N
     which = np.searchsorted(me.rows, rows)
     for place in (0, 1):
         me.limit(which[:, place], place, 1, [90.0, 91.0, 92.0], 1.0)
-    model._collect(me)
+    model.collect(me)
     model.run(3)
     assert len(me.open_orders()) == 6
     me.cancel_owner(which[0, 1])  # any of its rows names the owner
     assert sorted(me.outbox[0]["row"].tolist()) == sorted(rows[0, :2].tolist())
-    model._collect(me)
+    model.collect(me)
     model.run(3)
     left = me.open_orders()
     assert sorted(left["index"].tolist()) == sorted(which[1:, :2].ravel().tolist())
@@ -131,7 +131,7 @@ def test_what_is_read_of_accounts_is_what_the_tables_hold() -> None:
     assert me.lots(slice(None), 1).tolist() == [0] * len(me.rows)
     me.market_order(which[:2, 0], 0, 1, 1.0, cause=np.array([0, 2]))
     assert me.outbox[0]["kind"].tolist() == [0, 2]
-    model._collect(me)
+    model.collect(me)
     coins, waiting = me.standing(which[:, 0], np.zeros(3, np.int64))
     assert coins.tolist() == [5.0, -5.0, 0.0] and waiting.tolist() == [1, 1, 0]
     assert me.position(me.venue == 0, 0).tolist() == me.position(np.flatnonzero(me.venue == 0), 0).tolist()
@@ -152,7 +152,7 @@ def test_what_is_coming_is_the_sum_of_the_own_transfers_under_way() -> None:
     assert me.coming(which[:, 0], "USDT").tolist() == [0.0] * 3
     for amount in (1.1, 2.2, 3.3):
         me.transfer(which[:2, 2], which[:2, 0], "USDT", np.array([amount, 2.0 * amount]))
-        model._collect(me)
+        model.collect(me)
         model.run(1)
     way = me.transfers()
     there = model.network.under_way(sent_by=me._own)
@@ -190,7 +190,7 @@ def test_what_stands_under_a_run_of_names_is_what_the_tables_hold() -> None:
         )
         if draw.random() < 0.5:
             me.market_order(which[2, 0], 0, int(draw.choice([-1, 1])), 1.5)
-        model._collect(me)
+        model.collect(me)
         model.run(2)
         s = model.state
         live = s.orders[: s.count("orders")]

@@ -136,7 +136,7 @@ class Hearsay:
     def __init__(self, model: CascadeModel, name: str) -> None:
         self.orders: list[tuple[float, str, int, int, int, int, str]] = []
         self.transfers: list[tuple[float, int, int, float]] = []
-        collect, names = model._collect, model.books.name
+        collect, names = model.collect, model.books.name
 
         def listen(me: Any) -> None:
             if me.name == name:
@@ -152,7 +152,7 @@ class Hearsay:
                         self.transfers.append((me.time, int(a), int(b), float(x)))
             collect(me)
 
-        model._collect = listen  # type: ignore[method-assign]
+        model.collect = listen  # type: ignore[method-assign]
 
     def of(self, cause: str) -> list[tuple[str, int, int, int]]:
         """(book, own row, side, lots) of the orders with a cause, in order."""
@@ -395,7 +395,7 @@ def run_hedge(resell: float, stake: float, by_hand_at: int = -1, coins: float = 
         if step == by_hand_at:
             me.market_order(1, beta, 1, 10.0, reduce_only=True)
             mine = len(heard.orders)
-            model._collect(me)
+            model.collect(me)
             del heard.orders[mine:]
         model.step()
         if gone < 0 and me.lots(1, beta)[0] == 0:

@@ -97,7 +97,7 @@ def _split(settings: Sequence[str], faults: list[str]) -> tuple[dict[str, dict[s
     """Settings of benchmarks, checked, and those of the scenario."""
     from pydantic import ValidationError
 
-    from experiments import config
+    from experiments import paths
     from experiments.faults import in_words
     from experiments.validate.benchmarks import BENCHMARKS
 
@@ -107,7 +107,7 @@ def _split(settings: Sequence[str], faults: list[str]) -> tuple[dict[str, dict[s
         path, equals, value = setting.partition("=")
         name, _, key = path.strip().partition(".")
         if equals and key and name in BENCHMARKS:
-            given.setdefault(name, {})[key] = config.value_of(value.strip())
+            given.setdefault(name, {})[key] = paths.value_of(value.strip())
         else:
             own.append(setting)
     for name, values in given.items():

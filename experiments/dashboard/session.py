@@ -20,7 +20,7 @@ import numpy as np
 
 from abm.model import CascadeModel
 from abm.statements import statements
-from experiments import account, causes, config
+from experiments import account, causes, config, paths
 from experiments.branch import altered
 from experiments.build import build
 from experiments.config import Scenario
@@ -429,7 +429,7 @@ def _change(at: float, settings: Settings, remove: Sequence[str]) -> dict[str, A
     """An entry of `[[interventions]]`."""
     change: dict[str, Any] = {"at": at}
     if settings:
-        change["set"] = {path: config.value_of(value) for path, value in settings}
+        change["set"] = {path: paths.value_of(value) for path, value in settings}
     if remove:
         change["remove"] = list(remove)
     return change

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from experiments import config, writing
+from experiments import config, paths, writing
 from experiments.store import content_hash, source_hash
 from experiments.sweep.designs import cells
 from experiments.sweep.factors import is_number
@@ -29,7 +29,6 @@ from experiments.sweep.study import LARGEST_SEED, Study, StudyError
 from experiments.sweep.task import Task
 
 Own = Mapping[str, list[tuple[str, float]]]  # what relative factors multiply, by factor
-SET = "--set "  # how a fault of a path begins on the command line
 PROBE_SHARE, PROBE_STEPS = 0.05, 20  # of a run's steps; what a first guess of time and disk is made from
 
 
@@ -203,9 +202,9 @@ def _raw(study: Study) -> tuple[dict[str, Any], Own]:
     path = path if path.is_file() else config.SCENARIOS / f"{study.scenario_path}.toml"
     raw = config.raw_tables(path.read_text(encoding="utf-8"))
     faults = [
-        f"settings: {fault.removeprefix(SET)}"
+        f"settings: {fault.removeprefix(paths.SET)}"
         for where, value in study.settings.items()
-        for fault in config.put(raw, where, value)
+        for fault in paths.put(raw, where, value)
     ]
     own = _own(study, raw) if not faults else {}
     for name, factor in study.factors.items():
@@ -214,7 +213,7 @@ def _raw(study: Study) -> tuple[dict[str, Any], Own]:
         for where, what in factor.settings(factor.at(0.0), own.get(name, ())):
             trial = copy.deepcopy(raw)
             faults += [
-                f"factors.{name}: {fault.removeprefix(SET)}" for fault in config.put(trial, where, what)
+                f"factors.{name}: {fault.removeprefix(paths.SET)}" for fault in paths.put(trial, where, what)
             ]
     if faults:
         raise StudyError(dict.fromkeys(faults))
@@ -231,11 +230,11 @@ def _own(study: Study, raw: Mapping[str, Any]) -> Own:
         raise StudyError(dict.fromkeys(faults))
     whole, own = config.plain(scenario), {}
     for name, factor in factors.items():
-        paths = (factor.path,) if isinstance(factor.path, str) else factor.path
+        named = (factor.path,) if isinstance(factor.path, str) else factor.path
         own[name] = [
             (where, number)
-            for path in paths
-            for where, number in config.held(whole, path)
+            for path in named
+            for where, number in paths.held(whole, path)
             if is_number(number)
         ]
     return own
@@ -249,7 +248,7 @@ def _tables(
     faults = []
     for name, value in values.items():
         for where, what in study.factors[name].settings(value, own.get(name, ())):
-            faults += config.put(tables, where, what)
+            faults += paths.put(tables, where, what)
     scenario, more = config.resolve(tables)
     faults += more
     if faults or scenario is None:
