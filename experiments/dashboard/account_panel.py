@@ -44,7 +44,7 @@ class AccountPanel:
         row = pn.Row(
             pn.Column(self.search, self.found, self.leave, width=245),
             pn.Column(self.now, self.chart, sizing_mode="stretch_width"),
-            pn.Column(self.why, sizing_mode="stretch_width", css_classes=["told"], scroll=True, height=520),
+            pn.Column(self.why, sizing_mode="stretch_width", css_classes=["told"], scroll=True, height=370),
             sizing_mode="stretch_width",
         )
         self.layout = pn.Column(row, self.numbers, sizing_mode="stretch_width")
