@@ -63,6 +63,7 @@ readme: venv
 	$(BIN)/cascade run two_venues
 	$(BIN)/cascade run two_venues --set record.fills=true --set 'record.quotes=["makers"]' --out runs/look
 	$(BIN)/python -m experiments.readme
+	$(BIN)/python -m tests.view_picture
 	$(BIN)/python -m experiments.odd
 
 notebooks: venv warm

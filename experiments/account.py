@@ -41,6 +41,13 @@ def _when(label: str) -> float:
     return float(fixed[label]) if label in fixed else float(label)
 
 
+def _moment(run: Run, label: str) -> str:
+    """A kept time as the clock shows it; the first and the last by name, too."""
+    ends = {"start": 0.0, "end": float(run.time[-1])}
+    clock = fate.when(run, ends[label] if label in ends else float(label))
+    return f"the {label}, {clock}" if label in ends else clock
+
+
 def _find(run: Run, labels: list[str], owner: str) -> tuple[int, str]:
     """Number and name of the owner in the first label that has it."""
     near: list[str] = []
@@ -71,7 +78,7 @@ def _at(run: Run, label: str, number: int, name: str) -> list[Part]:
         for at in mine
     ]
     who = f"{name} (owner {number}, {accounts['participant'][mine[0]]})" if len(mine) else f"{name}: none"
-    parts: list[Part] = [(f"accounts at {label}: {who}", heads, lines)]
+    parts: list[Part] = [(f"accounts at {_moment(run, label)}: {who}", heads, lines)]
     positions = run.positions(label)
     held = np.flatnonzero(np.isin(positions["row"], accounts["row"][mine]))
     heads = ["row", "book", "quantity", "entry_price", "mark", "notional", "liquidation_price"]
@@ -84,7 +91,7 @@ def _at(run: Run, label: str, number: int, name: str) -> list[Part]:
         for at in held
     ]
     if lines:
-        parts.append((f"positions at {label}", heads, lines))
+        parts.append((f"positions at {_moment(run, label)}", heads, lines))
     return parts
 
 
@@ -93,14 +100,19 @@ def _events(run: Run, number: int, latest: int) -> Part:
     touched = np.flatnonzero((events["owner"] == number) | (events["other_owner"] == number))
     heads = ["id", "time", "kind", "venue", "book", "side", "quantity", "price", "value", "amount", "cause"]
     shown = touched[max(len(touched) - latest, 0) :]
-    lines = [[_cell(head, events[head][at]) for head in heads] for at in shown]
+    lines = [[_cell(run, head, events[head][at]) for head in heads] for at in shown]
     what = f"events: {len(touched)}" + (f", the latest {len(shown)}" if len(shown) < len(touched) else "")
     return what, heads, lines
 
 
-def _cell(head: str, value: Any) -> str:
-    if head in ("quantity", "price", "value", "amount", "time"):
-        return _number(value)
+def _cell(run: Run, head: str, value: Any) -> str:
+    match head:
+        case "time":
+            return fate.when(run, value)
+        case "side":
+            return {1: "long", -1: "short"}.get(int(value), "-")
+        case "quantity" | "price" | "value" | "amount":
+            return _number(value)
     return str(value)
 
 

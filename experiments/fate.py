@@ -94,7 +94,7 @@ def _failures(
     lines: list[str] = []
     for time, row in steps[:TOLD]:
         these = np.flatnonzero(mine & (events["time"] == time) & (events["row"] == row))
-        lines.append(f"{when(run, time)}  {_mark(run, events, these, row)}")
+        lines.append(f"{when(run, time)}  {_mark(run, events, these)}")
         lines += [f"          {line}" for line in _closings(events, these, names)]
         if found is not None:
             lines += [f"          {line}" for line in _because(run, found, time, row, names, owner_of)]
@@ -105,14 +105,15 @@ def _failures(
     return lines
 
 
-def _mark(run: Run, events: dict[str, NDArray[Any]], these: NDArray[np.int64], row: int) -> str:
-    """Where the mark stood when the account fell under its maintenance margin."""
+def _mark(run: Run, events: dict[str, NDArray[Any]], these: NDArray[np.int64]) -> str:
+    """Where the mark stood when an account fell under its maintenance margin."""
+    what = f"its account at {events['venue'][these[0]]} fell under its maintenance margin"
     named = [k for k in these if events["book"][k] and np.isfinite(events["mark"][k])]
     if not named:
-        return f"account {row} fell under its maintenance margin"
+        return what
     largest = max(named, key=lambda k: float(events["value"][k]))
     book, mark = str(events["book"][largest]), float(events["mark"][largest])
-    text = f"account {row} fell under its maintenance margin: the mark of {book} stood at {_price(mark)}"
+    text = f"{what}: the mark of {book} stood at {_price(mark)}"
     if book in run.books:
         marks = readings.filled(run.column("mark", book=book))[run.time >= 0]
         known = marks[np.isfinite(marks)]

@@ -189,10 +189,8 @@ class Tab:
         )
 
     def picture(self, path: Path) -> None:
-        """What is seen, the whole page."""
-        size = self._send("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        seen = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        """What is seen in the window: a page that is longer would be laid out anew to be seen whole."""
+        seen = self._send("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(seen["data"]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -273,10 +273,33 @@ def test_two_runs_stand_beside_each_other_at_the_same_moment(session: Session) -
 
 def test_text_is_never_markup() -> None:
     shown = [
-        words.table([EVIL], [[EVIL]]), words.faults([EVIL]), words.standing([], EVIL, EVIL),
-        words.story([(EVIL, [EVIL], [[EVIL]]), (EVIL, [], [[EVIL]])]),
+        words.table([EVIL], [[EVIL]]), words.faults([EVIL]), words.standing([], EVIL, EVIL, str),
+        *(tell([(EVIL, [EVIL], [[EVIL]]), (EVIL, [], [[EVIL]])]) for tell in (words.story, words.numbers)),
     ]  # fmt: skip
     assert not any("<img" in text for text in shown)
+
+
+def test_prices_and_accounts_say_what_they_are_counted_in(session: Session) -> None:
+    tape = at_end(session).tape
+    assert tape.unit("alpha:BTC-PERP") == "USDT" and tape.unit("outside") == ""
+    assert all(price.endswith(" USDT") for price in closings.latest(tape, 20)["price"])
+    owner = tape.owners.index(next(name for name in tape.owners if name.startswith("longs/")))
+    held = session.ask(lambda model: accounts_of(model, owner)).result(PATIENCE)
+    assert "USDT" in words.standing(held, "it", tape.clock(tape.now), tape.unit)
+
+
+def test_a_story_tells_times_and_sides_as_people_do(session: Session) -> None:
+    """No seconds since the start, no side 1, and no number of an account beside the name of its owner."""
+    session.step(1).result(PATIENCE)
+    session.branch([("venues.alpha.fees.taker", "0.001")]).result(PATIENCE)
+    assert session.changes == ("from 20:00:02: venues.alpha.fees.taker = 0.001",)
+    first = people.find(at_end(session).tape, "")[0]
+    parts = session.tell(first.owner).result(PATIENCE).parts
+    assert parts[0][0].startswith(f"accounts at the start, 20:00:00: {first.name}")
+    heads, lines = next((heads, lines) for title, heads, lines in parts if title.startswith("events"))
+    assert "long" in {line[heads.index("side")] for line in lines} <= {"long", "-"}
+    assert all(line[heads.index("time")].startswith("20:0") for line in lines)
+    assert "its account at " in words.story(parts)
 
 
 def test_lines_appear_whole() -> None:
@@ -319,3 +342,57 @@ def test_a_page_waits_for_the_first_step_of_a_large_market(session: Session) -> 
     session.tape = whole
     page.look()
     assert page.generation == session.generation and page.prices.seen == 0 < page.prices.lines.seen
+
+
+@pytest.mark.filterwarnings("ignore:Widget.name")
+def test_the_chosen_account_is_told_to_the_end(session: Session) -> None:
+    """Also one to which nothing happens any more; its chart has room for the whole run from the beginning."""
+    pytest.importorskip("panel")
+    from experiments.dashboard.charts import span
+    from experiments.dashboard.page import Page
+
+    session.step(1).result(PATIENCE)
+    page = Page(session, dark=False)
+    page.account.choose(session.tape.owners.index("longs/0"))
+
+    def drawn(until: float) -> bool:
+        page.look()
+        chart = page.account.chart.object
+        if chart is None:
+            return False
+        assert (chart.x_range.start, chart.x_range.end) == span(session.tape, 400.0)
+        mark = next(line for line in chart.renderers if line.glyph.line_color == "#0072B2")
+        return bool(mark.data_source.data["x"][-1] == span(session.tape, until)[1])
+
+    _wait(lambda: drawn(2.0))
+    at_end(session)
+    _wait(lambda: drawn(400.0))
+
+
+@pytest.mark.filterwarnings("ignore:Widget.name")
+def test_nothing_is_made_while_a_refused_value_stands_in_its_field(session: Session) -> None:
+    pytest.importorskip("panel")
+    from experiments.dashboard.page import Page
+
+    session.step(1).result(PATIENCE)
+    page, generation = Page(session, dark=False), session.generation
+    controls = {one.path: one for some in sections(session.scenario).values() for one in some}
+    page.form.set(controls["venues.alpha.fees.taker"], "0.001")
+    page.form.set(controls["news.0.size"], "much")
+    page.form.set(controls["venues.beta.fees.taker"], "0.001")  # what is accepted elsewhere does not heal it
+    assert page.branch.disabled and page.anew.disabled and "news.0.size" in page.form.said.object
+    page.branch.clicks += 1
+    page.anew.clicks += 1
+    session.ask(lambda model: model.now).result(PATIENCE)
+    assert session.generation == generation
+    page.form.set(controls["news.0.size"], "-0.01")
+    assert not page.branch.disabled and not page.anew.disabled and page.form.said.object == ""
+    page.branch.clicks += 1
+    _wait(lambda: session.generation == generation + 1)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -200,6 +200,9 @@ def test_the_mouse_finds_out_why_an_account_was_liquidated(tab: Callable[[], Tab
     one.wait(f"text('.standing').includes({who[:6]!r})")
     one.wait("!!deep('.account-chart >>> canvas')")
     one.wait("scrollY > 0")  # the answer comes into view
+    one.wait("getComputedStyle(deep('.standing >>> td')).whiteSpace === 'nowrap'")  # no word is broken
+    one.wait("!!deep('.numbers >>> details[open] td')")
+    assert one.run("(e => e.scrollWidth <= e.clientWidth)(deep('.numbers >>> details[open] .wide'))")
 
 
 def test_a_branch_goes_back_and_changes_a_rule(tab: Callable[[], Tab]) -> None:
@@ -226,6 +229,28 @@ def test_a_reload_and_a_second_tab_see_the_same_run(tab: Callable[[], Tab], addr
     ready(one)
     one.wait("text('.clock') === '20:02:01'")
     one.wait("getComputedStyle(document.body).backgroundColor === 'rgb(20, 23, 26)'")
+
+
+def test_the_dark_page_has_its_own_arrows_and_question_marks(tab: Callable[[], Tab], address: str) -> None:
+    one = tab()
+    one.open(address + "?look=dark")
+    ready(one)
+    one.choose(".section >>> select", "news.0")
+    arrow = one.run("getComputedStyle(deep('.section >>> select')).backgroundImage")
+    assert "rgb(242, 242, 242)" in arrow and "black" not in arrow
+    one.wait("!!deep('.at-news-0-size >>> .bk-icon')")
+    colour = one.run("getComputedStyle(deep('.at-news-0-size >>> .bk-icon')).backgroundColor")
+    assert colour == "rgb(163, 169, 175)"
+
+
+def test_ticks_of_money_are_told_apart(tab: Callable[[], Tab]) -> None:
+    one = tab()
+    form = (
+        "[...Bokeh.documents[0]._all_models.values()].find(model => model.type === 'CustomJSTickFormatter')"
+    )
+    told = one.run(f"{form}.doFormat([3999500, 4000000, 4000500], {{loc: 0}})")
+    assert told == ["3.9995M", "4M", "4.0005M"]
+    assert one.run(f"{form}.doFormat([0, 200000, 1400000], {{loc: 0}})") == ["0", "200k", "1.4M"]
 
 
 def test_text_is_shown_as_it_is_written(tab: Callable[[], Tab]) -> None:

@@ -121,7 +121,8 @@ def test_account_of_a_name_and_of_a_number(run: Run, capsys: pytest.CaptureFixtu
     name = str(run.accounts("start")["owner_name"][-1])
     assert cli.answer(["account", str(run.folder), name]) == 0
     told = capsys.readouterr().out
-    assert f"accounts at start: {name} (owner" in told and "accounts at end" in told and "events: " in told
+    assert f"accounts at the start, 20:00:00: {name} (owner" in told and "accounts at the end, " in told
+    assert "events: " in told
     number = str(run.accounts("start")["owner"][-1])
     assert cli.answer(["account", str(run.folder), number]) == 0
     assert capsys.readouterr().out == told

@@ -14,8 +14,11 @@ from experiments.drawing import PAPER
 POINTS = 400  # of the mark's line
 
 
-def account_chart(tape: Tape, told: Told, dark: bool) -> figure | None:
-    """The chart of an owner's book: of the largest closing, else of its largest opening position; None: neither."""
+def account_chart(tape: Tape, told: Told, duration: float, dark: bool) -> figure | None:
+    """The chart of an owner's book: of the largest closing, else of its largest opening position; None: neither.
+
+    Its time is the whole run's, `duration` seconds, however far that has come.
+    """
     mine = closings.of(tape, told.owner)
     book = _book(tape, told, mine)
     if book not in tape.books:
@@ -23,15 +26,16 @@ def account_chart(tape: Tape, told: Told, dark: bool) -> figure | None:
     shown = slice(0, tape.steps.count, max(1, tape.steps.count // POINTS))
     x = charts.clock(tape, tape.steps.column("time")[shown])
     mark = tape.steps.column("books.mark")[shown, tape.books.index(book)]
-    title = f"Mark of {book} against this account's prices"
-    made = style.chart(dark, title, 220, x_range=Range1d(*charts.span(tape, max(tape.now, 1.0))))
+    title = f"Mark of {book}, {tape.unit(book)}"
+    whole = charts.span(tape, duration)
+    made = style.chart(dark, title, 220, x_range=Range1d(*whole))
     charts.time_axis(made)
     made.yaxis.formatter = NumeralTickFormatter(format="0,0.[0000]")
     made.line(x, mark, color=style.ACCENT[dark], line_width=1.5, legend_label="mark")
     for one in told.openings:
         if one.book == book:
-            _level(made, x, one.entry, PAPER[dark][2], "dashed", "mean entry at the start")
-            _level(made, x, one.liquidation, style.SHUT, "solid", "liquidated at, as of the start")
+            _level(made, whole, one.entry, PAPER[dark][2], "dashed", "mean entry at the start")
+            _level(made, whole, one.liquidation, style.SHUT, "solid", "liquidated at, as of the start")
     own = mine[tape.events.column("book")[mine] == tape.every_book.index(book)]
     if len(own):
         at, price, at_mark = (tape.events.column(name)[own] for name in ("time", "price", "mark"))
@@ -56,8 +60,10 @@ def _book(tape: Tape, told: Told, mine: closings.Places) -> str:
     return told.openings[0].book if told.openings else ""
 
 
-def _level(made: figure, x: charts.Values, price: float | None, colour: str, dash: str, label: str) -> None:
+def _level(
+    made: figure, whole: tuple[float, float], price: float | None, colour: str, dash: str, label: str
+) -> None:
     if price is not None and np.isfinite(price):
         made.line(
-            [x[0], x[-1]], [price, price], color=colour, line_dash=dash, line_width=1.4, legend_label=label
+            list(whole), [price, price], color=colour, line_dash=dash, line_width=1.4, legend_label=label
         )

@@ -10,7 +10,7 @@ import panel as pn
 
 from experiments.dashboard import closings, people, words
 from experiments.dashboard.account_chart import account_chart
-from experiments.dashboard.session import RECORDED, Session, Told
+from experiments.dashboard.session import ENDED, PAUSED, RECORDED, Session, Told
 from experiments.dashboard.standing import accounts_of
 
 HINT = (
@@ -40,18 +40,20 @@ class AccountPanel:
         self.chart = pn.pane.Bokeh(
             None, sizing_mode="stretch_width", visible=False, css_classes=["account-chart"]
         )
-        self.layout = pn.Row(
+        self.numbers = pn.pane.HTML("", css_classes=["numbers"], sizing_mode="stretch_width")
+        row = pn.Row(
             pn.Column(self.search, self.found, self.leave, width=245),
             pn.Column(self.now, self.chart, sizing_mode="stretch_width"),
-            pn.Column(self.why, sizing_mode="stretch_width", css_classes=["told"], scroll=True, height=520),
+            pn.Column(self.why, sizing_mode="stretch_width", css_classes=["told"], scroll=True, height=370),
             sizing_mode="stretch_width",
         )
+        self.layout = pn.Column(row, self.numbers, sizing_mode="stretch_width")
         self.search.param.watch(lambda _: self._look(), "value_input")
         self.search.param.watch(lambda _: self._look(), "value")
         self.found.param.watch(lambda event: event.new and self.choose(int(event.new[-1])), "value")
         self._standing: Future[Any] | None = None
         self._story: Future[Told] | None = None
-        self._events, self._busy = 0, False
+        self._as_of = (0, 0.0)
         self._look()
 
     def begin(self) -> None:
@@ -70,9 +72,10 @@ class AccountPanel:
             f"<p class='note'>{words.escape(name)}: working out why; the first account of a run with millions of"
             " fills takes a minute, the next ones seconds ...</p>"
         )
+        self.numbers.object = ""
         self._story = self.session.tell(owner)
         self._standing = None
-        self._events = self._own_events()
+        self._as_of = self._latest()
 
     def follow(self) -> None:
         """Take answers that have come, and ask again."""
@@ -81,8 +84,8 @@ class AccountPanel:
         if self._story is not None and self._story.done():
             self._take_story(self._story)
             self._story = None
-        elif self._story is None and self.owner is not None and self._own_events() != self._events:
-            self._events = self._own_events()
+        elif self._story is None and self.owner is not None and self._latest() != self._as_of:
+            self._as_of = self._latest()
             self._story = self.session.tell(self.owner)
         self._stand()
 
@@ -103,8 +106,11 @@ class AccountPanel:
         if len(hits) == 1 and text.strip() and hits[0].owner != self.owner:
             self.choose(hits[0].owner)
 
-    def _own_events(self) -> int:
-        return 0 if self.owner is None else len(closings.of(self.session.tape, self.owner, either=True))
+    def _latest(self) -> tuple[int, float]:
+        """Its own closings, and the time at which the run stands, if it does: a story is older than either."""
+        tape = self.session.tape
+        closed = 0 if self.owner is None else len(closings.of(tape, self.owner, either=True))
+        return closed, tape.now if self.session.phase in (PAUSED, ENDED) else self._as_of[1]
 
     def _stand(self) -> None:
         owner = self.owner
@@ -117,7 +123,7 @@ class AccountPanel:
             if asked.exception() is None:
                 accounts, now = asked.result()
                 tape = self.session.tape
-                text = words.standing(accounts, tape.name(owner), tape.clock(now))
+                text = words.standing(accounts, tape.name(owner), tape.clock(now), tape.unit)
                 if text != self.now.object:
                     self.now.object = text
 
@@ -129,8 +135,10 @@ class AccountPanel:
         told = asked.result()
         if told.owner != self.owner:
             return
-        self.why.object = words.story(told.parts)
+        self.why.object, self.numbers.object = words.story(told.parts), words.numbers(told.parts)
         if self.session.phase == RECORDED:
             self.now.object = f"<h4>{words.escape(self.session.tape.name(told.owner))}</h4>"
-        self.chart.object = account_chart(self.session.tape, told, self.dark)
+        self.chart.object = account_chart(
+            self.session.tape, told, self.session.scenario.clock.duration, self.dark
+        )
         self.chart.visible = self.chart.object is not None

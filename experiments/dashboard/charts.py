@@ -29,10 +29,13 @@ from experiments.drawing import LIGHT, LONG, PAPER, SHORT
 POINTS = 1500
 BINS = 120
 DOTS = 3000
+CALM = 0.02  # of a fund: the height of its chart while nothing has happened
 MONEY = """
 const a = Math.abs(tick), s = tick < 0 ? "-" : "";
-for (const [k, u] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) if (a >= k) return s + +(a / k).toPrecision(3) + u;
-return s + +a.toPrecision(3);
+const apart = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : a;  // neighbours are told apart
+const figures = Math.min(12, Math.max(3, a ? 2 + Math.floor(Math.log10(a)) - Math.floor(Math.log10(apart)) : 3));
+for (const [k, u] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) if (a >= k) return s + +(a / k).toPrecision(figures) + u;
+return s + +a.toPrecision(figures);
 """
 Values = NDArray[Any]
 
@@ -139,7 +142,8 @@ class Prices:
         self.books = tape.of_coin(coin)
         colours = style.venue_colours(tape.venues)
         names = [tape.books[k] for k in self.books]
-        self.figure = style.chart(dark, f"{coin}, latest trade by venue", 330, x_range=x_range)
+        units = " or ".join(dict.fromkeys(filter(None, map(tape.unit, names))))
+        self.figure = style.chart(dark, f"{coin}, latest trade by venue, {units}", 330, x_range=x_range)
         self.figure.yaxis.formatter = NumeralTickFormatter(format="0,0.[0000]")
         time_axis(self.figure)
         self.lines = Lines(
@@ -192,13 +196,12 @@ class Prices:
         adl = kind[mine] == (tape.kinds.index("adl") if "adl" in tape.kinds else -1)
         self.largest = max(self.largest, float(value[mine].max()))
         colour = np.where(adl, self.adl, np.where(lines["side"] > 0, LONG, SHORT))
-        words = {"liquidation": "liquidated", "takeover": "taken over", "adl": "auto-deleveraged for"}
         self.dots.stream(
             {
                 "x": clock(tape, lines["time"]).tolist(), "price": price.tolist(),
                 "size": (3.0 + 13.0 * np.sqrt(value[mine] / self.largest)).tolist(), "colour": colour.tolist(),
                 "owner": lines["owner"].tolist(), "who": [tape.name(k) for k in lines["owner"].tolist()],
-                "what": [words[tape.kinds[k]] for k in kind[mine].tolist()], "value": value[mine].tolist(),
+                "what": [closings.VERBS[tape.kinds[k]] for k in kind[mine].tolist()], "value": value[mine].tolist(),
                 "book": [tape.every_book[k] for k in book[mine].tolist()],
             },
             rollover=DOTS,
@@ -265,7 +268,9 @@ def funds(tape: Tape, x_range: Range1d, every: int, dark: bool) -> tuple[figure,
     mine = [k for k in range(len(tape.venues)) if len(equity) and equity[0, k] != 0]
     colours = style.venue_colours(tape.venues)
     names = [tape.venues[k] for k in mine]
-    if not mine:
+    if mine:
+        made.y_range.default_span = CALM * float(equity[0, mine].max())
+    else:
         made.title.text, made.y_range = "No venue has an insurance fund", Range1d(0, 1)
     lines = Lines(
         made, names, [colours[name] for name in names],

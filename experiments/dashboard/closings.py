@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.dashboard.tape import CLOSINGS, Tape
 
-VERBS = {"liquidation": "liquidated", "takeover": "taken over", "adl": "ADL for"}
+VERBS = {"liquidation": "liquidated", "takeover": "taken over", "adl": "closed by ADL"}
 Places = NDArray[np.int64]
 
 
@@ -51,12 +51,16 @@ def latest(tape: Tape, most: int) -> dict[str, list[Any]]:
     at = np.flatnonzero(np.isin(kind, kinds(tape)) & (value > 0))[::-1][:most]
     column = {name: events.column(name)[part][at] for name in ("time", "side", "owner", "book", "price")}
     sides = np.where(column["side"] > 0, "long", "short").tolist()
+    books = [tape.every_book[one] for one in column["book"].tolist()]
     return {
         "clock": [tape.clock(one) for one in column["time"].tolist()],
         "what": [f"{side} {VERBS[tape.kinds[k]]}" for side, k in zip(sides, kind[at].tolist(), strict=True)],
         "who": [tape.name(one) for one in column["owner"].tolist()],
-        "book": [tape.every_book[one] for one in column["book"].tolist()],
+        "book": books,
         "value": value[at].tolist(),
-        "price": [f"{one:,.7g}" if np.isfinite(one) else "" for one in column["price"].tolist()],
+        "price": [
+            f"{price:,.7g} {tape.unit(book)}" if np.isfinite(price) else ""
+            for price, book in zip(column["price"].tolist(), books, strict=True)
+        ],
         "owner": column["owner"].tolist(),
     }

@@ -18,12 +18,14 @@ MOST = 40  # controls shown at once
 class Form:
     """Changes that are not made yet: each is checked with those before it as soon as it is typed.
 
-    `settings` is what has been accepted; the buttons that use it belong to the page.
+    `settings` is what has been accepted, `refused` what stands in a field and is not: while there is such,
+    nothing may be made with the rest. The buttons that use them belong to the page.
     """
 
     def __init__(self, session: Session, changed: Callable[[], None]) -> None:
         self.session, self.changed = session, changed
         self.settings: dict[str, str] = {}
+        self.refused: dict[str, list[str]] = {}
         self.section = pn.widgets.Select(
             name="parameters of", css_classes=["section"], sizing_mode="stretch_width"
         )
@@ -52,7 +54,6 @@ class Form:
         self.section.options = names
         self.section.value = chosen
         self._show()
-        self._tell([])
 
     def _show(self) -> None:
         wanted = self.filter.value.strip().lower()
@@ -69,6 +70,8 @@ class Form:
         for made in shown:
             style.dress(made)
         self.controls.objects = shown
+        self.refused = {}  # a field that is made anew shows what has been accepted
+        self._tell([])
 
     def _control(self, one: Control, whole: bool) -> Any:
         unit = f", {one.unit}" if one.unit else ""
@@ -95,9 +98,10 @@ class Form:
             if tried:
                 self.session.check(list(tried.items()))
         except ScenarioError as error:
-            self._tell(error.faults)
-            return
-        self.settings = tried
+            self.refused[one.path] = error.faults
+        else:
+            self.settings = tried
+            self.refused.pop(one.path, None)
         self._tell([])
 
     def refuse(self, error: BaseException) -> None:
@@ -105,7 +109,7 @@ class Form:
         self._tell(error.faults if isinstance(error, ScenarioError) else str(error).splitlines())
 
     def _tell(self, faults: list[str]) -> None:
-        self.said.object = words.faults(faults)
+        self.said.object = words.faults([*(line for some in self.refused.values() for line in some), *faults])
         lines = [[path, value] for path, value in self.settings.items()]
         self.pending.object = words.table(["to be changed", "to"], lines) if lines else ""
         self.changed()

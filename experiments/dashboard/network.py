@@ -74,7 +74,22 @@ class Graph:
             [place[n][0] for n in names], [place[n][1] for n in names], names, y_offset=-9, text_align="center",
             text_baseline="bottom", text_font_size="11px", text_color=PAPER[dark][1], text_font=value("system-ui"),
         )  # fmt: skip
+        self._legend(dark)
         self.last: list[tuple[object, ...]] = []
+
+    def _legend(self, dark: bool) -> None:
+        """What colours and dashes of the lines say."""
+        said = (
+            ("nothing moves", self.idle, "solid"), ("under way", style.WAITING[0], "solid"),
+            ("some wait", style.WAITING[1], "solid"), (f"{CROWDED} or more wait", style.WAITING[2], "solid"),
+            ("shut", style.SHUT, "dashed"),
+        )  # fmt: skip
+        for label, colour, dash in said:
+            self.figure.line(
+                [np.nan], [np.nan], color=colour, line_width=2.5, line_dash=dash, legend_label=label
+            )
+        style.legend(self.figure, dark, wide=3, many=0)
+        self.figure.legend.click_policy = "none"
 
     def follow(self, tape: Tape) -> None:
         """The state of every pair at the latest step; only those that have changed are sent."""

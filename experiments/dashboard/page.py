@@ -123,7 +123,7 @@ class Page:
         self.keep_toml = pn.widgets.Button(name="Export scenario", css_classes=["keep-toml"], **wide)
         self.keep_run = pn.widgets.Button(name="Export run", css_classes=["keep-run"], **wide)
         self.kept = pn.pane.HTML("", css_classes=["kept"], **wide)
-        self.anew.on_click(lambda _: self._restart(tuple(self.form.settings.items())))
+        self.anew.on_click(lambda _: self._anew())
         self.branch.on_click(lambda _: self._branch())
         self.drop.on_click(lambda _: self.form.begin())
         self.keep_toml.on_click(lambda _: self._export(self.session.export_scenario))
@@ -175,7 +175,7 @@ class Page:
             TableColumn(field="who", title="account", width=170),
             TableColumn(field="book", title="book", width=170),
             TableColumn(field="value", title="USD", width=110, formatter=dollars),
-            TableColumn(field="price", title="at", width=110, formatter=prices),
+            TableColumn(field="price", title="at", width=130, formatter=prices),
         ]
         table = DataTable(
             source=self.closings, columns=columns, index_position=None, height=270, sizing_mode="stretch_width",
@@ -356,7 +356,13 @@ class Page:
     def _restart(self, settings: tuple[tuple[str, str], ...]) -> None:
         self._try(lambda: self.session.restart(settings, int(self.seed.value)))
 
+    def _anew(self) -> None:
+        if not self.form.refused:  # a click may be on its way while a value is being refused
+            self._restart(tuple(self.form.settings.items()))
+
     def _branch(self) -> None:
+        if self.form.refused:
+            return
         at = None if self.moment.value < 0 else float(self.moment.value)
         self._try(lambda: self.session.branch(tuple(self.form.settings.items()), at=at))
 
@@ -382,7 +388,10 @@ class Page:
     def _buttons(self) -> None:
         """Buttons say what they can do with what is to be changed."""
         if hasattr(self, "anew"):
-            self.anew.disabled = self.drop.disabled = not self.form.settings
+            settings, refused = bool(self.form.settings), bool(self.form.refused)
+            self.anew.disabled = refused or not settings
+            self.branch.disabled = refused
+            self.drop.disabled = not (settings or refused)
 
     def _try(self, ask: Callable[[], Future[None]]) -> None:
         """Ask for something that may be refused at once."""

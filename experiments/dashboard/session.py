@@ -95,7 +95,7 @@ class Session:
         self.name, self.scenario, self.seed, self.files, self.out = name, scenario, seed, tuple(files), out
         self.changes: tuple[str, ...] = ()
         self.phase, self.message, self.generation = MAKING, "", 0
-        self.tape = _tape_of(run) if run else Tape(scenario.clock.start, (), (), (), (), ())
+        self.tape = _tape_of(run, scenario) if run else Tape(scenario.clock.start, (), (), (), (), ())
         self.previous: Tape | None = None
         self.pace: float | None = None
         self.rate = 0.0
@@ -260,6 +260,7 @@ class Session:
             list(model.accounts.owner_names),
             list(model.accounts.participants),
             {"book": model.books.name},
+            _quotes(scenario),
         )
         now = model.now / 1000.0
         self._saved = {} if mark is None else {time: one for time, one in self._saved.items() if time <= now}
@@ -286,11 +287,12 @@ class Session:
             if at not in self._saved:
                 self._keep(at)
         if at not in self._saved:
-            raise RunError(f"{self.name}: nothing was kept at {label(at)} s")
+            raise RunError(f"{self.name}: nothing was kept at {self.tape.clock(at)}")
         mark = self._saved[at]
         scenario = altered(mark.scenario, _change(at, settings, remove))
-        words = [f"from {label(at)} s: {path} = {value}" for path, value in settings]
-        words += [f"from {label(at)} s: {owner} has left" for owner in remove]
+        clock = self.tape.clock(at)
+        words = [f"from {clock}: {path} = {value}" for path, value in settings]
+        words += [f"from {clock}: {owner} has left" for owner in remove]
         self._make(scenario, mark, (*mark.changes, *words))
 
     def _play(self) -> None:
@@ -397,8 +399,8 @@ class Session:
         model = self._there()
         if model.step_number < self.total:
             raise RunError(
-                f"{self.name}: the run stands at {label(self.tape.now)} s; a run folder is kept at its end,"
-                f" {label(self.scenario.clock.duration)} s"
+                f"{self.name}: the run stands at {self.tape.clock(self.tape.now)}; a run folder is kept at its end,"
+                f" {self.tape.clock(self.scenario.clock.duration)}"
             )
         assert model.recorder is not None
         record = model.recorder.finish()
@@ -441,11 +443,18 @@ def _get_ready(run: Run) -> None:
         causes.attribution(run)
 
 
-def _tape_of(run: Run) -> Tape:
+def _quotes(scenario: Scenario) -> dict[str, str]:
+    """The asset in which each venue names its prices."""
+    return {name: rules.quote for name, rules in scenario.venues.items()}
+
+
+def _tape_of(run: Run, scenario: Scenario) -> Tape:
     """The tape of a finished run; worth at the moments at which it kept accounts."""
     names = list(run.vocabularies.get("owner_name", ()))
     people = list(run.vocabularies.get("participant", ()))
-    tape = Tape(run.start, run.books, run.venues, run.edges, names, people, run.vocabularies)
+    tape = Tape(
+        run.start, run.books, run.venues, run.edges, names, people, run.vocabularies, _quotes(scenario)
+    )  # fmt: skip
     tape.extend(run.watched(STEPS))
     moments = {"start": 0.0, "end": tape.now}
     for at, table in sorted((moments.get(at) if at in moments else float(at), at) for at in run.labels()):  # type: ignore[type-var]

@@ -78,10 +78,15 @@ def sample(shown: GlyphRenderer, of: GlyphRenderer) -> None:
     shown.js_on_change("visible", CustomJS(code=code))
 
 
-def legend(made: figure, dark: bool, place: str = "top_left", columns: int = 1, wide: int = 4) -> None:
-    """The legend in its corner, or in `wide` columns below where it would cover the lines; a click hides one."""
+def legend(
+    made: figure, dark: bool, place: str = "top_left", columns: int = 1, wide: int = 4, many: int = MANY
+) -> None:
+    """The legend in its corner, or, more than `many`, in `wide` columns below, for they would cover the lines.
+
+    A click hides one.
+    """
     for one in list(made.legend):
-        if len(one.items) > MANY:
+        if len(one.items) > many:
             made.center.remove(one)
             made.add_layout(one, "below")
             one.stylesheets = [".bk-grid { column-gap: 14px; }"]

@@ -69,6 +69,7 @@ class Tape:
 
     Attributes:
         start: UTC of second 0. books, venues, edges, owners, participants: names, in the order of their numbers.
+        quotes: the asset in which each venue names its prices.
         steps: `time`, and as [line, member] "books.last", "venues.adl", "network.queue" and so on.
         events: closings by force and what marks a moment, with `kind`, `book`, `venue`, `stage` as numbers.
         wealth: `time`, and `usd` [line, participant].
@@ -83,10 +84,12 @@ class Tape:
         owners: Sequence[str],
         participants: Sequence[str],
         vocabularies: Mapping[str, Sequence[str]] | None = None,
+        quotes: Mapping[str, str] | None = None,
     ) -> None:
         names = vocabularies or {}
         self.start, self.books, self.venues, self.edges = start, list(books), list(venues), list(edges)
         self.owners, self.participants = list(owners), list(participants)
+        self.quotes = dict(quotes or {})
         self.every_book = list(names.get("book", books))  # events name books that are not recorded, too
         self.kinds, self.stages = list(names.get("kind", EVENT_KINDS)), list(names.get("stage", STAGES))
         self.steps, self.events, self.wealth = Growing(), Growing(), Growing()
@@ -121,6 +124,10 @@ class Tape:
     def name(self, owner: int) -> str:
         """An owner's name by its number."""
         return self.owners[owner] if 0 <= owner < len(self.owners) else f"owner {owner}"
+
+    def unit(self, book: str) -> str:
+        """The asset in which the prices of a book, or the accounts of a venue, are counted."""
+        return self.quotes.get(book.partition(":")[0], "")
 
     def coins(self) -> list[str]:
         """Coins with a perpetual, then those with spot alone."""

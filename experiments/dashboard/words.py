@@ -5,7 +5,7 @@ Whatever comes from a scenario or a run is escaped here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -52,6 +52,11 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]], kind: str = "") 
     return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
+def _wide(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table whose words stay whole: where it has no room it is moved sideways."""
+    return f"<div class='wide'>{table(heads, lines)}</div>"
+
+
 def _figure(text: str) -> bool:
     return text[:1] in "+-0123456789–−" if text else True
 
@@ -93,34 +98,35 @@ def _side(side: Side, levels: int, most: float, kind: str) -> list[str]:
     ]
 
 
-def standing(accounts: Sequence[Account], name: str, when: str) -> str:
-    """What an owner has and holds at this moment."""
+def standing(accounts: Sequence[Account], name: str, when: str, unit: Callable[[str], str]) -> str:
+    """What an owner has and holds at this moment; `unit`: the asset of a book's prices, a venue's accounts."""
     lines, held = [], []
     for one in accounts:
         kind = "isolated" if one.isolated else "cross"
         values = [one.balance, one.equity, one.maintenance]
-        lines.append([one.venue, kind, *(number(value) for value in values), number(one.leverage)])
+        leverage = f"{number(one.leverage)} x" if np.isfinite(one.leverage) else NONE
+        lines.append([one.venue, kind, unit(one.venue), *(number(value) for value in values), leverage])
         for book, size, entry, mark, fails in one.positions:
             away = 100.0 * (fails / mark - 1.0)
             held.append(
                 [
                     book, "long" if size > 0 else "short", number(abs(size), 4),
-                    price(entry), price(mark), price(fails),
+                    price(entry), price(mark), f"{price(fails)} {unit(book)}",
                     f"{away:+.2f} %" if np.isfinite(away) else NONE,
                 ]
             )  # fmt: skip
+    heads = ["venue", "margin", "counted in", "balance", "equity", "maintenance", "leverage"]
     text = f"<h4>{escape(name)} at {escape(when)}</h4>"
     if held:
-        heads = ["position", "side", "coins", "entry", "mark", "liquidated at", "away"]
-        text += table(heads, held)
+        text += _wide(["position", "side", "coins", "entry", "mark", "liquidated at", "away"], held)
     else:
         text += '<p class="note">holds no position now</p>'
-    return text + table(["venue", "margin", "balance", "equity", "maintenance", "leverage"], lines)
+    return text + _wide(heads, lines)
 
 
 def story(parts: Sequence[Part]) -> str:
-    """An account's story: first why, then the numbers."""
-    *tables, (title, _, told) = parts
+    """Why an account was closed: the last part of its story, which is sentences."""
+    title, _, told = parts[-1]
     lines = []
     for (line,) in told:
         kind = "step" if line[:1] == " " else "when"
@@ -128,12 +134,17 @@ def story(parts: Sequence[Part]) -> str:
         if text.startswith("what had moved that mark"):
             kind = "why"
         lines.append(f'<p class="{kind}">{text}</p>')
-    text = f'<section class="fate"><h4>{escape(title)}</h4>{"".join(lines)}</section>'
-    for title, heads, rows in tables:
+    return f'<section class="fate"><h4>{escape(title)}</h4>{"".join(lines)}</section>'
+
+
+def numbers(parts: Sequence[Part]) -> str:
+    """The tables of an account's story, each to be opened; its events are."""
+    text = ""
+    for title, heads, rows in parts[:-1]:
         if rows:
             is_open = " open" if title.startswith("events") else ""
             text += f"<details{is_open}><summary>{escape(title)}</summary>"
-            text += f"<div class='wide'>{table(heads, rows)}</div></details>"
+            text += f"{_wide(heads, rows)}</details>"
     return text
 
 
