@@ -47,11 +47,10 @@ def cells_and_lots(build: Builder, name: str, opening: Opening, goal: Ints) -> t
     edges = odds.cumsum(1)
     drawn = build.draw(name, "book", n, fixed) * edges[:, -1]
     cell = (drawn[:, None] >= edges).sum(1)
-    missing = np.setdiff1d(
-        np.arange(len(cells)), cell
-    )  # a small book that nobody drew gets the smallest accounts
-    if len(missing):
-        cell[np.argsort(size, kind="stable")[: len(missing)]] = missing
+    if not each_held(cell, size, len(cells)):
+        raise ValueError(
+            f"population.{name}.opening.accounts: given {n}, expected at least {len(cells)}, one for each book"
+        )
     per_lot = (t.price * t.lot)[coins[cell]]
     stretch = np.arange(n) >= (fixed if fixed < n else 0)
     limit = np.minimum(room[cell], bound) if fixed < n else room[cell]
@@ -65,6 +64,19 @@ def cells_and_lots(build: Builder, name: str, opening: Opening, goal: Ints) -> t
             " expected a smaller largest, or fewer fixed"
         )
     return cells[cell] // len(t.coins), coins[cell], lots
+
+
+def each_held(cell: Ints, size: Floats, cells: int) -> bool:
+    """Give cells that nobody drew the smallest accounts of cells that keep one, in place; whether all have one now."""
+    holders = np.bincount(cell, minlength=cells)
+    missing = list(np.flatnonzero(holders == 0))
+    for i in np.argsort(size, kind="stable"):
+        if not missing:
+            break
+        if holders[cell[i]] > 1:
+            holders[cell[i]] -= 1
+            cell[i] = missing.pop(0)
+    return not missing
 
 
 def _stretched(size: Floats, cell: Ints, goal: Floats, free: NDArray[np.bool_], limit: Floats) -> Floats:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from abm.venue import Asset, Clock, Contract, VenueRules
-from experiments import rulebook
+from experiments import position_sizes, rulebook
 from experiments.census import FALLS, census, liquidation_map, report
 from experiments.entry_prices import Leg, entries
 from experiments.opening import Opening, Past, along, pareto_sizes, read_past, smallest_size
@@ -357,3 +357,11 @@ def test_opening_a_model_places_everything_once(october: Plan) -> None:
     assert ledger.money["USDT"] == october.units[october.asset == "USDT"].sum()
     with pytest.raises(ValueError, match="takes no part"):
         open_accounts(s, model, {}, 1)  # type: ignore[arg-type]
+
+
+def test_a_book_that_nobody_drew_takes_an_account_from_where_another_stays() -> None:
+    """The smallest account of all is alone in its book: taking it would leave that book to nobody."""
+    cell, size = np.array([0, 1, 1, 1]), np.array([1.0, 2.0, 3.0, 4.0])
+    assert position_sizes.each_held(cell, size, 4)
+    assert sorted(cell) == [0, 1, 2, 3] and cell[0] == 0
+    assert not position_sizes.each_held(np.array([0, 0]), np.array([1.0, 2.0]), 3)
