@@ -8,7 +8,7 @@ is made of: its clock, assets, contracts, accounts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -69,6 +69,28 @@ def faults(scenario: Scenario) -> list[str]:
     except ScenarioError as error:
         return error.faults
     return []
+
+
+def standing(scenario: Scenario, at: float) -> Scenario:
+    """The scenario with the numbers that hold at a time: what its interventions until then have made of them."""
+    plain = config.plain(scenario)
+    plain.pop("interventions", None)
+    for change in sorted(scenario.interventions, key=lambda one: one.at):
+        if change.at <= at:
+            for path, value in change.set.items():
+                paths.put(plain, path, copy.deepcopy(value))
+    found, _ = config.resolve(plain)
+    assert found is not None  # what a scenario is changed to has been checked with it
+    return found.model_copy(update={"interventions": scenario.interventions})
+
+
+def without(plain: dict[str, Any], given: Collection[str]) -> None:
+    """Take the paths that are given out of what the interventions of raw tables set."""
+    for change in plain.get("interventions", ()):
+        named = {path: {place for place, _ in paths.held(plain, path)} for path in change.get("set", {})}
+        for path in [path for path, places in named.items() if places & set(given)]:
+            value = change["set"].pop(path)
+            change["set"] |= dict.fromkeys(named[path] - set(given), value)
 
 
 def _forbidden(before: Scenario, after: Scenario, at: float) -> Iterator[str]:

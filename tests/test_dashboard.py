@@ -391,6 +391,65 @@ def test_nothing_is_made_while_a_refused_value_stands_in_its_field(session: Sess
     _wait(lambda: session.generation == generation + 1)
 
 
+@pytest.mark.filterwarnings("ignore:Widget.name")
+def test_after_a_branch_the_form_shows_the_branch_s_value(session: Session) -> None:
+    """And goes back to the trunk's from there, or from the beginning, or from a mark before the change."""
+    pytest.importorskip("panel")
+    from experiments.dashboard.page import Page
+
+    session.step(100).result(PATIENCE)
+    page, path = Page(session, dark=False), "venues.beta.fund.rule"
+    trunk = session.scenario.venues["beta"].fund.rule
+    page.form.filter.value = path
+
+    def shown() -> str:
+        page.look()
+        return str(page.form.controls[0].value)
+
+    def press(button: object) -> None:
+        generation = session.generation
+        button.clicks += 1  # type: ignore[attr-defined]
+        _wait(lambda: page.look() is None and page.generation > generation)
+
+    assert shown() == trunk != "unlimited"
+    page.form.controls[0].value = "unlimited"
+    press(page.branch)
+    assert shown() == "unlimited" and page.form.settings == {}
+    page.form.controls[0].value = trunk
+    assert page.form.settings == {path: trunk}
+    press(page.branch)
+    assert shown() == trunk and [one.set[path] for one in session.scenario.interventions] == [
+        "unlimited",
+        trunk,
+    ]
+    page.moment.value = min(session.marks)
+    page.form.controls[0].value = "unlimited"
+    press(page.anew)
+    assert session.changes == (f"{path} = unlimited",) and shown() == "unlimited"
+    assert not any(path in one.set for one in session.scenario.interventions)
+
+
+@pytest.mark.filterwarnings("ignore:Widget.name")
+def test_the_form_follows_an_intervention_and_a_mark(tmp_path: Path) -> None:
+    """Before it comes the field shows what holds until then; so it does for a branch from before it."""
+    pytest.importorskip("panel")
+    from experiments.dashboard.page import Page
+
+    path = "venues.alpha.fees.taker"
+    later = ("interventions", f'[{{at = 100.0, set = {{"{path}" = 0.001}}}}]')
+    session = Session("later", load("two_venues", (*SHORT, later)), out=tmp_path / "view")
+    session.step(50).result(PATIENCE)
+    page, before = Page(session, dark=False), session.scenario.venues["alpha"].fees.taker
+    page.form.filter.value = path
+    assert float(page.form.controls[0].value) == before != 0.001
+    session.step(100).result(PATIENCE)
+    page._read_slowly()
+    assert page.form.controls[0].value == "0.001"
+    page.moment.value = session.marks[0]
+    assert float(page.form.controls[0].value) == before
+    session.close()
+
+
 def _wait(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE
     while not condition():

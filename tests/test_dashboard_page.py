@@ -215,6 +215,8 @@ def test_a_branch_goes_back_and_changes_a_rule(tab: Callable[[], Tab]) -> None:
     one.choose(".moment >>> select", "20:02:12")  # the second of six
     one.click(".branch >>> button")
     one.wait("text('.clock') === '20:02:12' && (text('.beside') || '').includes('fund.rule = unlimited')")
+    one.wait("deep('.at-venues-beta-fund-rule >>> select')?.value === 'unlimited'")
+    one.wait("deep('.moment >>> select').selectedOptions[0].text === 'now'")  # a branch stands where it began
 
 
 def test_a_reload_and_a_second_tab_see_the_same_run(tab: Callable[[], Tab], address: str) -> None:

@@ -18,12 +18,14 @@ MOST = 40  # controls shown at once
 class Form:
     """Changes that are not made yet: each is checked with those before it as soon as it is typed.
 
+    A field shows what holds at the moment that a branch would begin with: a branch's own number, not its trunk's.
     `settings` is what has been accepted, `refused` what stands in a field and is not: while there is such,
     nothing may be made with the rest. The buttons that use them belong to the page.
     """
 
     def __init__(self, session: Session, changed: Callable[[], None]) -> None:
         self.session, self.changed = session, changed
+        self.at: float | None = None  # seconds of the mark that a branch would begin with; None: now
         self.settings: dict[str, str] = {}
         self.refused: dict[str, list[str]] = {}
         self.section = pn.widgets.Select(
@@ -48,7 +50,24 @@ class Form:
     def begin(self) -> None:
         """Start over with the scenario as it stands."""
         self.settings = {}
-        self._sections = sections(self.session.scenario)
+        self._read()
+
+    def follow(self) -> None:
+        """See whether an intervention has come meanwhile; what is being typed stays in its field."""
+        if self.at is None and self._acting() != self.acting and not self.refused:
+            self._read()
+
+    def go_to(self, at: float | None) -> None:
+        """Show what held at a mark, or holds now; what is to be changed stays so."""
+        self.at = at
+        self._read()
+
+    def _acting(self) -> int:
+        return sum(one.at <= self.session.tape.now for one in self.session.scenario.interventions)
+
+    def _read(self) -> None:
+        self.acting = self._acting()
+        self._sections = sections(self.session.standing(self.at))
         names = list(self._sections)
         chosen = self.section.value if self.section.value in names else (names[0] if names else None)
         self.section.options = names

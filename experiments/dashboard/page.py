@@ -126,6 +126,7 @@ class Page:
         self.anew.on_click(lambda _: self._anew())
         self.branch.on_click(lambda _: self._branch())
         self.drop.on_click(lambda _: self.form.begin())
+        self.moment.param.watch(lambda _: self.form.go_to(self._from()), "value")
         self.keep_toml.on_click(lambda _: self._export(self.session.export_scenario))
         self.keep_run.on_click(
             lambda _: self._do(self.session.export_run(), self._say_kept, self._say_not_kept)
@@ -211,6 +212,7 @@ class Page:
         keep = self.coin.value if self.coin.value in coins else (coins[0] if coins else None)
         self.coin.options = coins
         self.coin.value = keep
+        self.moment.value = -1.0  # a branch stands where it began
         self.form.begin()
         self._build()
         self.account.begin()
@@ -273,6 +275,7 @@ class Page:
 
     def _read_slowly(self) -> None:
         self._moments()
+        self.form.follow()
         self._compare()
         self.account.follow()
 
@@ -361,14 +364,17 @@ class Page:
             self._restart(tuple(self.form.settings.items()))
 
     def _branch(self) -> None:
-        if self.form.refused:
-            return
-        at = None if self.moment.value < 0 else float(self.moment.value)
-        self._try(lambda: self.session.branch(tuple(self.form.settings.items()), at=at))
+        if not self.form.refused:
+            at = self._from()
+            self._try(lambda: self.session.branch(tuple(self.form.settings.items()), at=at))
+
+    def _from(self) -> float | None:
+        """The mark that a branch begins with; None: now."""
+        return None if self.moment.value < 0 else float(self.moment.value)
 
     def _without(self, owner: str) -> None:
         """What would the market have done without this one?"""
-        at = None if self.moment.value < 0 else float(self.moment.value)
+        at = self._from()
         self._try(lambda: self.session.branch((), remove=(owner,), at=at))
 
     def _export(self, write: Callable[[], Path]) -> None:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import tomli_w
 
 from abm.model import CascadeModel
 from abm.statements import statements
-from experiments import account, causes, config, paths
+from experiments import account, causes, config, interventions, paths
 from experiments.branch import altered
 from experiments.build import build
 from experiments.config import Scenario
@@ -138,7 +139,9 @@ class Session:
         Raises ScenarioError at once where they are refused; then everything stays as it was.
         """
         scenario = self.check(settings)
-        words = (*self.changes, *(f"{path} = {value}" for path, value in settings))
+        given = {path for path, _ in settings}
+        still = (word for word in self.changes if word.partition(" = ")[0].rpartition(" ")[2] not in given)
+        words = (*still, *(f"{path} = {value}" for path, value in settings))
         return self._do(lambda: self._make(scenario, None, words, seed=seed))
 
     def choose(self, name: str, settings: Settings = (), seed: int = 1) -> Future[None]:
@@ -156,11 +159,21 @@ class Session:
         """
         return self._do(lambda: self._branch(settings, remove, at))
 
-    def check(self, settings: Settings, live: bool = False) -> Scenario:
-        """The scenario with these settings; `live`: as a change from now on. Raises ScenarioError with all faults."""
-        if live:
-            return altered(self.scenario, _change(self.tape.now, settings, ()))
-        return config.loads(config.dump(self.scenario), settings)
+    def check(self, settings: Settings) -> Scenario:
+        """The scenario with these settings from beginning to end, whatever a branch had made of the same parameters.
+
+        Raises ScenarioError with all faults.
+        """
+        plain = config.plain(self.scenario)
+        interventions.without(plain, {path for path, _ in settings})
+        return config.loads(tomli_w.dumps(plain), settings)
+
+    def standing(self, at: float | None = None) -> Scenario:
+        """The scenario with the numbers that hold now, or held at a mark."""
+        mark = None if at is None else self._saved.get(at)
+        if at is None or mark is None:
+            return interventions.standing(self.scenario, self.tape.now)
+        return interventions.standing(mark.scenario, at)
 
     def ask(self, question: Callable[[CascadeModel], T]) -> Future[T]:
         """What a function reads from the model between two steps; it raises RunError where there is no model."""
@@ -278,17 +291,19 @@ class Session:
         self.phase = PAUSED if model.step_number < self.total else ENDED
 
     def _branch(self, settings: Settings, remove: Sequence[str], at: float | None) -> None:
-        model = self._there()
-        now = model.now / 1000.0
-        if at is None or abs(at - now) < 5e-4:
+        now = self._there().now / 1000.0
+        if at is None:
             at = now
             if self.steps >= self.total:
                 raise RunError(f"{self.name}: the run is at its end; branch from an earlier moment")
             if at not in self._saved:
                 self._keep(at)
-        if at not in self._saved:
+            # a branch that has not moved yet stands at the mark of its trunk
+            mark = self._saved[at]._replace(scenario=self.scenario, changes=self.changes)
+        elif at in self._saved:
+            mark = self._saved[at]
+        else:
             raise RunError(f"{self.name}: nothing was kept at {self.tape.clock(at)}")
-        mark = self._saved[at]
         scenario = altered(mark.scenario, _change(at, settings, remove))
         clock = self.tape.clock(at)
         words = [f"from {clock}: {path} = {value}" for path, value in settings]
