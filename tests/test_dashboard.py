@@ -392,6 +392,22 @@ def test_nothing_is_made_while_a_refused_value_stands_in_its_field(session: Sess
 
 
 @pytest.mark.filterwarnings("ignore:Widget.name")
+def test_a_fund_that_begins_with_nothing_is_charted(session: Session) -> None:
+    """Beta's, which owes from its first take-over on."""
+    pytest.importorskip("panel")
+    from experiments.dashboard.page import Page
+
+    session.restart([("venues.beta.fund.rule", "unlimited")]).result(PATIENCE)
+    at_end(session)
+    page = Page(session, dark=False)
+    beta = session.tape.venues.index("beta")
+    equity = session.tape.steps.column("venues.fund_equity")[:, beta]
+    assert equity[0] == 0 > equity[-1]
+    assert page.funds.source.data["y1"][-1] == pytest.approx(equity[page.funds.source.data["y1"].size - 1])
+    assert [item.label.value for item in page.funds.made.legend[0].items] == ["alpha", "beta"]
+
+
+@pytest.mark.filterwarnings("ignore:Widget.name")
 def test_after_a_branch_the_form_shows_the_branch_s_value(session: Session) -> None:
     """And goes back to the trunk's from there, or from the beginning, or from a mark before the change."""
     pytest.importorskip("panel")

@@ -102,6 +102,21 @@ def test_several_seeds_are_a_median_and_a_band(seeds: list[Run]) -> None:
     assert len(drawn(figures.bids, seeds[:1]).collections) == 0
 
 
+def test_a_fund_that_begins_with_nothing_is_drawn_and_all_are_in_dollars(tmp_path: Path) -> None:
+    """There is no share of nothing: the vault of hyperliquid begins empty and ends with a million."""
+    record = event.recording()
+    equity = record.venues["fund_equity"].copy()
+    equity[:, event.VENUES.index("hyperliquid")] = np.linspace(0.0, 1e6, len(equity))
+    run = event.write(
+        dataclasses.replace(record, venues={**record.venues, "fund_equity": equity}), tmp_path / "run"
+    )
+    ax = drawn(figures.fund_equity, [run])
+    lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    assert set(event.SHARES) == {name for name in lines if not name.startswith("_")}
+    assert ax.get_ylabel() == "M$" and lines["hyperliquid"][-1] == pytest.approx(1.0, rel=1e-2)
+    assert lines["binance"][-1] == pytest.approx(-0.15 * 0.25 * 4e9 / 1e6)
+
+
 @pytest.mark.slow
 def test_no_news_no_usd_no_funds_no_ticks(tmp_path: Path) -> None:
     """Without news nothing is marked; what cannot be drawn is said in its own panel, the others stay."""

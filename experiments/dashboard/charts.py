@@ -260,18 +260,20 @@ class Flow:
 
 
 def funds(tape: Tape, x_range: Range1d, every: int, dark: bool) -> tuple[figure, Lines]:
-    """Equity of the venues' insurance funds and vaults, those that have one."""
+    """Equity of the insurance funds and vaults of all venues with perpetuals; a fund may begin with nothing."""
     made = style.chart(dark, "Insurance funds and vaults, equity, USD", 180, x_range=x_range)
     made.yaxis.formatter = CustomJSTickFormatter(code=MONEY)
     time_axis(made)
     equity = tape.steps.column("venues.fund_equity")
-    mine = [k for k in range(len(tape.venues)) if len(equity) and equity[0, k] != 0]
+    perps = {name.partition(":")[0] for name in tape.books if name.endswith("-PERP")}
+    mine = [k for k, name in enumerate(tape.venues) if name in perps]
     colours = style.venue_colours(tape.venues)
     names = [tape.venues[k] for k in mine]
     if mine:
-        made.y_range.default_span = CALM * float(equity[0, mine].max())
+        begun = float(np.nan_to_num(equity[0, mine]).max()) if len(equity) else 0.0
+        made.y_range.default_span = max(CALM * begun, 1.0)
     else:
-        made.title.text, made.y_range = "No venue has an insurance fund", Range1d(0, 1)
+        made.title.text, made.y_range = "No venue has perpetuals, so none an insurance fund", Range1d(0, 1)
     lines = Lines(
         made, names, [colours[name] for name in names],
         lambda tape, part: tape.steps.column("venues.fund_equity")[part][:, mine],

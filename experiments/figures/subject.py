@@ -33,24 +33,38 @@ def main_perp(run: Run, coin: str) -> str:
 
 
 def fund_lines(ax: Axes, runs: Runs) -> None:
-    run = runs[0]
-    for venue in funded(run):
-        equity = [readings.filled(each.column("fund_equity", venue=venue)) for each in runs]
-        paths = [100.0 * (path / path[drawing.first_step(run)] - 1.0) for path in equity]
-        drawing.band(ax, run, run.time, paths, drawing.venue_colour(run, venue), venue)
+    """Funds against their start: as a share of it, or in dollars where one of them began with nothing."""
+    run, at = runs[0], drawing.first_step(runs[0])
+    paths = {
+        venue: [readings.filled(each.column("fund_equity", venue=venue)) for each in runs]
+        for venue in funded(run)
+    }
+    if all(path[at] > 0 for every in paths.values() for path in every):
+        change = {
+            venue: [100.0 * (path / path[at] - 1.0) for path in every] for venue, every in paths.items()
+        }
+        unit, calm, against = "%", 1.0, "against their start"
+    else:
+        change = {venue: [path - path[at] for path in every] for venue, every in paths.items()}
+        scale, unit = drawing.money(np.concatenate([path for every in change.values() for path in every]))
+        change = {venue: [path / scale for path in every] for venue, every in change.items()}
+        calm, against = 1e-3, "since the start"
+    for venue, every in change.items():
+        drawing.band(ax, run, run.time, every, drawing.venue_colour(run, venue), venue)
     low, high = ax.get_ylim()
-    if high - low < 1.0:  # nothing moved: do not blow up the rounding
-        ax.set_ylim(-1.0, 1.0)
-    drawing.label(ax, "Equity of insurance funds and vaults against their start", "%")
+    if high - low < calm:  # nothing moved: do not blow up the rounding
+        ax.set_ylim(-calm, calm)
+    drawing.label(ax, f"Equity of insurance funds and vaults {against}", unit)
     drawing.legend(ax, columns=2)
 
 
 def funded(run: Run) -> list[str]:
-    at = drawing.first_step(run)
+    """Venues with perpetuals whose fund ever had or owed anything, also one that began with nothing."""
     found = [
         venue
         for venue in run.venues
-        if readings.books(run, "PERP", venue=venue) and run.column("fund_equity", venue=venue)[at] > 0
+        if readings.books(run, "PERP", venue=venue)
+        and np.nan_to_num(run.column("fund_equity", venue=venue)[drawing.first_step(run) :]).any()
     ]
     if not found:
         raise Unmeasured("no venue has a fund")
