@@ -53,6 +53,48 @@ def test_what_is_packed_comes_out_again() -> None:
         np.testing.assert_array_equal(arrays[name], values)
 
 
+def test_a_package_beside_another_is_small_where_they_are_alike_and_comes_out_again() -> None:
+    draw = np.random.default_rng(2)
+    one, sizes = packing.Package(), []
+    series, codes = draw.integers(-(2**31), 2**31, (3, 4000)), draw.integers(0, 60000, 5000)
+    one.add("series", series, "i4", delta=True, steps=True)
+    one.add("codes", codes, "u2")
+    later = series.copy()
+    later[1, 2000:] += draw.integers(-3, 4, 2000)
+    later[2] = draw.integers(-(2**31), 2**31, 4000)
+    for every in (1, 3):
+        _, first = packing.unpacked(one.packed(every))
+        two = packing.Package(one)
+        two.add("series", later, "i4", delta=True, steps=True)
+        two.add("codes", np.append(codes[:-1], 0), "u2")
+        header, arrays = packing.unpacked(two.packed(every), first)
+        np.testing.assert_array_equal(arrays["series"], later[:, ::every])
+        np.testing.assert_array_equal(arrays["codes"], [*codes[:-1], 0])
+        assert [entry["rows"] for entry in header["arrays"]] == [[0, 1], [0]] and header["every"] == every
+        sizes.append((len(one.packed(every)), len(two.packed(every))))
+    assert all(0.2 * alone < beside < 0.4 * alone for alone, beside in sizes), sizes
+
+
+def test_names_are_written_by_their_stems() -> None:
+    given = [
+        "whale",
+        "crowd/9",
+        "crowd/10",
+        "crowd/11",
+        "crowd/013",
+        "7",
+        "8",
+        "crowd/12",
+        "a\n1",
+        "a\n2",
+        "",
+    ]
+    listed = packing.listed(given)
+    assert ["crowd/", 9, 3] in listed and ["7", -1, 1] not in listed and len(listed) < len(given)
+    back = [stem if number < 0 else f"{stem}{number + k}" for stem, number, n in listed for k in range(n)]
+    assert back == given
+
+
 def test_amounts_are_kept_to_a_thousandth_and_nothing_is_nothing() -> None:
     amount = np.array([0.0, np.nan, 1e-3, -5.0, 3e11, -2e4])
     back = np.sign(packing.fine(amount)) * np.expm1(np.abs(packing.fine(amount)) / packing.PER_E)
@@ -216,18 +258,30 @@ def test_a_book_that_kept_its_levels_is_shown_level_by_level(laddered: Run, tmp_
 
 @needs_browser
 def test_two_runs_share_one_clock(run: Run, tmp_path: Path) -> None:
-    replay.write([run, run], tmp_path / "two.html")
+    """And a file that would be too long keeps the prices of every so many steps, exactly, and says so."""
+    alone = replay.write([run], tmp_path / "one.html")
+    both = replay.write([run, run], tmp_path / "two.html", most=alone.size)
+    assert alone.every == 1 < both.every and both.size <= alone.size
     told = browser.seen(
         tmp_path / "two.html",
         """
         player.seek(3600); player.choose(1, player.runs[0]);
-        return [...document.querySelectorAll(".run")].map(one =>
-            [one.querySelector(".story h2").textContent, one.querySelectorAll("canvas").length]);
+        return [...document.querySelectorAll(".run")].map((one, k) =>
+            [one.querySelector(".story h2").textContent, one.querySelectorAll("canvas").length,
+             one.querySelector(".note").textContent,
+             player.runs[k].books.map((_, b) => player.runs[k].last(b, 4300)),
+             player.runs[k].books.map((_, b) => player.runs[k].mark(b, 4300)), [...player.runs[k].a.e_value]]);
         """,
         tmp_path,
         ready=READY,
     )
     assert len(told) == 2 and told[0] == told[1] and told[0][0].startswith("crowd/1")
+    step = 4300 // both.every * both.every
+    assert f"every {both.every} s" in told[0][2]
+    np.testing.assert_allclose(told[0][3], run.column("last")[step], rtol=1e-5)
+    np.testing.assert_allclose(told[0][4], run.column("mark")[step], rtol=1e-5)
+    events = run.table("events/events").sort_by("time")
+    np.testing.assert_allclose(told[0][5], np.nan_to_num(events["value"].to_numpy()), rtol=1e-4)
 
 
 def test_scripts_parse() -> None:

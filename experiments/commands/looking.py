@@ -68,9 +68,9 @@ def replay(run: Path, beside: Path | None = None, /, *, out: Path) -> int:
     with reading():
         shown = [opened(path) for path in (run, beside) if path is not None]
         with progress.Count(len(replays.PARTS) * len(shown), "parts") as count:
-            size = replays.write(shown, out, count.next)
-    print(f"{out}  {size / 1e6:.1f} MB")
-    output.put(file=out, bytes=size)
+            size, every = replays.write(shown, out, count.next)
+    print(f"{out}  {size / 1e6:.1f} MB" + (f", prices of every {every} steps" if every > 1 else ""))
+    output.put(file=out, bytes=size, every=every)
     return DONE
 
 

@@ -22,9 +22,8 @@ from experiments.replay import people
 from experiments.replay.packing import Package, Values, coarse, fine
 from experiments.run import Run, RunError
 
-SCALE = 1e-5  # of a book's first price: one step of its series, half as fine where prices are many
-MANY = 1_000_000  # prices: 148 books of October's steps are more, and with coarser steps below 10 MB
-CELLS = 900_000  # of a thinned table at most; what is longer is taken every so many steps
+SCALE = 1e-5  # of a book's first price: one step of its series
+CELLS = 900_000  # of a table by step other than prices; two runs in one file share them
 PARENTS = 3  # earlier failures named as causes of one
 
 
@@ -42,13 +41,22 @@ PARTS = (
 )
 
 
-def package(run: Run, begun: Callable[[str], object] = lambda what: None) -> Package:
-    """Everything that the player shows of a run; `begun` is told each of `PARTS` before it is made."""
+def package(
+    run: Run,
+    begun: Callable[[str], object] = lambda what: None,
+    beside: Package | None = None,
+    cells: int = CELLS,
+) -> Package:
+    """Everything that the player shows of a run; `begun` is told each of `PARTS` before it is made.
+
+    `beside`: the package of the run that it is shown beside; `cells`: numbers that a table by step may have, of longer
+    ones every so many steps are kept.
+    """
     if not len(run.time) or not run.books:
         raise Unmeasured(
             f"{run.folder}: recorded no step of no book; record.every and record.books say what is kept"
         )
-    pack = Package()
+    pack = Package(beside, cells)
     start = run.start if run.start.tzinfo else run.start.replace(tzinfo=UTC)
     pack.header = {
         "title": str(run.config.get("title", "") or run.name),
@@ -82,12 +90,12 @@ def package(run: Run, begun: Callable[[str], object] = lambda what: None) -> Pac
 def _books(run: Run, pack: Package) -> None:
     last, mark = (_series(run, name) for name in ("last", "mark"))
     base = np.array([_first(a, b) for a, b in zip(last, mark, strict=True)])
-    unit = base * SCALE * (1 if last.size <= MANY else 2)
+    unit = base * SCALE
     pack.header["unit"] = unit.tolist()
-    for name, values in (("last", last), ("mark", mark)):
-        steps = np.rint(np.nan_to_num(values) / unit[:, None])
-        pack.add(name, steps.astype(np.int64), "i4", delta=True)
-    every = stride(len(run.time), 2 * len(BANDS) * len(run.books))
+    last, mark = (np.rint(np.nan_to_num(values) / unit[:, None]).astype(np.int64) for values in (last, mark))
+    pack.add("last", last, "i4", delta=True, steps=True)
+    pack.add("mark", mark - last, "i4", delta=True, steps=True)
+    every = pack.stride(len(run.time), 2 * len(BANDS) * len(run.books))
     places = np.arange(0, len(run.time), every)
     pack.header["stride"] = every
     for side in ("bid", "ask"):
@@ -96,7 +104,6 @@ def _books(run: Run, pack: Package) -> None:
             pack.add(f"{side}_{band}", coarse(values), "u1", delta=True)
     ends_ = np.add.reduceat(np.nan_to_num(run.column("volume")), places, axis=0).T
     pack.add("volume", coarse(ends_), "u1", delta=True)
-    pack.add("open_interest", fine(run.column("open_interest_usd")[places].T), "i2", delta=True)
 
 
 def _levels(run: Run, pack: Package) -> None:
@@ -111,7 +118,7 @@ def _levels(run: Run, pack: Package) -> None:
     names = [name for name in dict.fromkeys(rungs["book"]) if name in known]
     if not names:
         return
-    every = stride(len(run.time), 16 * LEVELS * len(names))  # no number repeats: they weigh most
+    every = pack.stride(len(run.time), 16 * LEVELS * len(names))  # no number repeats: they weigh most
     book = codes_of(rungs["book"], names)
     step, ask = np.searchsorted(run.time, rungs["time"] - 1e-9), (rungs["side"] < 0).astype(int)
     # lines of one step, book and side stand together, the best price first
@@ -132,13 +139,9 @@ def _levels(run: Run, pack: Package) -> None:
 
 
 def _venues(run: Run, pack: Package) -> None:
-    every = stride(len(run.time), 40 * len(run.venues))
-    places = np.arange(0, len(run.time), every)
+    every = pack.stride(len(run.time), 40 * len(run.venues))
     pack.header["venue_stride"] = every
-    for name in ("fund_equity", "fund_cash", "fund_inventory", "capital"):
-        pack.add(name, fine(run.column(name)[places].T), "i2", delta=True)
-    waits = np.maximum.reduceat(np.nan_to_num(run.column("gateway_delay")), places, axis=0).T
-    pack.add("gateway_delay", np.minimum(np.rint(1000 * waits), 65000), "u2", delta=True)
+    pack.add("fund_inventory", fine(run.column("fund_inventory")[::every].T), "i2", delta=True)
 
 
 def _network(run: Run, pack: Package) -> None:
@@ -149,7 +152,7 @@ def _network(run: Run, pack: Package) -> None:
     value = {name: float(entry["value"]) for name, entry in run.config.get("assets", {}).items()}
     pairs = list(dict.fromkeys(ends(name)[:2] for name in run.edges))
     of = np.array([pairs.index(ends(name)[:2]) for name in run.edges])
-    every = stride(len(run.time), 8 * len(pairs))
+    every = pack.stride(len(run.time), 8 * len(pairs))
     places_ = np.arange(0, len(run.time), every)
     worth = np.array([value.get(ends(name)[2], 1.0) for name in run.edges])
     moved, queue = np.nan_to_num(run.column("moved")) * worth, run.column("queue")
@@ -177,7 +180,7 @@ def _makers(run: Run, pack: Package) -> None:
         return
     names = list(dict.fromkeys(quotes["participant"]))
     step = np.minimum(np.searchsorted(run.time, quotes["time"] - 1e-9), len(run.time) - 1)
-    every = stride(len(run.time), 8 * len(names) * len(run.books))
+    every = pack.stride(len(run.time), 8 * len(names) * len(run.books))
     held = np.zeros((len(names), len(run.books), len(run.time)))
     who = np.array([names.index(name) for name in quotes["participant"]], int)
     known = {name: k for k, name in enumerate(run.books)}
@@ -237,8 +240,13 @@ def _events(run: Run, pack: Package) -> dict[str, Values]:
         pack.add(f"e_{name}", events[name], dtype)
     for name in ("owner", "other_owner"):
         pack.add(f"e_{name}", events[name], "i4")
-    for name in ("quantity", "price", "mark", "value"):
+    for name in ("quantity", "price", "mark"):
         pack.add(f"e_{name}", np.nan_to_num(events[name]), "f4")
+    worth = np.nan_to_num(events["quantity"] * events["price"])
+    value = np.nan_to_num(events["value"])
+    pack.add(
+        "e_value", np.where(np.isclose(value, worth, rtol=1e-4), np.nan, value), "f4"
+    )  # nan: their product
     return events
 
 
@@ -316,11 +324,6 @@ def marked(run: Run, events: dict[str, Values]) -> list[dict[str, Any]]:
         if np.isfinite(low).any():
             found.append((float(run.time[int(np.nanargmin(low))]), f"low of {book}"))
     return [{"time": time, "word": word} for time, word in sorted(found)]
-
-
-def stride(steps: int, members: int) -> int:
-    """Every how many steps a table of so many members a step is kept."""
-    return max(1, -(-steps * members // CELLS))
 
 
 def codes_of(names: Values, known: list[str]) -> Values:

@@ -21,27 +21,42 @@ async function inflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Header and arrays: bytes of one weight lie together, differences run along the last axis.
-function unpacked(raw) {
-  const size = new DataView(raw.buffer, raw.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(raw.subarray(4, 4 + size)));
+// Header and arrays: bytes of one weight lie together, differences run along the last axis with their sign in the lowest
+// bit, and some rows are differences to those of the `first` run.
+async function unpacked(packed, first) {
+  const begin = 4 + new DataView(packed.buffer, packed.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(await inflated(packed.subarray(4, begin))));
   const arrays = {};
-  let at = 4 + size;
+  let at = begin;
   for (const entry of header.arrays) {
-    const Kind = TYPES[entry.type], wide = Kind.BYTES_PER_ELEMENT;
-    const count = entry.shape.reduce((a, b) => a * b, 1);
-    const bytes = new Uint8Array(count * wide);
-    for (let w = 0; w < wide; w++) {
-      const plane = at + w * count;
-      for (let k = 0; k < count; k++) bytes[k * wide + w] = raw[plane + k];
-    }
-    const values = new Kind(bytes.buffer);
-    const row = entry.shape[entry.shape.length - 1];
-    if (entry.delta) for (let k = 0; k < count; k++) if (k % row) values[k] += values[k - 1];
-    arrays[entry.name] = values;
-    at += count * wide;
+    const raw = await inflated(packed.subarray(at, at + entry.size));
+    arrays[entry.name] = valuesOf(entry, raw, first && first[entry.name]);
+    at += entry.size;
   }
   return {header, arrays};
+}
+
+function valuesOf(entry, raw, first) {
+  const Kind = TYPES[entry.type], wide = Kind.BYTES_PER_ELEMENT, count = raw.length / wide;
+  const bytes = new Uint8Array(raw.length);
+  for (let w = 0; w < wide; w++) for (let k = 0; k < count; k++) bytes[k * wide + w] = raw[w * count + k];
+  const values = new Kind(bytes.buffer);
+  if (!entry.delta && !entry.rows.length) return values;
+  const row = entry.shape[entry.shape.length - 1], all = 2 ** (8 * wide) - 1;
+  for (let k = 0; k < count; k++) {
+    const folded = values[k] & all;
+    values[k] = (folded >>> 1) ^ -(folded & 1);
+    if (entry.delta && k % row) values[k] += values[k - 1];
+  }
+  for (const n of entry.rows) for (let k = n * row; k < (n + 1) * row; k++) values[k] += first[k];
+  return values;
+}
+
+// Names that were written as [stem, first number, how many].
+function names(listed) {
+  const found = [];
+  for (const [stem, number, count] of listed) for (let k = 0; k < count; k++) found.push(number < 0 ? stem : stem + (number + k));
+  return found;
 }
 
 const coarse = q => q ? 10 ** ((q - 1) / 20) : 0;
@@ -65,15 +80,18 @@ class Run {
     this.time = arrays.time;
     this.n = this.time.length;
     this.end = this.time[this.n - 1];
-    this.owner = this.owners ? this.owners.split("\n") : [];
+    this.owner = names(this.owners);
+    this.keptSteps = Math.ceil(this.n / this.every);
     this.coarseSteps = Math.ceil(this.n / this.stride);
     this.kind = Object.fromEntries(this.kinds.map((name, k) => [name, k]));
     this.forced = new Set(["liquidation", "takeover", "adl"].map(name => this.kind[name]));
     this._byOwner = null;
+    arrays.e_quantity.forEach((quantity, k) => { if (isNaN(arrays.e_value[k])) arrays.e_value[k] = quantity * arrays.e_price[k]; });
   }
   step(t) { return Math.max(0, upTo(this.time, t + 1e-6)); }
-  price(name, book, step) { return this.a[name][book * this.n + step] * this.unit[book]; }
-  mark(book, step) { return this.price("mark", book, step) || this.price("last", book, step); }
+  _steps(name, book, step) { return this.a[name][book * this.keptSteps + Math.floor(step / this.every)]; }
+  last(book, step) { return this._steps("last", book, step) * this.unit[book]; }
+  mark(book, step) { return (this._steps("last", book, step) + this._steps("mark", book, step)) * this.unit[book] || this.last(book, step); }
   thin(name, member, step) { return this.a[name][member * this.coarseSteps + Math.floor(step / this.stride)]; }
   coinOf(book) { return this.books[book].split(":")[1].replace(/-[A-Z]+$/, ""); }
   isPerp(book) { return this.books[book].endsWith("-PERP"); }

@@ -7,9 +7,11 @@ import html
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from experiments.compare import settings
-from experiments.replay.content import PACKING, package
+from experiments.replay.content import CELLS, PACKING, package
+from experiments.replay.packing import Package
 from experiments.run import Run
 from experiments.store import write_text
 
@@ -19,6 +21,8 @@ SCRIPTS = ("data.js", "words.js", "charts.js", "panels.js", "people.js", "player
 # base85 with two other letters for those that mean something in HTML: a sixteenth shorter than base64
 LETTERS = str.maketrans("<&", ".,")
 DIFFERENT = 12  # settings told of a second run
+MOST = 9_900_000  # bytes of a file; what is longer keeps prices every so many steps
+EVERY = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60, 120, 300)  # steps
 
 
 def document(packages: Sequence[bytes], title: str) -> str:
@@ -43,22 +47,40 @@ def written(packed: bytes) -> str:
     return base64.b85encode(packed).decode().translate(LETTERS)
 
 
-def write(runs: Sequence[Run], path: str | Path, begun: Callable[[str], object] = lambda what: None) -> int:
-    """Write the replay of one run, or of two side by side, and return its size in bytes.
+class Written(NamedTuple):
+    """What was written: bytes of the file, and every how many steps it has prices."""
 
-    `begun` is told each part of `content.PARTS` before it is packed.
+    size: int
+    every: int
+
+
+def write(
+    runs: Sequence[Run],
+    path: str | Path,
+    begun: Callable[[str], object] = lambda what: None,
+    most: int = MOST,
+) -> Written:
+    """Write the replay of one run, or of two side by side.
+
+    The prices are those of every step if the file then has at most so many bytes, else those of every second, third ...
+    step, and nothing else is left out. `begun` is told each part of `content.PARTS` before it is packed.
 
     Raises Unmeasured or RunError where a run cannot be shown.
     """
-    packages = []
+    packs: list[Package] = []
     for run in runs:
-        pack = package(run, begun)
-        if packages:
+        pack = package(run, begun, packs[0] if packs else None, CELLS // len(runs))
+        if packs:
             pack.header["differs"] = settings(runs[0].config, run.config)[:DIFFERENT]
         begun(PACKING)
-        packages.append(pack.packed())
+        pack.packed()
+        packs.append(pack)
     title = " | ".join(f"{run.config.get('title', '') or run.name}, seed {run.seed}" for run in runs)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_text(target, document(packages, title))
-    return target.stat().st_size
+    for every in EVERY:
+        text = document([pack.packed(every) for pack in packs], title)
+        if len(text.encode()) <= most:
+            break
+    write_text(target, text)
+    return Written(target.stat().st_size, every)

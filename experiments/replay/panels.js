@@ -49,7 +49,7 @@ class Prices extends Panel {
     let low = Infinity, high = -Infinity;
     const jump = Math.max(1, Math.floor((last - first) / 1500));
     for (const b of this.books) for (let s = first; s <= last; s += jump) {
-      const v = run.price("last", b, s);
+      const v = run.last(b, s);
       if (v > 0) { if (v < low) low = v; if (v > high) high = v; }
     }
     if (!(high > 0)) { low = 0; high = 1; }
@@ -57,7 +57,7 @@ class Prices extends Panel {
     plot.scale(from, to, low - room, high + room);
     plot.axes(run, priceText);
     for (const b of this.books) {
-      const dash = run.isPerp(b) ? [] : [4, 3], colour = venueColour(run, run.venueOf(b)), value = s => run.price("last", b, s) || NaN;
+      const dash = run.isPerp(b) ? [] : [4, 3], colour = venueColour(run, run.venueOf(b)), value = s => run.last(b, s) || NaN;
       c.globalAlpha = 0.22;
       if (last > step) plot.line(run, value, Math.max(step, first), last, colour, 1, dash);
       c.globalAlpha = 1;
@@ -98,7 +98,7 @@ class Prices extends Panel {
     const t = this.plot.timeAt(x);
     if (t < this.plot.x0 || t > this.plot.x1) return "";
     const step = run.step(t);
-    return [clockText(run, run.time[step]), ...this.books.map(b => `${run.books[b]}  ${priceText(run.price("last", b, step))}` +
+    return [clockText(run, run.time[step]), ...this.books.map(b => `${run.books[b]}  ${priceText(run.last(b, step))}` +
       (run.isPerp(b) ? `   mark ${priceText(run.mark(b, step))}` : ""))].join("\n");
   }
   click(x, y) {

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments import readings
 from experiments.figures.liquidation_map import moments
-from experiments.replay.packing import Package, Values, fine, ratio
+from experiments.replay.packing import Package, Values, fine, listed, ratio
 from experiments.run import Run
 
 QUEUE = 10  # winners shown of a contract and side
@@ -23,7 +23,7 @@ def add(run: Run, pack: Package) -> None:
     pack.header["participants"], pack.header["queues"] = [], []
     if not kept:
         pack.header["missing"]["accounts"] = "record.accounts_at keeps accounts"
-        pack.header["owners"] = ""
+        pack.header["owners"] = []
         return
     if len(kept) < 3:
         pack.header["missing"]["moments"] = "record.accounts_at keeps more moments"
@@ -45,7 +45,7 @@ def add(run: Run, pack: Package) -> None:
     pack.header["species"] = [
         str(run.config.get("population", {}).get(name, {}).get("species", name)) for name in participants
     ]
-    pack.header["owners"] = "\n".join(str(name).replace("\n", " ") for name in names)
+    pack.header["owners"] = listed([str(name) for name in names])
     pack.add("o_participant", who, "i2", delta=True)
     steps = fine(worth)
     steps[1:] = steps[1:] - steps[:-1]  # what a day did to them is smaller than what they have

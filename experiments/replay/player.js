@@ -23,9 +23,11 @@ class Player {
     const [prices, ladder, flow, queue, tape, inventories, network, story] = panels;
     const grid = element("div", {class: "panels"}, prices.box, ladder.box, flow.box, queue.box, story.box, tape.box, network.box, inventories.box);
     const head = element("h1", {}, run.title, " ", element("small", {text: `${run.name}, seed ${run.seed}, digest ${run.digest}`}));
+    const seconds = run.every * run.step_seconds;
+    const thinned = run.every > 1 ? [element("p", {class: "note", text: `Prices and marks every ${figures(seconds)} s, so that the file stays small; what happened is told to the step.`})] : [];
     const differs = (run.differs || []).map(one => `${one.path}: ${one.a} here ${one.b}`).join("; ");
     const note = differs ? [element("p", {class: "note", text: `set differently from the run beside it: ${differs}`})] : [];
-    document.getElementById("runs").append(element("div", {class: "run"}, head, ...note, grid));
+    document.getElementById("runs").append(element("div", {class: "run"}, head, ...note, ...thinned, grid));
     return {run, panels, story};
   }
   span(run) { return this.window ? [Math.max(0, this.t - this.window), Math.max(this.t, this.window)] : [0, this.end]; }
@@ -144,7 +146,7 @@ class Player {
 async function begin() {
   const runs = [];
   for (const script of document.querySelectorAll("script.run")) {
-    runs.push(new Run(unpacked(await inflated(bytesOf(script.textContent)))));
+    runs.push(new Run(await unpacked(bytesOf(script.textContent), runs.length ? runs[0].a : null)));
     script.remove();
   }
   for (const run of runs) run.step_seconds = run.seconds;
