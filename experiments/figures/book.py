@@ -13,7 +13,7 @@ from experiments import drawing, readings
 from experiments.drawing import Runs
 from experiments.figures.page import below, page
 from experiments.figures.prices import traded_range
-from experiments.figures.subject import main_coin, main_perp
+from experiments.figures.subject import main_coin, main_perp, quoted
 from experiments.readings import Floats
 from experiments.run import Run
 
@@ -96,8 +96,9 @@ def _heat(figure: Figure, ax: Axes, run: Run, book: str) -> None:
     ax.grid(visible=False)
     drawing.thousands(ax)
     drawing.label(
-        ax, "Resting orders, known to 5 % from the middle; trades and positions closed by force on them", ""
-    )
+        ax, "Resting orders, known to 5 % from the middle; trades and positions closed by force on them",
+        quoted(run, [book]),
+    )  # fmt: skip
     told = ax.legend(
         fontsize=7, loc="best", framealpha=0.85, edgecolor="none", facecolor="#FFFFFF", labelcolor="#000000"
     )  # black and white lines are seen on this alone

@@ -10,7 +10,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.patheffects import withStroke
 
 from experiments import drawing, readings
 from experiments.drawing import Runs
@@ -124,12 +123,11 @@ def _graph(
         )  # fmt: skip
         ax.add_patch(arrow)
     for node, (x, y) in where.items():
-        venue = node in run.venues
-        ax.plot(
-            x, y, "o" if venue else "s", markersize=24, color=drawing.page_colour(), markeredgecolor=drawing.ink(),
+        shape = "round,pad=0.6,rounding_size=1.4" if node in run.venues else "square,pad=0.6"
+        ax.text(
+            x, y, node, ha="center", va="center", fontsize=6.5, parse_math=False, zorder=5,
+            bbox={"boxstyle": shape, "facecolor": drawing.page_colour(), "edgecolor": drawing.ink()},
         )  # fmt: skip
-        name = ax.text(x, y, node, ha="center", va="center", fontsize=6.5, parse_math=False, zorder=5)
-        name.set_path_effects([withStroke(linewidth=2.0, foreground=drawing.page_colour())])  # on its own rim
     ax.set_xlim(-1.15, 1.15)
     ax.set_ylim(-1.2, 1.2)
     ax.grid(visible=False)

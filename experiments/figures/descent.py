@@ -77,7 +77,7 @@ def _tree(ax: Axes, run: Run) -> None:
         f", the {SHOWN:,} that caused most" if len(found.value) > SHOWN else ""
     )
     drawing.label(
-        ax, f"{count}; area: dollars caused in all, colour: mostly because of",
+        ax, f"{count}; area: dollars caused in all, colour: largest first cause",
         "failures between it and people's orders (mean of its shares)",
     )  # fmt: skip
     told = ax.legend(

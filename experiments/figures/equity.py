@@ -57,8 +57,10 @@ def equity(run: Run) -> Figure:
 
         drawing.plain(ax, draw, [run])
         drawing.clock_axis(ax, run, max(float(time[-1] - time[0]), 1.0), most=4)
-    drawing.legend(axes[0])
-    axes[0].set_ylabel("%", fontsize=8)
+    for ax in axes[::3]:
+        ax.set_ylabel("%", fontsize=8)
+    handles, words = axes[0].get_legend_handles_labels()
+    figure.legend(handles, words, loc="outside lower right", ncols=3, fontsize=7, frameon=False)
     if len(time) < 3:
         remark(figure, KEPT)
     return figure
@@ -78,10 +80,11 @@ def _fan(ax: Axes, run: Run, time: Floats, value: Floats, name: str) -> None:
     against = 100.0 * (value[some] / value[some, :1] - 1.0)
     low, lower, middle, upper, high = np.quantile(against, QUANTILES, axis=0)
     x = drawing.place(run, time)
+    faint, plain = (0.35, 0.55) if drawing.is_dark() else (0.2, 0.35)
     ax.fill_between(
-        x, low, high, color=drawing.PALETTE[1], alpha=0.2, linewidth=0, label="5 to 95 % of owners"
+        x, low, high, color=drawing.PALETTE[1], alpha=faint, linewidth=0, label="5 to 95 % of owners"
     )
-    ax.fill_between(x, lower, upper, color=drawing.PALETTE[1], alpha=0.35, linewidth=0, label="25 to 75 %")
+    ax.fill_between(x, lower, upper, color=drawing.PALETTE[1], alpha=plain, linewidth=0, label="25 to 75 %")
     ax.plot(x, middle, color=drawing.ink(), linewidth=1.3, marker="o", markersize=2.5, label="median")
     ax.axhline(0.0, color=drawing.muted(), linewidth=0.6)
     least, most = ax.get_ylim()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments import drawing, readings
 from experiments.drawing import Runs
 from experiments.figures.page import page, remark
-from experiments.figures.subject import main_coin
+from experiments.figures.subject import main_coin, quoted
 from experiments.readings import Floats, Unmeasured
 from experiments.run import Run
 
@@ -63,7 +63,8 @@ def liquidation_map(run: Run, coin: str | None = None) -> Figure:
         when = readings.clock(run, time)
         drawing.label(ax, f"{label}, {when}" if label in ("start", "end") else when, "")
         if number == 0:
-            ax.set_ylabel(f"mark of {which}, quote asset", fontsize=8)
+            unit = quoted(run, readings.books(run, "PERP", which))
+            ax.set_ylabel(f"mark of {which}, {unit}", fontsize=8)
     _legend(axes)
     if len(moments(run)) < 3:
         remark(figure, KEPT)

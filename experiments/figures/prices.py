@@ -11,6 +11,7 @@ from experiments import drawing, readings
 from experiments.drawing import Runs
 from experiments.figures.overview import price_lines
 from experiments.figures.page import below, page
+from experiments.figures.subject import quoted
 from experiments.readings import Unmeasured
 from experiments.run import Run
 
@@ -39,7 +40,7 @@ def prices(run: Run) -> Figure:
             price_lines(ax, runs[0], coin)
             if (told := ax.get_legend()) is not None:
                 told.remove()
-            drawing.label(ax, coin, "quote asset")
+            drawing.label(ax, coin, quoted(run, (name for name in run.books if f":{coin}-" in name)))
 
         drawing.panel(ax, draw, [run], news=number == 0)
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):

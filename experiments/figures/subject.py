@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -30,6 +32,13 @@ def main_perp(run: Run, coin: str) -> str:
     column = "open_interest" if perps else "volume"
     names = perps or readings.books(run, "SPOT", coin)
     return max(names, key=lambda name: float(np.nansum(run.column(column, book=name))))
+
+
+def quoted(run: Run, books: Iterable[str]) -> str:
+    """The assets in which the venues of these books name their prices."""
+    venues = run.config.get("venues", {})
+    found = (str(venues.get(name.partition(":")[0], {}).get("quote", "")) for name in books)
+    return " or ".join(dict.fromkeys(filter(None, found)))
 
 
 def fund_lines(ax: Axes, runs: Runs) -> None:
