@@ -2,7 +2,8 @@
 
 An array may be stored as differences along its last axis; rows that hardly differ from those of the package beside it
 (the same seed, the same past) as differences to these; both with the sign folded into the lowest bit. Bytes of one
-weight lie together: slow series shrink several times more. `data.js` unpacks it; `unpacked` is the same in Python, for the tests.
+weight lie together: slow series shrink several times more. `data.js` unpacks it; `unpacked` is the same in Python, for
+the tests.
 """
 
 from __future__ import annotations
