@@ -12,7 +12,7 @@ import pytest
 
 from experiments import cli, replay
 from experiments.replay import packing
-from experiments.replay.content import package
+from experiments.replay.content import gathered, package
 from experiments.run import Run
 from tests import browser
 from tests import made_up_event as event
@@ -113,6 +113,24 @@ def test_the_prices_of_the_page_are_those_of_the_run(run: Run) -> None:
     assert {"first liquidation", "first take-over", "first ADL", "low of binance:BTC-PERP"} <= set(words)
     assert header["missing"]["causes"] == "--set record.fills=true keeps them"
     assert "record.quotes" in header["missing"]["makers"]
+
+
+def test_small_winners_are_told_together_where_they_are_too_many() -> None:
+    """Five winners closed against failure 7, two against 8: the largest two stay by name, sums stay."""
+    events = {
+        "id": np.arange(9), "kind": np.array([1, 3, 3, 3, 3, 3, 3, 3, 1]),
+        "time": np.array([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 4.0]), "owner": np.array([7, 7, 7, 7, 7, 7, 8, 8, 9]),
+        "row": np.zeros(9, int), "book": np.zeros(9, int), "side": np.ones(9), "other_owner": np.arange(9) + 20,
+        "quantity": np.array([1.0, 5.0, 1.0, 1.0, 9.0, 2.0, 1.0, 3.0, 1.0]),
+        "price": np.array([10.0, 10.0, 10.0, 20.0, 10.0, 10.0, 30.0, 10.0, 10.0]),
+    }  # fmt: skip
+    events["value"] = events["quantity"] * events["price"]
+    told, place = gathered(events, 3, most=6)
+    assert told["id"].tolist() == [0, 1, 2, 4, 6, 8] and place.tolist() == [0, 1, 2, 2, 3, 2, 4, 4, 5]
+    assert told["other_owner"].tolist() == [20, 21, -1, 24, -1, 28]
+    assert told["quantity"].sum() == events["quantity"].sum() and told["value"].sum() == events["value"].sum()
+    assert told["price"].tolist() == [10, 10, 50 / 4, 10, 60 / 4, 10]
+    assert gathered(events, 3, most=9)[0] is events
 
 
 def test_text_of_a_run_is_never_markup(page: Path) -> None:

@@ -24,6 +24,8 @@ from experiments.run import Run, RunError
 
 SCALE = 1e-5  # of a book's first price: one step of its series
 CELLS = 900_000  # of a table by step other than prices; two runs in one file share them
+CELLS_PER_EVENT = 3  # an event is about as heavy as so many numbers of a table
+FAILED = ("time", "owner", "row", "book", "side")  # what ADL events against one failure have in common
 PARENTS = 3  # earlier failures named as causes of one
 
 
@@ -78,9 +80,9 @@ def package(
         begun(next(told))
         add(run, pack)
     begun(next(told))
-    events = _events(run, pack)
+    events, place = _events(run, pack)
     begun(next(told))
-    _failures(run, pack, events)
+    _failures(run, pack, events, place)
     begun(next(told))
     people.add(run, pack)
     pack.header["marked"] = marked(run, events)
@@ -192,8 +194,8 @@ def _makers(run: Run, pack: Package) -> None:
     pack.add("maker_inventory", fine(worth[:, :, ::every]), "i2", delta=True)
 
 
-def _events(run: Run, pack: Package) -> dict[str, Values]:
-    """The events in order of time, names as codes; the same order as in the package."""
+def _events(run: Run, pack: Package) -> tuple[dict[str, Values], dict[int, int]]:
+    """The events in order of time, names as codes, in the order of the package; by number the place of each."""
     table = run.table("events/events")
     order = np.argsort(table["time"].to_numpy(), kind="stable")
     vocabularies = {
@@ -220,12 +222,15 @@ def _events(run: Run, pack: Package) -> dict[str, Values]:
         events[name] = _column(table, name)[order]
     for name, known in vocabularies.items():
         events[name] = codes(table, name, known)[order]
-    place = {int(number): k for k, number in enumerate(events["id"].tolist())}
+    adl = vocabularies["kind"].index("adl") if "adl" in vocabularies["kind"] else -1
+    events, at = gathered(events, adl, pack.cells // CELLS_PER_EVENT)
+    pack.header["gathered"] = len(at) - len(events["id"])
+    place = dict(zip(table["id"].to_numpy()[order].tolist(), at.tolist(), strict=True))
     events["parent_place"] = np.array([place.get(int(p), -1) for p in events["parent"].tolist()], np.int64)
     pack.header.update(
         {"kinds": vocabularies["kind"], "causes": vocabularies["cause"], "stages": vocabularies["stage"]}
     )
-    n = np.arange(len(order))
+    n = np.arange(len(events["id"]))
     back = np.where(events["parent_place"] >= 0, n - events["parent_place"], 0)
     pack.add("e_time", np.rint(1000 * events["time"]), "i4", delta=True)
     pack.add("e_parent", back, "i4")
@@ -247,10 +252,38 @@ def _events(run: Run, pack: Package) -> dict[str, Values]:
     pack.add(
         "e_value", np.where(np.isclose(value, worth, rtol=1e-4), np.nan, value), "f4"
     )  # nan: their product
-    return events
+    return events, place
 
 
-def _failures(run: Run, pack: Package, events: dict[str, Values]) -> None:
+def gathered(events: dict[str, Values], adl: int, most: int) -> tuple[dict[str, Values], Values]:
+    """Events of which there are about `most`, and the place there of each that was given.
+
+    Where there are more, the smallest positions of winners that were closed against one failure at one time are told
+    as one event against nobody by name: dollars and coins stay what they were, the price is their mean.
+    """
+    n = len(events["id"])
+    mine = np.flatnonzero(events["kind"] == adl)
+    if n <= most:
+        return events, np.arange(n)
+    apart = max(0, most - (n - len(mine))) // 2
+    small = np.sort(mine[np.argsort(-np.nan_to_num(events["value"][mine]), kind="stable")[apart:]])
+    new = np.ones(len(small), bool)
+    new[1:] = np.any([np.diff(events[name][small]) != 0 for name in FAILED], axis=0)
+    group, first = np.cumsum(new) - 1, small[new]
+    told = {name: values.copy() for name, values in events.items()}
+    for name in ("quantity", "value"):
+        told[name][first] = np.bincount(group, np.nan_to_num(events[name][small]))
+    many = first[np.bincount(group) > 1]
+    told["price"][many] = told["value"][many] / told["quantity"][many]
+    told["other_owner"][many] = -1
+    kept = np.ones(n, bool)
+    kept[small[~new]] = False
+    place = np.cumsum(kept) - 1
+    place[small] = place[first[group]]
+    return {name: values[kept] for name, values in told.items()}, place
+
+
+def _failures(run: Run, pack: Package, events: dict[str, Values], place: dict[int, int]) -> None:
     """Why each account failed: shares of what moved its mark, and the earlier failures among it."""
     of_event = np.full(len(events["id"]), -1, np.int64)
     pack.header["failure_kinds"] = [*CAUSES, "unknown"]
@@ -267,7 +300,6 @@ def _failures(run: Run, pack: Package, events: dict[str, Values]) -> None:
     begins = np.isin(events["kind"], [pack.header["kinds"].index(kind) for kind in causes.BEGINS])
     for i in np.flatnonzero(begins).tolist():
         of_event[i] = key.get((int(events["row"][i]), float(events["time"][i])), -1)
-    place = {int(number): k for k, number in enumerate(events["id"].tolist())}
     child, parent, share = found.parents
     order = np.lexsort((-share, child))
     rank = np.arange(len(order)) - np.searchsorted(child[order], child[order])

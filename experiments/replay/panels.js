@@ -279,7 +279,7 @@ class Queue extends Rows {
     this.title(`ADL queue of ${b >= 0 ? run.books[b] : "-"}`, now.length ? `as kept at ${clockText(run, time)}; crossed out: closed since` : "");
     const closed = new Map();
     for (let k = end; k >= 0 && a.e_time[k] > time * 1000; k--)
-      if (a.e_kind[k] === run.kind.adl && a.e_book[k] === b) closed.set(a.e_other_owner[k], (closed.get(a.e_other_owner[k]) || 0) + a.e_value[k]);
+      if (a.e_kind[k] === run.kind.adl && a.e_book[k] === b && a.e_other_owner[k] >= 0) closed.set(a.e_other_owner[k], (closed.get(a.e_other_owner[k]) || 0) + a.e_value[k]);
     const lines = [];
     for (const one of now.sort((p, q) => Math.max(...q.profit) - Math.max(...p.profit))) {
       lines.push(element("div", {class: "none", text: `${one.side > 0 ? "longs" : "shorts"} in profit, first to be closed first`}));

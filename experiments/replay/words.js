@@ -48,7 +48,7 @@ function told(run, k, mine = -2) {
     case "takeover": return `${who}: ${size} of its ${side} in ${where} taken over by ${other}${at}; mark ${priceText(a.e_mark[k])}`;
     case "adl":
       return mine === a.e_other_owner[k] ? `${other}, in profit: ${size} of its ${turned} in ${where} closed by auto-deleveraging${at}, because ${who} could not be liquidated`
-        : `${who}: ${size} of its ${side} in ${where} closed${at} against ${other}, a winner`;
+        : `${who}: ${size} of its ${side} in ${where} closed${at} against ${other ? other + ", a winner" : "several small winners"}`;
     case "bankruptcy": return `${who} is bankrupt at ${where}`;
     case "deficit": return `${who} owes ${money(a.e_value[k])} that it does not have; ${other || "the venue"} pays`;
     case "transfer_sent": return `${who || other} sends ${money(a.e_value[k])}${where ? " from " + where : ""}`;
