@@ -68,6 +68,7 @@ def package(
         "start": start.timestamp(),
         "books": list(run.books),
         "venues": list(run.venues),
+        "quotes": [str(run.config["venues"].get(name, {}).get("quote", "")) for name in run.venues],
         "edges": list(run.edges),
         "coin": main_coin(run),
         "bands": [int(band) / 100 for band in BANDS],

@@ -94,6 +94,7 @@ class Run {
   mark(book, step) { return (this._steps("last", book, step) + this._steps("mark", book, step)) * this.unit[book] || this.last(book, step); }
   thin(name, member, step) { return this.a[name][member * this.coarseSteps + Math.floor(step / this.stride)]; }
   coinOf(book) { return this.books[book].split(":")[1].replace(/-[A-Z]+$/, ""); }
+  quoteOf(book) { return this.quotes[this.venues.indexOf(this.venueOf(book))] || ""; }
   isPerp(book) { return this.books[book].endsWith("-PERP"); }
   venueOf(book) { return this.books[book].split(":")[0]; }
   coins() { return [...new Set(this.books.map((_, b) => this.coinOf(b)))]; }

@@ -36,7 +36,8 @@ class Prices extends Panel {
   rescale() {  // what only changes with coin, window and width
     const {run} = this, books = run.booksOf(this.player.coin);
     this.books = books.filter(b => run.isPerp(b)).concat(books.filter(b => !run.isPerp(b)));
-    this.title(`${this.player.coin} by venue, latest trade`, "dots: closed by force, at their price");
+    const units = [...new Set(this.books.map(b => run.quoteOf(b)))].filter(Boolean).join(" or ");
+    this.title(`${this.player.coin} by venue, latest trade, ${units}`, "dots: closed by force, longs orange, shorts blue, purple against winners (ADL); the larger, the more dollars");
     this.legend.replaceChildren(...this.books.map(b => {
       const dot = element("span", {class: "dot"});
       dot.style.background = venueColour(run, run.venueOf(b));
@@ -191,7 +192,7 @@ class Ladder extends Panel {
 class Flow extends Panel {
   constructor(run, player) {
     super(run, player, "Closed by force, all venues", "w4", 190);
-    this.title("Closed by force, all venues", "longs (orange), shorts (blue), winners by ADL (purple)");
+    this.title("Closed by force, all venues and coins", "longs orange, shorts blue, purple: winners by auto-deleveraging (ADL)");
     hovering(this.canvas, x => this.say(x), x => player.seek(this.plot.timeAt(x)));
   }
   rescale() {
@@ -252,7 +253,7 @@ class Rows extends Panel {
 }
 
 class Tape extends Rows {
-  constructor(run, player) { super(run, player, "Tape", "w3"); this.title("Tape", "the latest first; hover: why"); }
+  constructor(run, player) { super(run, player, "Tape", "w3"); this.title("What happens", "the latest first; hover: why; click: the story of the account"); }
   draw(t) {
     const {run} = this, a = run.a, end = run.eventsUpTo(t);
     if (this.key === end) return;
@@ -276,7 +277,7 @@ class Queue extends Rows {
     const key = `${b} ${time} ${end}`;
     if (key === this.key) return;
     this.key = key;
-    this.title(`ADL queue of ${b >= 0 ? run.books[b] : "-"}`, now.length ? `as kept at ${clockText(run, time)}; crossed out: closed since` : "");
+    this.title(`ADL queue of ${b >= 0 ? run.books[b] : "-"}`, "winners whom the venue would close first, to pay for losers" + (now.length ? `; as kept at ${clockText(run, time)}, crossed out: closed since` : ""));
     const closed = new Map();
     for (let k = end; k >= 0 && a.e_time[k] > time * 1000; k--)
       if (a.e_kind[k] === run.kind.adl && a.e_book[k] === b && a.e_other_owner[k] >= 0) closed.set(a.e_other_owner[k], (closed.get(a.e_other_owner[k]) || 0) + a.e_value[k]);
@@ -313,7 +314,7 @@ class Inventories extends Panel {
     (run.makers || []).forEach((maker, m) => run.books.forEach((book, b) => {
       if (run.isPerp(b)) this.lines.push({word: `${maker} in ${book}`, colour: venueColour(run, run.venueOf(b)), dash: [3, 3], book: b, value: at("maker_inventory", m * run.books.length + b, run.maker_stride)});
     }));
-    this.title("Positions of funds and makers at the mark", "long above zero; makers dashed");
+    this.title("Positions of funds and makers at the mark", "long above zero; makers dashed; colours of the venues as above, hover for names");
   }
   shown() { return this.lines.filter(one => one.book === undefined || this.run.coinOf(one.book) === this.player.coin); }
   draw(t, step) {
@@ -339,7 +340,7 @@ class Inventories extends Panel {
 class Network extends Panel {
   constructor(run, player) {
     super(run, player, "Network", "w3", 260);
-    this.title("Network", "width: dollars arriving; colour: transfers that wait; dashed: shut");
+    this.title("Network", "width: dollars that arrived in a minute; blue: nobody waits, orange to red: transfers wait; dashed: shut");
     hovering(this.canvas, (x, y) => this.say(x, y));
     this.steps = run.pairs.length ? Math.ceil(run.n / run.network_stride) : 0;
     this.most = 0;

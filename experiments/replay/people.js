@@ -2,7 +2,7 @@
 
 function search(run, text, most = 14) {
   const wanted = text.trim().toLowerCase();
-  if (!wanted) return largest(run, most);
+  if (!wanted) return largest(run, most).map(pair => pair[0]);
   const begins = [], holds = [];
   for (let o = 0; o < run.owner.length && begins.length < most; o++) {
     const name = run.owner[o].toLowerCase();
@@ -19,7 +19,7 @@ function largest(run, most) {
   const venues = run.species.indexOf("exchange");
   for (let k = 0; k < a.e_time.length; k++)
     if (run.forced.has(a.e_kind[k]) && a.e_owner[k] >= 0 && a.o_participant && a.o_participant[a.e_owner[k]] !== venues) sum.set(a.e_owner[k], (sum.get(a.e_owner[k]) || 0) + a.e_value[k]);
-  return [...sum].sort((p, q) => q[1] - p[1]).slice(0, most).map(pair => pair[0]);
+  return [...sum].sort((p, q) => q[1] - p[1]).slice(0, most);
 }
 
 class Story extends Panel {
@@ -46,7 +46,7 @@ class Story extends Panel {
       return;
     }
     const species = run.species[run.a.o_participant[owner]] || "";
-    this.title(run.who(owner), `${species.replaceAll("_", " ")}, owner ${owner}`);
+    this.title(run.who(owner), `${species.replaceAll("_", " ")}, owner ${owner}; dots: what was closed of it by force`);
     this.held = run.positionsOf(owner);
     this.mine = run.eventsOf(owner).filter(k => run.kinds[run.a.e_kind[k]] !== "funding");
     this.book = this.mainBook();
@@ -98,7 +98,7 @@ class Story extends Panel {
     const box = element("div", {class: "why"});
     if (book >= 0) {
       const step = run.step(a.e_time[k] / 1000), mark = a.e_mark[k] || run.mark(book, step), opened = run.mark(book, run.step(run.labels[0] ? run.labels[0].time : 0));
-      box.append(element("p", {text: `Why at ${clockText(run, a.e_time[k] / 1000)}: the mark of ${run.books[book]} stood at ${priceText(mark)}, ` +
+      box.append(element("p", {text: `Why at ${clockText(run, a.e_time[k] / 1000)}: the mark of ${run.books[book]}, the price by which margin is reckoned, stood at ${priceText(mark)}, ` +
         `${percent(Math.abs(mark / opened - 1))} ${mark < opened ? "below" : "above"} the start, and its margin no longer reached the maintenance that its venue asks.`}));
     }
     box.append(element("p", {text: `What had moved that mark, in the seconds over which it averages: ${listed(run.shares(failure, "f_direct"))}.`}));

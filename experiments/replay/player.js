@@ -67,9 +67,10 @@ class Player {
     get("look").onclick = () => this.look(document.documentElement.dataset.look === "dark" ? "light" : "dark");
     const find = get("find"), found = get("found");
     const suggest = () => {
-      const hint = element("div", {class: "note", text: find.value.trim() ? "" : "the most that was closed by force:"});
+      const any = !find.value.trim(), closed = new Map(any ? largest(run, 14) : []);
+      const hint = element("div", {class: "note", text: any ? "of whom most was closed by force:" : ""});
       found.replaceChildren(hint, ...search(run, find.value).map(owner => element("button", {
-        text: `${run.who(owner)}`, onclick: () => { found.hidden = true; this.choose(owner, run); }})));
+        text: run.who(owner) + (closed.has(owner) ? `  ${money(closed.get(owner))}` : ""), onclick: () => { found.hidden = true; this.choose(owner, run); }})));
       found.hidden = false;
     };
     find.oninput = find.onfocus = suggest;
@@ -117,6 +118,8 @@ class Player {
     const name = run.who(owner);
     document.getElementById("find").value = name;
     for (const {run: one, story} of this.columns) story.tell(one === run ? owner : one.owner.indexOf(name));
+    const box = this.columns[0].story.box, top = box.getBoundingClientRect().top;
+    if (top < 0 || top > innerHeight - 200) box.scrollIntoView();  // below what is seen nobody would look for it
   }
   rescale() { for (const {panels} of this.columns) for (const panel of panels) if (panel.rescale) panel.rescale(); }
   draw() {

@@ -54,7 +54,7 @@ function told(run, k, mine = -2) {
     case "transfer_sent": return `${who || other} sends ${money(a.e_value[k])}${where ? " from " + where : ""}`;
     case "transfer_arrived": return `${who || other}: ${money(a.e_value[k])} arrive${where ? " at " + where : ""}`;
     case "transfer_returned": return `${who || other}: ${money(a.e_value[k])} come back`;
-    case "conversion": return `${who}: collateral worth ${money(a.e_value[k])} sold by ${where}`;
+    case "conversion": return `${who}: collateral worth ${money(a.e_value[k])} sold ${book >= 0 ? "in" : "by"} ${where}`;
     case "news": return "the news";
     case "absorption": return `${who}: ${size} of its ${side} in ${where} absorbed at mark, as asked`;
     default: return `${kind.replaceAll("_", " ")}${where ? " at " + where : ""}${who ? ": " + who : ""}`;
