@@ -18,6 +18,32 @@ Names = dict[int, str]
 LEAST = 0.005  # a share below it is not told
 TRADED = ("taker_owner", "maker_owner", "book", "cause", "side", "value", "time")
 TOLD = 12  # failures told one by one
+# what orders are sent for, and what a stage of the waterfall does, in the words of every page and picture
+WHY = {
+    "decision": "people's own decisions",
+    "liquidation": "other liquidations",
+    "adl": "auto-deleveraging",
+    "hedge": "hedging",
+    "disposal": "funds selling what they took over",
+    "stop": "stop orders",
+    "news": "people reacting to the news",
+    "arbitrage": "arbitrage",
+    "quote": "makers",
+    "conversion": "collateral being sold",
+    "unknown": "nothing that was recorded",
+}
+HOW = {
+    "none": "",
+    "convert_collateral": "by selling collateral",
+    "reduce_tiers": "down to a lower margin tier",
+    "bankruptcy_order": "by an order at the bankruptcy price",
+    "market_slices": "by orders into the book",
+    "market_rounds": "by rounds of orders into the book",
+    "fillable_order": "by an order at a price that the venue may give",
+    "backstop": "taken over by the backstop",
+    "take_over": "taken over by the fund",
+    "adl": "against winners (ADL)",
+}
 
 
 def told(run: Run, owner: int, names: Names) -> list[str]:
@@ -129,7 +155,7 @@ def _closings(events: dict[str, NDArray[Any]], these: NDArray[np.int64], names: 
         side = "long" if events["side"][k] > 0 else "short"
         size = f"{events['quantity'][k]:g} of its {side} in {events['book'][k]}"
         at = _price(events["price"][k])
-        stage = str(events["stage"][k]).replace("_", " ")
+        stage = how(str(events["stage"][k]))
         match events["kind"][k]:
             case "liquidation" if events["value"][k] > 0:
                 lines.append(
@@ -175,10 +201,14 @@ def _because(
     return lines
 
 
+def how(stage: str) -> str:
+    """What a stage of a venue's waterfall does with a position, in words."""
+    return HOW.get(stage, stage.replace("_", " "))
+
+
 def _shares(found: causes.Attribution, line: NDArray[np.float64]) -> str:
     order = [i for i in np.argsort(-line, kind="stable") if line[i] >= LEAST]
-    words = {"liquidation": "other liquidations"}
-    return ", ".join(f"{words.get(found.kinds[i], found.kinds[i])} {100 * line[i]:.0f} %" for i in order)
+    return ", ".join(f"{WHY[found.kinds[i]]} {100 * line[i]:.0f} %" for i in order)
 
 
 def _name(names: Names, owner: int) -> str:

@@ -97,7 +97,7 @@ class AccountPanel:
         text = self.search.value_input or self.search.value or ""
         hits = people.find(tape, text)
         options = {
-            f"{one.name}   {words.money(one.closed)} $" if one.closed else one.name: one.owner for one in hits
+            f"{one.name}   {words.money(one.closed)}$" if one.closed else one.name: one.owner for one in hits
         }
         if options != self.found.options:
             with pn.io.hold():

@@ -32,8 +32,8 @@ class Form:
             name="parameters of", css_classes=["section"], sizing_mode="stretch_width"
         )
         self.filter = pn.widgets.TextInput(
-            name="whose name or meaning holds", placeholder="fees, leverage, depth ...", css_classes=["filter"],
-            sizing_mode="stretch_width",
+            name="or search them all: name or meaning holds", placeholder="fees, leverage, depth ...",
+            css_classes=["filter"], sizing_mode="stretch_width",
         )  # fmt: skip
         self.controls = pn.Column(
             css_classes=["controls"], sizing_mode="stretch_width", scroll=True, height=420

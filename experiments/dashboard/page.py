@@ -132,7 +132,7 @@ class Page:
             lambda _: self._do(self.session.export_run(), self._say_kept, self._say_not_kept)
         )
         self.side = pn.Column(
-            pn.pane.HTML("<h3>What is changed</h3>"), self.form.layout, self.anew, self.moment, self.branch, self.drop,
+            pn.pane.HTML("<h3>Change something</h3>"), self.form.layout, self.anew, self.moment, self.branch, self.drop,
             pn.pane.HTML("<h3>Keep</h3>"), pn.Row(self.keep_toml, self.keep_run, **wide), self.kept, width=296,
         )  # fmt: skip
         for one in (self.bar, self.side, self.market):
@@ -176,7 +176,7 @@ class Page:
             TableColumn(field="who", title="account", width=170),
             TableColumn(field="book", title="book", width=170),
             TableColumn(field="value", title="USD", width=110, formatter=dollars),
-            TableColumn(field="price", title="at", width=130, formatter=prices),
+            TableColumn(field="price", title="at price", width=130, formatter=prices),
         ]
         table = DataTable(
             source=self.closings, columns=columns, index_position=None, height=270, sizing_mode="stretch_width",

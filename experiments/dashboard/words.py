@@ -15,6 +15,10 @@ from experiments.dashboard.standing import Account, Ladder, Side
 from experiments.dashboard.tape import Tape
 
 NONE = "–"
+JARGON = (
+    "The mark is the price by which a venue reckons margin;"
+    " maintenance margin is the least equity that it asks of an account."
+)
 
 
 def money(value: float) -> str:
@@ -134,7 +138,8 @@ def story(parts: Sequence[Part]) -> str:
         if text.startswith("what had moved that mark"):
             kind = "why"
         lines.append(f'<p class="{kind}">{text}</p>')
-    return f'<section class="fate"><h4>{escape(title)}</h4>{"".join(lines)}</section>'
+    said = "" if len(lines) < 2 else f'<p class="note">{JARGON}</p>'
+    return f'<section class="fate"><h4>{escape(title)}</h4>{"".join(lines)}{said}</section>'
 
 
 def numbers(parts: Sequence[Part]) -> str:

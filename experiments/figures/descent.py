@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments import drawing
 from experiments.causes import Attribution, attribution, steps
+from experiments.fate import WHY
 from experiments.figures.forced import CAUSE_COLOURS
 from experiments.figures.page import below, page, remark
 from experiments.readings import Floats, Unmeasured
@@ -69,7 +70,7 @@ def _tree(ax: Axes, run: Run) -> None:
         mine = shown[mostly[shown] == k]
         if len(mine):
             ax.scatter(
-                x[mine], deep[mine], s=size[mine], color=CAUSE_COLOURS[kind], label=kind, linewidths=0.3,
+                x[mine], deep[mine], s=size[mine], color=CAUSE_COLOURS[kind], label=WHY[kind], linewidths=0.3,
                 edgecolors=drawing.page_colour(), alpha=0.85, zorder=3,
             )  # fmt: skip
     ax.set_ylim(bottom=-0.05)

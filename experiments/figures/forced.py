@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from experiments import drawing
 from experiments.causes import attribution
 from experiments.drawing import Runs
+from experiments.fate import WHY, how
 from experiments.figures.page import below, page
 from experiments.readings import Floats, Unmeasured
 from experiments.run import Run
@@ -68,8 +69,7 @@ def _by_stage(ax: Axes, runs: Runs) -> None:
     found = {}
     for word in sorted(set(words), key=lambda w: -value[words == w].sum()):
         here = words == word
-        name = "adl (winners closed)" if word == "adl" else str(word).replace("_", " ")
-        found[name] = (time[here], value[here])
+        found[how(str(word))] = (time[here], value[here])
     colours = dict(zip(found, (*drawing.PALETTE, *drawing.PALETTE), strict=False))
     _stack(ax, run, found, colours, "Closed, by the stage of the venue's waterfall that did it")
 
@@ -80,8 +80,9 @@ def _by_cause(ax: Axes, run: Run, shares: Floats, words: str) -> None:
         raise Unmeasured("nothing was liquidated or auto-deleveraged")
     weight = found.value[:, None] * shares
     order = [k for k in np.argsort(-weight.sum(axis=0)) if weight[:, k].sum() > 0]
-    series = {found.kinds[k]: (found.time, weight[:, k]) for k in order}
-    _stack(ax, run, series, CAUSE_COLOURS, f"Closed, {words}")
+    series = {WHY[found.kinds[k]]: (found.time, weight[:, k]) for k in order}
+    colours = {WHY[kind]: colour for kind, colour in CAUSE_COLOURS.items()}
+    _stack(ax, run, series, colours, f"Closed, {words}")
 
 
 def _stack(

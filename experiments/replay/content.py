@@ -15,6 +15,7 @@ from abm.causes import CAUSES
 from abm.columns import BANDS
 from abm.ladders import LEVELS
 from experiments import causes, readings
+from experiments.fate import WHY, how
 from experiments.figures.channels import ends, places
 from experiments.figures.subject import main_coin
 from experiments.readings import Unmeasured
@@ -229,7 +230,11 @@ def _events(run: Run, pack: Package) -> tuple[dict[str, Values], dict[int, int]]
     place = dict(zip(table["id"].to_numpy()[order].tolist(), at.tolist(), strict=True))
     events["parent_place"] = np.array([place.get(int(p), -1) for p in events["parent"].tolist()], np.int64)
     pack.header.update(
-        {"kinds": vocabularies["kind"], "causes": vocabularies["cause"], "stages": vocabularies["stage"]}
+        {
+            "kinds": vocabularies["kind"],
+            "causes": vocabularies["cause"],
+            "stages": [how(stage) for stage in vocabularies["stage"]],
+        }
     )
     n = np.arange(len(events["id"]))
     back = np.where(events["parent_place"] >= 0, n - events["parent_place"], 0)
@@ -287,7 +292,7 @@ def gathered(events: dict[str, Values], adl: int, most: int) -> tuple[dict[str, 
 def _failures(run: Run, pack: Package, events: dict[str, Values], place: dict[int, int]) -> None:
     """Why each account failed: shares of what moved its mark, and the earlier failures among it."""
     of_event = np.full(len(events["id"]), -1, np.int64)
-    pack.header["failure_kinds"] = [*CAUSES, "unknown"]
+    pack.header["failure_kinds"] = [WHY[kind] for kind in (*CAUSES, "unknown")]
     try:
         found = causes.attribution(run)
     except RunError as reason:

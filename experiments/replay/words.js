@@ -18,16 +18,7 @@ const percent = share => `${(100 * share).toFixed(Math.abs(share) < 0.1 ? 1 : 0)
 function clockText(run, t, seconds = true) {
   return new Date((run.start + t) * 1000).toISOString().slice(11, seconds ? 19 : 16);
 }
-const listed = pairs => pairs.map(([word, share]) => `${MEANS[word] || word} ${percent(share)}`).join(", ");
-const MEANS = {
-  decision: "people's own decisions", liquidation: "other liquidations", adl: "ADL", hedge: "hedging", disposal: "funds selling what they took over",
-  stop: "stop orders", news: "people reacting to the news", arbitrage: "arbitrage", quote: "makers", conversion: "collateral being sold",
-  unknown: "nothing that was recorded",
-};
-const STAGES = {
-  market_slices: "by orders into the book", bankruptcy_order: "by an order at the bankruptcy price", take_over: "taken over by the fund",
-  reduce_tiers: "down to a lower margin tier", backstop: "taken over by the backstop", adl: "against winners",
-};
+const listed = pairs => pairs.map(([word, share]) => `${word} ${percent(share)}`).join(", ");
 
 // One event in a sentence; `mine`: the owner whose story it is.
 function told(run, k, mine = -2) {
@@ -39,8 +30,7 @@ function told(run, k, mine = -2) {
   const turned = a.e_side[k] > 0 ? "short" : "long";
   const size = `${figures(a.e_quantity[k])} ${coin} (${money(a.e_value[k])})`;
   const at = a.e_price[k] ? ` at ${priceText(a.e_price[k])}` : "";
-  const stage = run.stages[a.e_stage[k]];
-  const how = STAGES[stage] || (stage && stage !== "none" ? stage.replaceAll("_", " ") : "");
+  const how = run.stages[a.e_stage[k]] || "";
   switch (kind) {
     case "liquidation":
       return a.e_value[k] > 0 ? `${who}: ${size} of its ${side} in ${where} liquidated${at}${how ? ", " + how : ""}; mark ${priceText(a.e_mark[k])}`
