@@ -219,7 +219,8 @@ def test_the_mouse_finds_out_who_and_why(page: Path, tmp_path: Path) -> None:
         prices.canvas.dispatchEvent(new MouseEvent("mousemove", at));
         const tip = document.getElementById("tip").textContent;
         prices.canvas.dispatchEvent(new MouseEvent("click", at));
-        return {story, found, tip, top, high: innerHeight, offered, shown: document.querySelector(".story h2").textContent};
+        const shown = document.querySelector(".story h2").textContent;
+        return {story, found, tip, top, high: innerHeight, offered, shown};
         """,
         tmp_path,
         ready=READY,
