@@ -17,6 +17,7 @@ from experiments.scorecard import number
 Names = dict[int, str]
 LEAST = 0.005  # a share below it is not told
 TRADED = ("taker_owner", "maker_owner", "book", "cause", "side", "value", "time")
+UNITS = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "$"))
 TOLD = 12  # failures told one by one
 # what orders are sent for, and what a stage of the waterfall does, in the words of every page and picture
 WHY = {
@@ -153,7 +154,9 @@ def _closings(events: dict[str, NDArray[Any]], these: NDArray[np.int64], names: 
     lines = []
     for k in these:
         side = "long" if events["side"][k] > 0 else "short"
-        size = f"{events['quantity'][k]:g} of its {side} in {events['book'][k]}"
+        book = str(events["book"][k])
+        coin = book.partition(":")[2].rpartition("-")[0]
+        size = f"{events['quantity'][k]:,.6g} {coin} of its {side} in {book}"
         at = _price(events["price"][k])
         stage = how(str(events["stage"][k]))
         match events["kind"][k]:
@@ -162,7 +165,7 @@ def _closings(events: dict[str, NDArray[Any]], these: NDArray[np.int64], names: 
                     f"{size} sold at {at}, {stage}" if side == "long" else f"{size} bought at {at}, {stage}"
                 )
             case "liquidation":
-                lines.append(f"its order in {events['book'][k]} found nobody at its price, {stage}")
+                lines.append(f"its order in {book} found nobody at its price")
             case "takeover":
                 lines.append(f"{size} taken over by {_name(names, events['other_owner'][k])} at {at}")
             case "adl":
@@ -196,8 +199,8 @@ def _because(
         lines.append(f"among it failures before this one: {', '.join(before)}")
         lines.append(f"led back to the first causes: {_shares(found, found.root[k])}")
     own, caused = float(found.value[k]), float(found.caused[k])
-    what = f"closed here {number(own / 1e6)} M$"
-    lines.append(f"{what}; with what followed from it {number(caused / 1e6)} M$" if caused > own else what)
+    what = f"closed here {_dollars(own)}"
+    lines.append(f"{what}; with what followed from it {_dollars(caused)}" if caused > own else what)
     return lines
 
 
@@ -213,6 +216,11 @@ def _shares(found: causes.Attribution, line: NDArray[np.float64]) -> str:
 
 def _name(names: Names, owner: int) -> str:
     return names.get(int(owner), f"owner {owner}")
+
+
+def _dollars(value: float) -> str:
+    scale, unit = next(one for one in UNITS if value >= one[0] or one[0] == 1.0)
+    return f"{number(value / scale)} {unit}"
 
 
 def _price(value: float) -> str:

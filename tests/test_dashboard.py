@@ -393,7 +393,7 @@ def test_nothing_is_made_while_a_refused_value_stands_in_its_field(session: Sess
 
 @pytest.mark.filterwarnings("ignore:Widget.name")
 def test_a_fund_that_begins_with_nothing_is_charted(session: Session) -> None:
-    """Beta's, which owes from its first take-over on."""
+    """Beta's, which owes from its first take-over on; all are drawn against their start."""
     pytest.importorskip("panel")
     from experiments.dashboard.page import Page
 
@@ -403,7 +403,8 @@ def test_a_fund_that_begins_with_nothing_is_charted(session: Session) -> None:
     beta = session.tape.venues.index("beta")
     equity = session.tape.steps.column("venues.fund_equity")[:, beta]
     assert equity[0] == 0 > equity[-1]
-    assert page.funds.source.data["y1"][-1] == pytest.approx(equity[page.funds.source.data["y1"].size - 1])
+    line = page.funds.source.data["y1"]
+    assert line[0] == 0 and line[-1] == pytest.approx(equity[len(line) - 1])
     assert [item.label.value for item in page.funds.made.legend[0].items] == ["alpha", "beta"]
 
 

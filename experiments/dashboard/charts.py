@@ -260,8 +260,11 @@ class Flow:
 
 
 def funds(tape: Tape, x_range: Range1d, every: int, dark: bool) -> tuple[figure, Lines]:
-    """Equity of the insurance funds and vaults of all venues with perpetuals; a fund may begin with nothing."""
-    made = style.chart(dark, "Insurance funds and vaults, equity, USD", 180, x_range=x_range)
+    """What insurance funds and vaults have won or lost since the start, of all venues with perpetuals.
+
+    A fund may begin with nothing; and beside a large one that hardly moves a small one is seen, too.
+    """
+    made = style.chart(dark, "Insurance funds and vaults, against the start, USD", 180, x_range=x_range)
     made.yaxis.formatter = CustomJSTickFormatter(code=MONEY)
     time_axis(made)
     equity = tape.steps.column("venues.fund_equity")
@@ -276,11 +279,17 @@ def funds(tape: Tape, x_range: Range1d, every: int, dark: bool) -> tuple[figure,
         made.title.text, made.y_range = "No venue has perpetuals, so none an insurance fund", Range1d(0, 1)
     lines = Lines(
         made, names, [colours[name] for name in names],
-        lambda tape, part: tape.steps.column("venues.fund_equity")[part][:, mine],
+        lambda tape, part: _since_start(tape.steps.column("venues.fund_equity")[:, mine], part),
         every,
     )  # fmt: skip
     style.legend(made, dark, "bottom_left", 2)
     return made, lines
+
+
+def _since_start(values: Values, part: slice) -> Values:
+    """Lines of the tape less its first."""
+    change: Values = values[part] - values[:1]
+    return change
 
 
 def equity(tape: Tape, x_range: Range1d, dark: bool) -> tuple[figure, Lines]:
@@ -307,7 +316,7 @@ def equity(tape: Tape, x_range: Range1d, dark: bool) -> tuple[figure, Lines]:
         made, names, colours, read, 1, [style.DASHES[k // len(style.PALETTE) % 3] for k in range(len(names))],
         times=lambda tape: tape.wealth.column("time"),
     )  # fmt: skip
-    style.legend(made, dark, "bottom_left", 3)
+    style.legend(made, dark, "bottom_left", 3, wide=3)
     return made, lines
 
 

@@ -299,7 +299,7 @@ class Page:
         said = escape(told.get(phase, phase))
         fault = f" <b>{escape(session.message)}</b>" if phase == FAILED else ""
         text = (
-            f'<span class="clock">{session.tape.clock(now)}</span>'
+            f'<span class="clock">{session.tape.clock(now)}</span> UTC'
             f' <span class="state"><b>{said}</b> {rate}{fault} · {len(session.tape.owners):,} owners</span>'
             f'<div class="state title">{escape(session.scenario.title)}</div>'
             f'<div class="track"><i style="width:{share:.1f}%"></i></div>'

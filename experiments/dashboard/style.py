@@ -89,9 +89,9 @@ def legend(
         if len(one.items) > many:
             made.center.remove(one)
             made.add_layout(one, "below")
-            one.stylesheets = [".bk-grid { column-gap: 14px; }"]
             columns = wide
             made.height += 13 * -(-len(one.items) // wide) + 10
+        one.stylesheets = [".bk-grid { column-gap: 14px; }"]
         one.location, one.ncols, one.click_policy = place, columns, "hide"
         one.label_text_font_size, one.label_text_color = "10px", PAPER[dark][1]
         one.label_text_font = "system-ui, sans-serif"

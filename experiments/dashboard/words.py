@@ -18,6 +18,7 @@ NONE = "–"
 JARGON = (
     "The mark is the price by which a venue reckons margin;"
     " maintenance margin is the least equity that it asks of an account."
+    " The mark at which an account fails moves with what else it holds."
 )
 
 

@@ -67,7 +67,7 @@ class Story extends Panel {
     const {run} = this, a = run.a, step = run.step(run.labels[0] ? run.labels[0].time : 0);
     const lines = this.held.slice(0, 12).map(p => {
       const mark = run.mark(a.p_book[p], step), size = fine(a.p_quantity[p]) / 1e6, entry = against(a.p_entry[p], mark), fails = against(a.p_liquidation[p], mark);
-      const where = isFinite(fails) && Math.abs(fails / mark - 1) < 0.9 ? `; liquidated if the mark reaches ${priceText(fails)}, ${percent(Math.abs(fails / mark - 1))} ${fails < mark ? "below" : "above"}` : "";
+      const where = isFinite(fails) && Math.abs(fails / mark - 1) < 0.9 ? `; liquidated if the mark reaches ${priceText(fails)}, ${percent(Math.abs(fails / mark - 1))} ${fails < mark ? "below" : "above"}, while nothing else of its account changes` : "";
       return element("p", {text: `Opened ${size > 0 ? "long" : "short"} ${figures(Math.abs(size))} ${run.coinOf(a.p_book[p])} in ${run.books[a.p_book[p]]} ` +
         `(${money(Math.abs(size) * mark)}, entry ${priceText(entry)}, mark ${priceText(mark)}), ${figures(a.p_leverage[p] / 10)} times its equity${a.p_isolated[p] ? ", isolated" : ""}${where}.`});
     });
