@@ -367,6 +367,7 @@ def test_the_chosen_account_is_told_to_the_end(session: Session) -> None:
     _wait(lambda: drawn(2.0))
     at_end(session)
     _wait(lambda: drawn(400.0))
+    assert Page(session, dark=True).account.owner == page.account.owner, "a reload shows it again"
 
 
 @pytest.mark.filterwarnings("ignore:Widget.name")

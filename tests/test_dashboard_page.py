@@ -227,9 +227,11 @@ def test_a_reload_and_a_second_tab_see_the_same_run(tab: Callable[[], Tab], addr
     two.click(".minute >>> button")
     two.wait("text('.clock') === '20:02:01'")
     one.wait("text('.clock') === '20:02:01'")
+    one.type(".search >>> input", "longs/17")
+    one.wait("(text('.standing') || '').includes('longs/17 at')")
     one.open(address + "?look=dark")
     ready(one)
-    one.wait("text('.clock') === '20:02:01'")
+    one.wait("text('.clock') === '20:02:01' && (text('.standing') || '').includes('longs/17 at')")
     one.wait("getComputedStyle(document.body).backgroundColor === 'rgb(20, 23, 26)'")
 
 

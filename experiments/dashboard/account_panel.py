@@ -25,6 +25,7 @@ class AccountPanel:
     def __init__(self, session: Session, dark: bool, without: Callable[[str], None]) -> None:
         self.session, self.dark = session, dark
         self.owner: int | None = None
+        self.name = ""
         self.search = pn.widgets.TextInput(
             name="account", placeholder="a name, such as longs/75", css_classes=["search"], width=230
         )
@@ -49,7 +50,7 @@ class AccountPanel:
         )
         self.layout = pn.Column(row, self.numbers, sizing_mode="stretch_width")
         self.search.param.watch(lambda _: self._look(), "value_input")
-        self.search.param.watch(lambda _: self._look(), "value")
+        self.search.param.watch(lambda event: self._enter(event.new.strip()), "value")
         self.found.param.watch(lambda event: event.new and self.choose(int(event.new[-1])), "value")
         self._standing: Future[Any] | None = None
         self._story: Future[Told] | None = None
@@ -57,16 +58,17 @@ class AccountPanel:
         self._look()
 
     def begin(self) -> None:
-        """Another run: the account with this name in it, if there is one."""
+        """Another run, or another look at it: the account that was asked for last, if there is one of its name."""
         self._standing = self._story = None
-        if self.owner is not None and self.owner < len(self.session.tape.owners):
-            self.choose(self.owner)
+        wanted = self.name or self.session.asked_for
+        if wanted in self.session.tape.owners:
+            self.choose(self.session.tape.owners.index(wanted))
         self._look()
 
     def choose(self, owner: int) -> None:
         """Show this owner from now on."""
         self.owner = owner
-        name = self.session.tape.name(owner)
+        name = self.name = self.session.asked_for = self.session.tape.name(owner)
         self.leave.disabled = self.session.phase == RECORDED
         self.why.object = (
             f"<p class='note'>{words.escape(name)}: working out why; the first account of a run with millions of"
@@ -105,6 +107,12 @@ class AccountPanel:
                 self.found.options, self.found.value = options, keep
         if len(hits) == 1 and text.strip() and hits[0].owner != self.owner:
             self.choose(hits[0].owner)
+
+    def _enter(self, name: str) -> None:
+        """A whole name was given: that one, though others begin with it."""
+        self._look()
+        if name in self.session.tape.owners:
+            self.choose(self.session.tape.owners.index(name))
 
     def _latest(self) -> tuple[int, float]:
         """Its own closings, and the time at which the run stands, if it does: a story is older than either."""

@@ -73,7 +73,8 @@ class Session:
 
     Attributes for readers: `name`, `scenario`, `seed`, `changes` (what was set, in words), `phase`, `message` (the last
     thing that went wrong), `tape`, `previous` (the tape of the run before), `generation` (counts runs), `steps` and
-    `total` of the clock, `rate` (simulated seconds a second), `marks` (seconds one can go back to), `pace`.
+    `total` of the clock, `rate` (simulated seconds a second), `marks` (seconds one can go back to), `pace`, `asked_for`
+    (the account that was asked for last: a page that is opened begins with it).
 
     Args:
         name: what the run is called.
@@ -99,6 +100,7 @@ class Session:
         self.tape = _tape_of(run, scenario) if run else Tape(scenario.clock.start, (), (), (), (), ())
         self.previous: Tape | None = None
         self.pace: float | None = None
+        self.asked_for = ""
         self.rate = 0.0
         self.steps, self.total = 0, scenario.clock.steps
         self.marks: list[float] = []
