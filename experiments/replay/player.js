@@ -22,13 +22,14 @@ class Player {
     const panels = [Prices, Ladder, Flow, Queue, Tape, Inventories, Network, Story].map(Kind => new Kind(run, this));
     const [prices, ladder, flow, queue, tape, inventories, network, story] = panels;
     const grid = element("div", {class: "panels"}, prices.box, ladder.box, flow.box, queue.box, story.box, tape.box, network.box, inventories.box);
-    const head = element("h1", {}, run.title, " ", element("small", {text: `${run.name}, seed ${run.seed}, digest ${run.digest}`}));
+    const which = this.runs.length > 1 ? `${"AB"[this.runs.indexOf(run)]}: ` : "";
+    const head = element("h1", {}, which, run.title, " ", element("small", {text: `${run.name}, seed ${run.seed}, digest ${run.digest}`}));
     const seconds = run.every * run.step_seconds;
     const thinned = run.every > 1 ? [element("p", {class: "note", text: `Prices and marks every ${figures(seconds)} s, so that the file stays small; what happened is told to the step.`})] : [];
     if (run.gathered) thinned.push(element("p", {class: "note", text: `${run.gathered.toLocaleString("en")} small positions of winners, closed by auto-deleveraging, are told together with others of their moment: sums are whole, who they were is in the run's own record.`}));
     const differs = (run.differs || []).map(one => `${one.path}: ${one.a} here ${one.b}`).join("; ");
-    const note = differs ? [element("p", {class: "note", text: `set differently from the run beside it: ${differs}`})] : [];
-    document.getElementById("runs").append(element("div", {class: "run"}, head, ...note, ...thinned, grid));
+    const note = differs ? [element("p", {class: "note", text: `set differently from A: ${differs}`})] : [];
+    document.getElementById("runs").append(element("div", {class: "run"}, head, element("div", {}, ...note, ...thinned), grid));
     return {run, panels, story};
   }
   span(run) { return this.window ? [Math.max(0, this.t - this.window), Math.max(this.t, this.window)] : [0, this.end]; }
