@@ -41,7 +41,7 @@ class Story extends Panel {
     if (owner < 0 || owner >= run.owner.length) {
       this.title("An account");
       this.text.replaceChildren(element("p", {class: "note", text: owner < 0
-        ? run.missing.accounts || "Choose an account: click a dot, a line of the tape or of the queue, or search its name above."
+        ? run.missing.accounts || "Choose an account: click a dot, a line of what happens or of the queue, or search its name above."
         : "there is no such account in this run"}));
       return;
     }
