@@ -402,6 +402,9 @@ def test_a_fund_that_begins_with_nothing_is_charted(session: Session) -> None:
     at_end(session)
     page = Page(session, dark=False)
     beta = session.tape.venues.index("beta")
+    assert people.find(session.tape, "beta/fund") and not any(
+        "/fund" in one.name for one in people.find(session.tape, "", most=10_000)
+    )
     equity = session.tape.steps.column("venues.fund_equity")[:, beta]
     assert equity[0] == 0 > equity[-1]
     line = page.funds.source.data["y1"]

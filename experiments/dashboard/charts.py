@@ -190,7 +190,7 @@ class Prices:
         mine = np.flatnonzero(np.isin(kind, closings.kinds(tape)) & np.isin(book, books) & (value > 0))
         if not len(mine):
             return
-        mine = mine[-DOTS:]
+        mine = mine[np.sort(np.argsort(-value[mine], kind="stable")[:DOTS])]  # of a whole run the largest
         lines = {name: events.column(name)[part][mine] for name in ("time", "price", "mark", "side", "owner")}
         price = np.where(np.isfinite(lines["price"]), lines["price"], lines["mark"])
         adl = kind[mine] == (tape.kinds.index("adl") if "adl" in tape.kinds else -1)
@@ -264,7 +264,7 @@ def funds(tape: Tape, x_range: Range1d, every: int, dark: bool) -> tuple[figure,
 
     A fund may begin with nothing; and beside a large one that hardly moves a small one is seen, too.
     """
-    made = style.chart(dark, "Insurance funds and vaults, against the start, USD", 180, x_range=x_range)
+    made = style.chart(dark, "Funds and vaults, against the start, USD", 180, x_range=x_range)
     made.yaxis.formatter = CustomJSTickFormatter(code=MONEY)
     time_axis(made)
     equity = tape.steps.column("venues.fund_equity")

@@ -30,11 +30,15 @@ class Opening(NamedTuple):
 
 
 def find(tape: Tape, text: str, most: int = 12) -> list[Found]:
-    """Owners whose names hold a text, those of whom most was closed first; with an empty text only such."""
+    """Owners whose names hold a text, those of whom most was closed first; with an empty text only
+    such, and not the venues' own funds."""
     closed = closings.by_owner(tape)
     wanted = text.strip().lower()
     if not wanted:
-        hits = np.flatnonzero(closed > 0)
+        theirs = tuple(f"{venue}/" for venue in tape.venues)
+        hits = np.array(
+            [k for k in np.flatnonzero(closed > 0) if not tape.owners[k].startswith(theirs)], np.int64
+        )
     else:
         hits = np.array([k for k, name in enumerate(tape.owners) if wanted in name.lower()], np.int64)
     exact = np.array([tape.owners[k].lower() == wanted for k in hits], bool)
