@@ -251,7 +251,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         if qty > held:
             qty = held
     if s.rows[row].exempt == 0 and (flags & ENGINE) == 0:
-        code = check_money(address, row, b, side, price, qty, flags)
+        code = check_money(address, row, b, p, side, price, qty, flags)
         if code != ACCEPTED:
             return reject(s, vn, code)
     stp = s.venues[vn].stp
@@ -339,7 +339,7 @@ def amend(address, handle, price, qty):
     release(s, slot, o.qty)
     code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
     if code == ACCEPTED:
-        code = check_money(address, row, b, side, price, qty, flags)
+        code = check_money(address, row, b, o.position, side, price, qty, flags)
     opposite = best_price(s, b, -side)
     if code == ACCEPTED and (flags & POST_ONLY) != 0 and opposite != 0 and side * opposite <= side * price:
         code = WOULD_TRADE
@@ -395,6 +395,7 @@ def look_ahead(s, i, n):
     named = s.refs[max(m.ref, 0)]
     prefetch(s.orders, (m.handle if m.op in (CANCEL, AMEND) else named) & SLOT_MASK)
     prefetch(s.positions, s.rows[m.row].positions)
+    prefetch(s.holdings, s.rows[m.row].holdings)
 
 
 @kernel("i8(i8,i8,i8)")
