@@ -97,6 +97,16 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         m.fills += 1
 
 
+@inlined
+def look_behind(s, b, side, slot):
+    """Have come nearer what a fill with an order needs, and what may be met after it: the next order and level."""
+    o = s.orders[slot]
+    prefetch(s.positions, o.position)
+    prefetch(s.orders, o.next)
+    behind = side_base(s, b, side) + depth_of(s, b, side) - 2
+    prefetch(s.levels, s.keys[max(behind, 0)] & LEVEL_MASK)
+
+
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
 def take(address, row, b, p, side, price, qty, stp, kind, cause):
     """Trade against the other side up to a limit price. Returns the lots left, or -1 - lots left if a self-trade
@@ -114,6 +124,7 @@ def take(address, row, b, p, side, price, qty, stp, kind, cause):
             trip(s.meta[0].address, b, touch_price)
             break
         slot = s.levels[best_level(s, b, -side)].head
+        look_behind(s, b, -side, slot)
         o = s.orders[slot]
         maker = o.row
         if (o.flags & ENDS) != 0 and o.expiry <= s.meta[0].now:
