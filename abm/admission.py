@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abm.accounts import SPOT, holding, position, spot_lock
+from abm.accounts import SPOT, holding, spot_lock
 from abm.book import best_price
 from abm.halts import REFUSE
 from abm.jit import inlined, kernel
@@ -112,9 +112,9 @@ def check_terms(s, row, b, side, price, qty, flags, expiry):
     return ACCEPTED
 
 
-@kernel("i8(i8,i8,i8,i8,i8,i8,i8)")
-def check_money(address, row, b, side, price, qty, flags):
-    """Free margin (with open orders counted) or free balance for an order."""
+@kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8)")
+def check_money(address, row, b, p, side, price, qty, flags):
+    """Free margin (with open orders counted) or free balance for an order; `p` is the row's position, -1 = none."""
     s = views(address)
     bk = s.books[b]
     if s.rows[row].exempt != 0 or (flags & ENGINE) != 0:
@@ -135,7 +135,6 @@ def check_money(address, row, b, side, price, qty, flags):
         return ACCEPTED
     if (flags & REDUCE_ONLY) != 0:
         return ACCEPTED
-    p = position(s, row, b)
     before = 0
     after = qty
     if p != NONE:

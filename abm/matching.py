@@ -97,6 +97,16 @@ def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
         m.fills += 1
 
 
+@inlined
+def look_behind(s, b, side, slot):
+    """Have come nearer what a fill with an order needs, and what may be met after it: the next order and level."""
+    o = s.orders[slot]
+    prefetch(s.positions, o.position)
+    prefetch(s.orders, o.next)
+    behind = side_base(s, b, side) + depth_of(s, b, side) - 2
+    prefetch(s.levels, s.keys[max(behind, 0)] & LEVEL_MASK)
+
+
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
 def take(address, row, b, p, side, price, qty, stp, kind, cause):
     """Trade against the other side up to a limit price. Returns the lots left, or -1 - lots left if a self-trade
@@ -114,6 +124,7 @@ def take(address, row, b, p, side, price, qty, stp, kind, cause):
             trip(s.meta[0].address, b, touch_price)
             break
         slot = s.levels[best_level(s, b, -side)].head
+        look_behind(s, b, -side, slot)
         o = s.orders[slot]
         maker = o.row
         if (o.flags & ENDS) != 0 and o.expiry <= s.meta[0].now:
@@ -251,7 +262,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         if qty > held:
             qty = held
     if s.rows[row].exempt == 0 and (flags & ENGINE) == 0:
-        code = check_money(address, row, b, side, price, qty, flags)
+        code = check_money(address, row, b, p, side, price, qty, flags)
         if code != ACCEPTED:
             return reject(s, vn, code)
     stp = s.venues[vn].stp
@@ -339,7 +350,7 @@ def amend(address, handle, price, qty):
     release(s, slot, o.qty)
     code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
     if code == ACCEPTED:
-        code = check_money(address, row, b, side, price, qty, flags)
+        code = check_money(address, row, b, o.position, side, price, qty, flags)
     opposite = best_price(s, b, -side)
     if code == ACCEPTED and (flags & POST_ONLY) != 0 and opposite != 0 and side * opposite <= side * price:
         code = WOULD_TRADE
@@ -395,6 +406,7 @@ def look_ahead(s, i, n):
     named = s.refs[max(m.ref, 0)]
     prefetch(s.orders, (m.handle if m.op in (CANCEL, AMEND) else named) & SLOT_MASK)
     prefetch(s.positions, s.rows[m.row].positions)
+    prefetch(s.holdings, s.rows[m.row].holdings)
 
 
 @kernel("i8(i8,i8,i8)")

@@ -344,7 +344,8 @@ class Network(Rails):
         self._build()
         self._next_id = int(saved["next_id"])
         for key, count in saved["requests"].tolist():
-            self._made[self._place(key)] = count
+            place = self._place(key)  # which may make room
+            self._made[place] = count
         self.ways.punctuality.restore(saved["kept"])
         self.claims = np.array(saved["claims"])
         self._resume(saved)

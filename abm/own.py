@@ -121,6 +121,14 @@ class Own:
         """Signed position in lots of rows in books."""
         return self._entries(index, book)[0]
 
+    def positions(self) -> tuple[Ints, Ints, Ints]:
+        """Every position that is not flat, in no particular order: own row, book, signed lots."""
+        table = self._state.positions[: self._state.count("positions")]
+        held = table[table["qty"] != 0]
+        first, end = (np.searchsorted(self.rows, held["row"], side) for side in ("left", "right"))
+        mine = first < end
+        return first[mine], held["book"][mine].astype(np.int64), held["qty"][mine]
+
     def _entries(self, index: Any, book: Any) -> tuple[Ints, Ints]:
         """Signed lots and signed entry values of rows in books."""
         rows, books, shape = self._pairs(index, book)

@@ -16,6 +16,7 @@ ONE = 1 << FP
 RATE = 100_000_000
 INT_MAX = (1 << 63) - 1
 SURELY = 9.0e18  # a product of floats below this is below 2^63 in integers too
+SMALL = 1 << 50  # a divisor below this, times what a quotient of floats may be wrong by (2^13), is below 2^63
 
 
 @inlined
@@ -47,8 +48,9 @@ def wide(x):  # type: ignore[no-untyped-def]
 def mul_div(a, b, c):  # type: ignore[no-untyped-def]
     """floor(a * b / c) for b >= 0, c > 0 with a 128-bit intermediate; the quotient must fit in 63 bits.
 
-    The product is formed as two 64-bit halves and divided bit by bit: slow (about 60 ns) and obvious; the common case
-    whose product fits in 63 bits is one multiplication and one division.
+    The common case whose product fits in 63 bits is one multiplication and one division. Else floats guess the
+    quotient, and what the guess leaves, exact modulo 2^64, corrects it. For large divisors the product is formed as two
+    64-bit halves and divided bit by bit: slow (about 60 ns) and obvious.
     """
     if b == 0 or a == 0:
         return 0
@@ -56,6 +58,10 @@ def mul_div(a, b, c):  # type: ignore[no-untyped-def]
     # the float says surely that the product fits; near the bound a division decides
     if float(magnitude) * float(b) < SURELY or magnitude <= INT_MAX // b:
         return (a * b) // c
+    guess = float(a) * float(b) / float(c)
+    if c < SMALL and abs(guess) < SURELY:
+        whole = int(guess)
+        return whole + (a * b - whole * c) // c  # the difference is small, whatever its parts run over
     mask = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
     ua, ub, uc = np.uint64(magnitude), np.uint64(b), np.uint64(c)

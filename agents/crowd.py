@@ -20,15 +20,8 @@ def register(me: Me, market: Market, side: int) -> tuple[Entries, Entries, Entri
         of every entry, int64.
     """
     everyone = np.arange(len(me.rows))
-    rows, books, sides = [_NONE], [_NONE], [_NONE]
-    for book in market.perps:
-        here = everyone[me.venue == market.books.venue[book]]
-        lots = me.lots(here, int(book))
-        here, lots = here[lots != 0], lots[lots != 0]
-        rows.append(here)
-        books.append(np.full(len(here), book, np.int64))
-        sides.append(np.sign(lots).astype(np.int64))
-    row, book, way = np.concatenate(rows), np.concatenate(books), np.concatenate(sides)
+    row, book, lots = me.positions()
+    way = np.sign(lots)
     flat = np.setdiff1d(everyone, row)
     is_purse = np.isin(me.owner[flat], me.owner[row])
     watchers, contracts = _contracts(me, market, flat[~is_purse])
@@ -37,9 +30,6 @@ def register(me: Me, market: Market, side: int) -> tuple[Entries, Entries, Entri
     order = np.lexsort((row, way, book))
     row = row[order]
     return row, book[order], way[order], _purses(me, row, flat[is_purse])
-
-
-_NONE: Entries = np.empty(0, np.int64)
 
 
 def _contracts(me: Me, market: Market, index: Entries) -> tuple[Entries, Entries]:

@@ -90,15 +90,8 @@ class Hedger(Participant):
 
     def setup(self, me: Me, market: Market) -> None:
         """Legs: every short position, sorted by hedge. Coins: the owner's largest holding of that coin."""
-        everyone = np.arange(len(me.rows))
-        rows: list[Entries] = []
-        books: list[Entries] = []
-        for book in market.perps:
-            here = everyone[me.venue == market.books.venue[book]]
-            here = here[me.lots(here, int(book)) < 0]
-            rows.append(here)
-            books.append(np.full(len(here), book, np.int64))
-        row, book = (np.concatenate([np.empty(0, np.int64), *parts]) for parts in (rows, books))
+        row, book, lots = me.positions()
+        row, book = row[lots < 0], book[lots < 0]
         coins = int(max(market.books.coin, default=0)) + 1
         name = me.owner[row].astype(np.int64) * coins + market.books.coin[book]
         order = np.lexsort((row, book, name))

@@ -15,6 +15,7 @@ from abm.causes import EVENT_KINDS
 from abm.channels import selects
 from abm.network import (
     ACCEPTED,
+    FIRST_OWNERS,
     NO_CAPACITY,
     NO_ROUTE,
     QUEUE_FULL,
@@ -367,6 +368,17 @@ def busy(net: Network, first: int, last: int) -> list[tuple[int, int]]:
             net.set(0, open=True)
         seen += [(int(r["id"]), int(r["due_ms"])) for r in net.step(1000 * (second + 1))]
     return seen
+
+
+def test_a_snapshot_knows_more_owners_than_a_new_network_has_room_for() -> None:
+    start, later = network(edge(capacity=100.0)), network(edge(capacity=100.0))
+    many = np.arange(3 * FIRST_OWNERS)
+    send(start, np.ones(len(many)), owners=many)
+    send(start, np.ones(5), owners=many[-5:])
+    requests = start.snapshot()["requests"]
+    assert requests[:, 1].tolist() == [1] * (len(many) - 5) + [2] * 5
+    later.restore(start.snapshot())
+    assert np.array_equal(later.snapshot()["requests"], requests)
 
 
 @pytest.mark.parametrize("pause", [5, 15, 25, 45])

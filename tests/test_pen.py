@@ -144,6 +144,26 @@ def test_what_is_read_of_accounts_is_what_the_tables_hold() -> None:
     assert me.uniform("luck", [2, 0]).tolist() == drawn[[2, 0]].tolist()
 
 
+def test_positions_are_those_that_a_look_at_every_row_and_book_finds() -> None:
+    model, me, rows = market()
+    others = model.accounts.open(["stranger"], ["alpha"], "others")
+    model.accounts.deposit(others, "USDT", [1e5])
+    model.accounts.place(
+        [others[0], rows[1, 0]], 0, [500, -500], 100.0
+    )  # the second owner is short twice as much
+    model.accounts.place([rows[0, 1], rows[2, 1]], 1, [70, -70], 100.0)
+    model.accounts.place([rows[0, 1], rows[2, 1]], 1, [-70, 70], 100.0)  # flat again
+    model.accounts.place([rows[1, 1], rows[2, 1]], 1, [-30, 30], 100.0)
+    looked = [
+        (row, book, lots)
+        for book in range(2)
+        for row, lots in enumerate(me.lots(None, book).tolist())
+        if lots
+    ]
+    assert len(looked) == 4
+    assert sorted(zip(*(column.tolist() for column in me.positions()), strict=True)) == sorted(looked)
+
+
 def test_what_is_coming_is_the_sum_of_the_own_transfers_under_way() -> None:
     model, me, rows = market(
         EdgeParameters(source="outside", target="alpha", asset="USDT", capacity=100.0, latency=60.0)

@@ -29,6 +29,13 @@ def test_a_product_may_need_126_bits(a: int, b: int, c: int) -> None:
 
 
 @MANY
+@given(Money, st.integers(0, 2**51), st.integers(1, 2**51))
+def test_a_part_of_any_amount_by_lots(amount: int, part: int, whole: int) -> None:
+    part %= whole + 1
+    assert units.mul_div(amount, part, whole) == amount * part // whole
+
+
+@MANY
 @given(Positive, Positive)
 def test_a_share_of_the_whole_is_the_whole(a: int, b: int) -> None:
     assert units.mul_div(a, b, b) == a
