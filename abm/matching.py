@@ -46,6 +46,7 @@ from abm.messages import (
     REDUCE_ONLY,
     REMOVED,
     SELF_TRADE,
+    SLIDE,
     STP_OFF,
     STP_RESTING,
     STP_TAKING,
@@ -236,6 +237,15 @@ def fillable(address, row, b, side, price, qty, stp):
     return left == 0
 
 
+@inlined
+def slid(s, b, side, price, flags):
+    """The price at which an order with `SLIDE` comes: a tick behind the other side's best where it would trade."""
+    if (flags & SLIDE) == 0:
+        return price
+    opposite = best_price(s, b, -side)
+    return opposite - side if opposite != 0 and side * opposite <= side * price else price
+
+
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
 def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, cause):
     """Check, match and rest one order; price 0 is a market order. Returns a code of `CODES`.
@@ -251,6 +261,7 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
     if price == 0:
         price = limit_of_market(s, b, side)
         flags |= IOC | UNPRICED
+    price = slid(s, b, side, price, flags)
     code = check_terms(s, row, b, side, price, qty, flags, expiry)
     if code != ACCEPTED:
         return reject(s, vn, code)
@@ -339,6 +350,7 @@ def amend(address, handle, price, qty):
     if qty <= 0:
         remove(s, slot)
         return ACCEPTED
+    price = slid(s, b, wide(o.side), price, wide(o.flags))
     if price == o.price and qty <= o.qty:
         release(s, slot, o.qty - qty)
         change_level(s, slot, qty - o.qty)

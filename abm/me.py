@@ -26,6 +26,7 @@ from abm.messages import (
     POST_ONLY,
     QUOTE,
     REDUCE_ONLY,
+    SLIDE,
 )
 from abm.own import Floats, Ints, column
 from abm.state import MESSAGE, NONE, SLOT_MASK
@@ -176,10 +177,23 @@ class Me(Errands):
         self._write(MARKET, index, book, side, quantity=quantity, flags=flags, kind=kind)
 
     def quote(
-        self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = "quote"
+        self,
+        index: Any,
+        book: Any,
+        slot: Any,
+        side: Any,
+        price: Any,
+        quantity: Any,
+        cause: str = "quote",
+        slides: bool = False,
     ) -> None:
-        """Place or change the order named by a slot (post-only); quantity 0 takes it away."""
-        self._write(QUOTE, index, book, side, price, quantity, slot, flags=POST_ONLY, kind=_CAUSE[cause])
+        """Place or change the order named by a slot (post-only); quantity 0 takes it away.
+
+        Args:
+            slides: where it would trade it rests a tick behind the other side, instead of being refused.
+        """
+        flags = POST_ONLY | SLIDE if slides else POST_ONLY
+        self._write(QUOTE, index, book, side, price, quantity, slot, flags=flags, kind=_CAUSE[cause])
 
     def cancel(self, handles: Any) -> None:
         """Cancel own orders by handle; a stale handle is refused without harm."""

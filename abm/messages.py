@@ -5,8 +5,10 @@ from __future__ import annotations
 # what a message asks for
 LIMIT, MARKET, CANCEL, CANCEL_ALL, AMEND, QUOTE = range(6)
 
-# order flags; the last two are the venue's own notes: an order came without a price, its life has an end
-IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, UNPRICED, ENDS = 1, 2, 4, 8, 16, 32, 64
+# order flags; UNPRICED and ENDS are the venue's own notes: an order came without a price, its life has an end. SLIDE:
+# an order that would trade rests a tick behind the other side's best instead (Deribit's post_only without
+# reject_post_only)
+IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, UNPRICED, ENDS, SLIDE = 1, 2, 4, 8, 16, 32, 64, 128
 
 # self-trade prevention
 STP_RESTING, STP_TAKING, STP_BOTH, STP_OFF = range(4)

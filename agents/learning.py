@@ -11,7 +11,6 @@ from agents.desks import purpose, station
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 INFORMATION = purpose("information")
-LARGE = 3.0  # standard deviations of a calm step: an impact of which no more than half is believed
 
 
 @inlined
@@ -32,11 +31,11 @@ def withdraw(stress, power, floor, left):
 
 @kernel(
     f"void(f8,f8,{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8[::1],i8[::1],{INTS},f8[::1],f8[::1],f8[::1],"
-    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8,f8[::1],f8[::1],f8[:,::1],f8[::1])"
+    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8[::1],f8[::1])"
 )
 def learn(
     dt, luck, last, mid, volume, taker_buy, convert, coin, coin_key, beta, calm, target, left, unit_of,
-    permanent, blend, anchor, pull, information, bits, surprise, keep, expects, echo, fair,
+    permanent, blend, anchor, pull, information, bits, surprise, fair,
 ):  # fmt: skip
     """Move the fair log prices of all books by one step.
 
@@ -46,10 +45,7 @@ def learn(
         coin, coin_key, beta, calm: of the books. target: calm depth in dollars within `unit_of` (a log distance);
         left: share.
         permanent, blend, information: shares. anchor, pull: seconds.
-        surprise: what unexpected flow teaches beside that, multiple of its impact, which counts less the larger it is
-        against a calm step's volatility; 0: nothing. keep, expects: float64[K], of each exponential of what flow is
-        expected from the past: what is left of it after a step, its share. echo: float64[K, books], averages of the
-        impact of past flow, moved on.
+        surprise: float64[coins], what unexpected flow teaches beside that, log price.
         fair: float64[books], log prices, moved in place.
     """
     books, coins = len(fair), coin.max() + 1
@@ -67,18 +63,11 @@ def learn(
         way = 1.0 if flow > 0 else -1.0
         size = unit_of[b] * abs(flow) / (target[b] * left[b])
         step[b] = permanent * way * min(size, reached)
-        if surprise > 0:
-            usual = LARGE * calm[b] * np.sqrt(dt)
-            told, expected = way * size * usual / (size + usual), 0.0
-            for k in range(len(keep)):
-                expected += expects[k] * echo[k, b]
-                echo[k, b] = keep[k] * echo[k, b] + (1.0 - keep[k]) * told
-            step[b] += surprise * (told - expected)
     _meet(step, target, coin, total, mean)
     follows = 1.0 - np.exp(-dt / anchor)
     for b in range(books):
         gap = np.log(mid[b]) - fair[b] if mid[b] > 0 else 0.0  # seen before the flow was learned from
-        fair[b] += blend * mean[coin[b]] + (1.0 - blend) * step[b] + follows * gap
+        fair[b] += blend * mean[coin[b]] + (1.0 - blend) * step[b] + surprise[coin[b]] + follows * gap
         common[b] = fair[b] + np.log(convert[b])
     _meet(common, target, coin, total, mean)
     meets = (1.0 - np.exp(-dt / pull)) * blend

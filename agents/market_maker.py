@@ -21,8 +21,7 @@ classes of the calibration at once (BTC 0.58 % at 40 % a year, ETH and small coi
 
 from __future__ import annotations
 
-from functools import cache
-from math import sqrt
+from math import exp, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -31,7 +30,7 @@ from numpy.typing import NDArray
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-from agents import desks, loss_limit, treasury
+from agents import desks, loss_limit, surprise, treasury
 from agents.learning import learn, withdraw
 from agents.quoting import DUMPING, look, requote, used
 from agents.sending import Sender
@@ -40,19 +39,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-EXPONENTIALS, SOON = (
-    4,
-    0.3,
-)  # averages of past flow, from soon to late; their shares fall with this power of time
 TAPE = "fit to Binance BTC depth of 10 October 2025, 20:00-21:20 UTC"
-
-
-@cache
-def _exponentials(soon: float, late: float, expected: float, dt: float) -> tuple[Floats, Floats]:
-    """See `MarketMaker.Parameters.expectations`."""
-    times = np.geomspace(soon, late, EXPONENTIALS)
-    share = times**-SOON
-    return np.exp(-dt / times), expected * share / share.sum()
 
 
 class MarketMaker(Participant):
@@ -155,20 +142,10 @@ class MarketMaker(Participant):
             source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
             ge=0, le=100,
         )  # fmt: skip
-        expected: float = parameter(
-            0.85, "Part of a flow that goes on and on which they see coming in the end", unit="share",
-            source="impact that decays: Bouchaud, Gefen, Potters and Wyart (2004)", ge=0, le=1,
+        forgets: float = parameter(
+            6.0, "Time over which they forget how flow went on, see `agents.surprise`", unit="hours",
+            source="assumption", gt=0,
         )  # fmt: skip
-        expected_soon: float = parameter(
-            1.0,
-            "Shortest time over which past flow says what comes",
-            unit="seconds",
-            source="assumption",
-            gt=0,
-        )
-        expected_late: float = parameter(
-            600.0, "Longest time of this", unit="seconds", source="assumption", gt=0
-        )
         blend: float = parameter(
             0.8, "Weight of the coin's other books in what a firm learns", unit="1", ge=0, le=1
         )
@@ -199,6 +176,10 @@ class MarketMaker(Participant):
             gt=0,
         )
         pace: float = parameter(3.0, "Time between looks at a book that has not moved", unit="seconds", gt=0)
+        slides: bool = parameter(
+            False, "Quotes go where the firm wants them and slide behind what stands there when they arrive (Deribit's"
+            " post_only); else they keep behind the other side as it was seen"
+        )  # fmt: skip
         patience: float = parameter(
             0.3, "Change of a level's price that is let be", unit="share of its offset", ge=0, le=1
         )
@@ -245,10 +226,6 @@ class MarketMaker(Participant):
         return_least: float = parameter(600.0, "Shortest time away", unit="seconds", ge=0)
         return_most: float = parameter(1800.0, "Longest time away", unit="seconds", ge=0)
 
-        def expectations(self, dt: float) -> tuple[Floats, Floats]:
-            """float64[EXPONENTIALS]: what a step of `dt` seconds leaves of each average of past flow, and its share."""
-            return _exponentials(self.expected_soon, self.expected_late, self.expected, dt)
-
     parameters: Parameters
 
     # ------------------------------------------------------------------ who is there
@@ -276,12 +253,13 @@ class MarketMaker(Participant):
             home=np.zeros(n), held=np.zeros(n), depth=np.zeros(n), shape=np.zeros((n, k)), offset=np.zeros((n, k)),
             extreme=np.full((max(int(round(p.pace / me.dt)), 1) + 1, 2, books), np.nan),
             fair=np.zeros(books), calm=np.ones(books), unit=np.full(books, 0.01), left=np.ones(books),
-            target=np.zeros(books), echo=np.zeros((EXPONENTIALS, books)), takes=np.ones((n, k)),
+            target=np.zeros(books), takes=np.ones((n, k)),
             state=np.zeros(len(firms), np.int64), until=np.zeros(len(firms)), limit=np.full(len(firms), np.inf),
             start=np.zeros(len(firms)), looked=np.array(-np.inf), firm_row=_first_rows(firm, row, len(firms)),
             once=np.unique(row, return_index=True)[1],  # every row, by its first station
             money=treasury.money_of(me, market), cash=np.zeros(len(me.rows)), money_coming=np.zeros(len(me.rows)),
             coming=np.zeros(n), evened=np.array(-np.inf),
+            told=np.zeros(int(coin.max()) + 1), **(surprise.begin(int(coin.max()) + 1) if p.surprise > 0 else {}),
         )  # fmt: skip
 
     def _open(self, me: Me, market: Market) -> None:
@@ -371,13 +349,24 @@ class MarketMaker(Participant):
         stress = desks.stress(m, market, convert, m["target"])
         if p.withdraws:
             withdraw(stress, p.withdrawal, p.floor, m["left"])
+        if p.surprise > 0:
+            self._be_surprised(market, convert)
         luck = me.shared("information")
         learn(
             market.dt, luck[0], market.last, market.mid, market.volume, market.taker_buy, convert, m["coin"],
             market.books.coin_key,
             m["beta"], m["calm"], m["target"], m["left"], m["unit"], p.permanent, p.blend, p.anchor, p.pull,
-            p.information, luck.view(np.int64)[0], p.surprise, *p.expectations(market.dt), m["echo"], m["fair"],
+            p.information, luck.view(np.int64)[0], m["told"], m["fair"],
         )  # fmt: skip
+
+    def _be_surprised(self, market: Market, convert: Floats) -> None:
+        """Net flow beyond what was expected, as log price, by coin."""
+        p, m, dt = self.parameters, self.memory, market.dt
+        surprise.surprised(
+            dt, exp(-dt / (3600.0 * p.forgets)), np.exp(-dt / surprise.TIMES), market.volume, market.taker_buy, convert,
+            m["coin"], m["calm"], m["target"], m["left"], m["unit"], m["echo"], m["weight"], m["doubt"], m["told"],
+        )  # fmt: skip
+        m["told"] *= p.surprise
 
     def _quote(self, me: Me, market: Market, convert: Floats) -> None:
         """Look at the stations that are due; send what differs from what stands."""
@@ -403,11 +392,13 @@ class MarketMaker(Participant):
         closed = market.halted
         if p.notice:
             closed = closed | ~market.withdrawals_open[m["venue"]]
+        nobody = np.full(len(convert), np.nan)
+        bid, ask = (nobody, nobody) if p.slides else (market.bid, market.ask)
         to, terms = np.empty((4, lots.size), np.int64), np.empty((2, lots.size))
         look_time = sqrt(p.pace)
         sends = requote(
             market.time, due, first, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["tick"],
-            m["lot"], m["band"], m["spot"], m["venue"], closed, market.bid, market.ask, market.mark,
+            m["lot"], m["band"], m["spot"], m["venue"], closed, bid, ask, market.mark,
             market.gateway_delay, m["extreme"], m["row"], m["book"], m["depth"], m["held"], m["places"], of_book,
             of_coin, m["shape"], m["offset"], m["takes"], p.own_book, p.skew * sqrt(p.unwinding), p.skew_stress,
             p.width * look_time, p.widest, p.patience, p.slack * look_time, p.rough, p.stale, m["seen"], m["quoted"],
@@ -415,7 +406,7 @@ class MarketMaker(Participant):
         )  # fmt: skip
         if sends:
             (row, book, slot, side), (price, coins) = to[:, :sends], terms[:, :sends]
-            me.quote(row, book, slot, side, price, coins, cause="quote")
+            me.quote(row, book, slot, side, price, coins, cause="quote", slides=p.slides)
 
     # ------------------------------------------------------------------ the balance sheet
 

@@ -34,7 +34,7 @@ from pydantic import model_validator
 from abm.agent import Participant
 from abm.market import Market, Me
 from abm.parameters import parameter
-from agents import desks
+from agents import desks, moods
 from agents.flow import arrivals, orders
 
 Floats = NDArray[np.float64]
@@ -131,6 +131,15 @@ class Noise(Participant):
             0.15, "Exponent by which the share of a time constant falls: a kernel ~ t^-(1 + this)", unit="1",
             source="Hardiman, Bercot and Bouchaud (2013), E-mini", ge=-1, le=2,
         )  # fmt: skip
+        swing: float = parameter(
+            0.0, "Waves of activity that nothing in the market brings about: each of eight multipliers of the rate is 1"
+            " plus or minus this; 0: none", unit="1", source="0.2-0.5, multipliers of trading intensity of American"
+            " stocks: Chen, Diebold and Schorfheide (2013)", ge=0, lt=1,
+        )  # fmt: skip
+        wave_soon: float = parameter(60.0, "Mean time between changes of the first", unit="seconds", gt=0)
+        wave_late: float = parameter(
+            259_200.0, "Of the last", unit="seconds", source="assumption: days", gt=0
+        )
         inventory: float = parameter(
             0.5, "Inventory at which a row only trades back", unit="multiple of calm depth within 1 %", gt=0
         )
@@ -166,6 +175,7 @@ class Noise(Participant):
             trades=np.zeros(len(row), np.int64), shortest=np.ones(traders),
             left=np.zeros(traders), way=np.ones(traders), rate=np.zeros(len(row)),
             via=via, power=power, weight=np.zeros(books),
+            mood=moods.begin(me.shared("mood").view(np.int64)),
             spot=np.asarray(market.books.kind) == 1, lot=np.array(market.books.lot, np.float64),
             means=desks.means(market.books),
         )  # fmt: skip
@@ -193,6 +203,15 @@ class Noise(Participant):
         m["ready"][...] = True
         return True
 
+    def _rate(self, me: Me, market: Market) -> Floats:
+        """Orders a second in the books of the stations, by how lively the market is."""
+        p, m = self.parameters, self.memory
+        rate: Floats = m["rate"]
+        if p.swing == 0:
+            return rate
+        moods.move(m["mood"], me.shared("mood").view(np.int64), market.dt, p.wave_soon, p.wave_late)
+        return rate * moods.liveliness(m["mood"], p.swing)
+
     def decide(self, me: Me, market: Market) -> None:
         """Who trades this step, on which side, how much, now or at the touch."""
         p, m = self.parameters, self.memory
@@ -204,8 +223,8 @@ class Noise(Participant):
         drawn = me.uniform("arrival", m["row"]).view(np.int64) ^ m["name"]
         count = arrivals(
             market.dt, p.activity, p.stress, p.branching, p.fame, p.across,
-            *_feedback(p.soon, p.late, p.fading, market.dt), drawn, m["book"], m["coin"], m["rate"], stress,
-            market.halted, m["served"], m["echo"], m["awake"], m["trades"],
+            *_feedback(p.soon, p.late, p.fading, market.dt), drawn, m["book"], m["coin"], self._rate(me, market),
+            stress, market.halted, m["served"], m["echo"], m["awake"], m["trades"],
         )  # fmt: skip
         if count == 0:
             return

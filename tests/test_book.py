@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from abm import messages as asked
 from abm import resting
-from abm.messages import CODES, ENGINE, FOK, IOC, POST_ONLY, REDUCE_ONLY
+from abm.messages import CODES, ENGINE, FOK, IOC, POST_ONLY, REDUCE_ONLY, SLIDE
 from tests.twins.market import BTC, ETH, OTHER, PERP, SPOT, USDT, Desk, messages, small_model
 from tests.twins.naive_book import Exchange, twin_of
 
@@ -70,6 +70,20 @@ def test_a_reduce_only_order_goes_with_its_position() -> None:
     d.place(d.bob, PERP, -1, 1001, 5)
     assert drawn(d) == "bid 990 | ann:5"  # bob is flat: his offer is gone, and a bid above it rests
     assert d.place(d.cid, PERP, 1, 1006, 1, POST_ONLY) == "accepted"
+
+
+def test_an_order_that_slides_rests_a_tick_behind_what_it_would_have_traded_with() -> None:
+    d = desk()
+    d.place(d.ann, PERP, -1, 1005, 5)
+    assert d.place(d.bob, PERP, 1, 1007, 5, POST_ONLY) == "post-only would trade"
+    assert d.place(d.bob, PERP, 1, 1007, 5, POST_ONLY | SLIDE) == "accepted"
+    assert d.place(d.cid, PERP, 1, 1003, 5, POST_ONLY | SLIDE) == "accepted"  # would not trade: as asked
+    assert drawn(d) == table("""
+        offer 1005 | ann:5
+        bid 1004 | bob:5
+        bid 1003 | cid:5
+    """)
+    assert d.tape() == []
 
 
 @pytest.mark.parametrize("mode", ["cancel_resting", "cancel_taking", "cancel_both"])
@@ -332,7 +346,21 @@ Action = st.tuples(
     st.sampled_from([1, -1]),
     st.one_of(st.integers(-4, 4), st.sampled_from([-999, -51, 51, 7000, 10**6])),  # price from the middle
     st.one_of(st.integers(1, 12), st.sampled_from([0, 900, 5000, 2**46, 2**47])),
-    st.sampled_from([0, 0, 0, 0, IOC, FOK, POST_ONLY, REDUCE_ONLY, IOC | REDUCE_ONLY, FOK | REDUCE_ONLY]),
+    st.sampled_from(
+        [
+            0,
+            0,
+            0,
+            0,
+            IOC,
+            FOK,
+            POST_ONLY,
+            POST_ONLY | SLIDE,
+            REDUCE_ONLY,
+            IOC | REDUCE_ONLY,
+            FOK | REDUCE_ONLY,
+        ]
+    ),
     st.sampled_from([0, 0, 0, 500, 1500, 4000, -1]),  # life in milliseconds
     st.integers(0, 60),  # which order, counted back
 )
@@ -416,7 +444,7 @@ def stream(kind: str, n: int, seed: int) -> list[tuple[Any, ...]]:
         what, price, flags = (
             "limit",
             1000 + int(draw.integers(-20, 21)),
-            int(draw.choice([0, 0, 0, IOC, POST_ONLY, FOK])),
+            int(draw.choice([0, 0, 0, IOC, POST_ONLY, POST_ONLY | SLIDE, FOK])),
         )
         if kind == "crossing flood":
             price = 1000 + side * int(draw.integers(0, 300))

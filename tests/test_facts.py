@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from experiments.validate import facts
-from experiments.validate.stylized import PARTS
+from experiments.validate.stylized import FALLS, PARTS
 
-ACCEPTED = {part.id: (part.low, part.high) for part in PARTS}
+ACCEPTED = {part.id: (part.low, part.high) for part in PARTS} | {"F2": FALLS}
 
 
 def accepted(id: str, value: float) -> bool:
@@ -49,9 +49,14 @@ def test_sizes_without_a_power_tail_are_told_apart(rng: np.random.Generator) -> 
 
 def test_only_fat_tails_become_gaussian_with_the_horizon(rng: np.random.Generator) -> None:
     assert facts.octile_kurtosis(rng.normal(size=200_000)) == pytest.approx(facts.GAUSSIAN_KURTOSIS, abs=0.02)
-    assert not accepted("F2", facts.aggregation(walk(1e-3 * rng.normal(size=8640)), [1, 5, 15, 30]).z)
-    fat = facts.aggregation(walk(1e-5 * rng.standard_t(2, size=86_400)), [1, 5, 15, 30])
+    assert not accepted("F2", facts.aggregation([walk(1e-3 * rng.normal(size=8640))], [1, 5, 15, 30]).z)
+    days = [walk(1e-5 * rng.standard_t(2, size=1440)) for _ in range(60)]
+    fat = facts.aggregation(days, [1, 5, 15, 30])
     assert fat.monotone and accepted("F2", fat.z)
+    alone = facts.aggregation(
+        days[:1], [1, 5, 15, 30]
+    )  # a day has 48 half hours: it cannot tell, so days are pooled
+    assert not accepted("F2", alone.z)
 
 
 def test_a_drift_that_persists_is_seen_in_returns_and_white_noise_is_not(rng: np.random.Generator) -> None:

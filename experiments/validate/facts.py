@@ -8,6 +8,7 @@ inside a range.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,13 +106,16 @@ class Fall(NamedTuple):
     monotone: bool
 
 
-def aggregation(price: ArrayLike, horizons: ArrayLike, blocks: int = 200) -> Fall:
+def aggregation(prices: Sequence[ArrayLike], horizons: ArrayLike, blocks: int = 200) -> Fall:
     """Moors' kurtosis by horizon (samples), with a block bootstrap of the fall from the first to the last.
+
+    Args:
+        prices: of one or more days, whose returns are pooled.
 
     A rise from one horizon to the next counts against `monotone` only beyond its 95 % interval.
     """
     steps = np.asarray(horizons, int)
-    series = [returns(price, int(h)) for h in steps]
+    series = [np.concatenate([returns(price, int(h)) for price in prices]) for h in steps]
     at = np.array([octile_kurtosis(x) for x in series])
     if not np.isfinite(at).all():
         return Fall(at, float("nan"), False)

@@ -8,6 +8,8 @@ from typing import Any
 
 from experiments import progress
 from experiments.config import Scenario
+from experiments.readings import Unmeasured
+from experiments.run import Run
 from experiments.store import write_text
 from experiments.validate import figures, impact, stylized, table
 from experiments.validate.benchmarks import BENCHMARKS
@@ -45,7 +47,9 @@ def parameters(name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def calm_runs(scenario: Scenario, work: Lab, seeds: Sequence[int]) -> list[Calm]:
-    """A day and a tape of every seed."""
+    """A day and a tape of every seed; the tape keeps the price levels of the book that trades most."""
+    days = work.run("facts", {"day": scenario}, seeds)["day"]
+    main = tuple(dict.fromkeys(name for day in days for name in _main(day)))
     clock, record = scenario.clock, scenario.record
     length = min(clock.duration, TAPE)
     step = clock.step
@@ -53,12 +57,21 @@ def calm_runs(scenario: Scenario, work: Lab, seeds: Sequence[int]) -> list[Calm]
     tape = scenario.model_copy(
         update={
             "clock": clock.model_copy(update={"duration": length}),
-            "record": record.model_copy(update={"fills": True, "every": 60, "accounts_at": ()}),
+            "record": record.model_copy(
+                update={"fills": True, "every": 1, "levels": main, "books": main, "accounts_at": ()}
+            ),
         }
     )
-    days = work.run("facts", {"day": scenario}, seeds)["day"]
     tapes = work.run("facts", {"tape": tape}, seeds, save_at=tuple(moments))["tape"]
     return [Calm(day, tape) for day, tape in zip(days, tapes, strict=True)]
+
+
+def _main(day: Run) -> list[str]:
+    """The book that is looked at; none where no perpetual was recorded."""
+    try:
+        return [Calm(day, None).book]
+    except Unmeasured:
+        return []
 
 
 def measure(

@@ -19,7 +19,7 @@ def learn(
     dt: float, luck: float, last: Any, mid: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, coin_key: Any,
     beta: Any,
     calm: Any, target: Any, left: Any, unit_of: Any, permanent: float, blend: float, anchor: float, pull: float,
-    information: float, bits: int, surprise: float, keep: Any, expects: Any, echo: Any, fair: Any,
+    information: float, bits: int, surprise: Any, fair: Any,
 ) -> None:  # fmt: skip
     """Move the fair log prices on."""
 
@@ -29,14 +29,10 @@ def learn(
     flow = (2.0 * taker_buy - volume) * convert
     gone, gap = np.log(last) - fair, np.log(mid) - fair
     reached = np.where(np.isfinite(gone), np.abs(gone), 0.0)
-    size, usual = unit_of * np.abs(flow) / (target * left), 3.0 * calm * np.sqrt(dt)
+    size = unit_of * np.abs(flow) / (target * left)
     step = permanent * np.sign(flow) * np.minimum(size, reached)
-    if surprise > 0:
-        told = np.sign(flow) * size * usual / (size + usual)
-        step += surprise * (told - expects @ echo)
-        echo[:] = keep[:, None] * echo + (1.0 - keep)[:, None] * told
     total = by_coin(target)
-    fair += blend * by_coin(target * step) / total + (1.0 - blend) * step
+    fair += blend * by_coin(target * step) / total + (1.0 - blend) * step + surprise[coin]
     fair += (1.0 - np.exp(-dt / anchor)) * np.where(np.isfinite(gap), gap, 0.0)
     common = fair + np.log(convert)
     fair += (1.0 - np.exp(-dt / pull)) * blend * (by_coin(target * common) / total - common)

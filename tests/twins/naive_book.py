@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE = 1, 2, 4, 8, 16
+IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, SLIDE = 1, 2, 4, 8, 16, 128
 RATE = 10**8
 MAX_PRICE, MAX_LOTS, MAX_VALUE = 2**31, 2**46, 2**55
 
@@ -258,6 +258,7 @@ class Exchange:
                 price = (b.mark + away) // 1024 if side > 0 else max(1, -(-(b.mark - away) // 1024))
             else:
                 price = MAX_PRICE - 1 if side > 0 else 1
+        price = self._slid(book, side, price, flags)
         why = self.terms(row, book, side, price, qty, flags, expiry)
         if why != "accepted":
             return self.refuse(b.venue, why)
@@ -403,6 +404,13 @@ class Exchange:
         self.orders = [o for o in self.orders if o not in gone]
         return len(gone)
 
+    def _slid(self, book: int, side: int, price: int, flags: int) -> int:
+        """A tick behind the other side's best, where an order that slides would trade."""
+        others = self.side(book, -side)
+        if flags & SLIDE and others and side * others[0].price <= side * price:
+            return others[0].price - side
+        return price
+
     def amend(self, name: int, price: int, qty: int) -> str:
         o = self.find(name)
         if o is None:
@@ -410,6 +418,7 @@ class Exchange:
         if qty <= 0:
             self.orders.remove(o)
             return "accepted"
+        price = self._slid(o.book, o.side, price, o.flags)
         if price == o.price and qty <= o.qty:
             o.qty = qty
             return "accepted"

@@ -1,0 +1,30 @@
+"""Recursive least squares in matrices, a coin at a time: the twin of `agents.surprise`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def surprised(
+    dt: float, remembers: float, keep: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, calm: Any,
+    target: Any, left: Any, unit_of: Any, echo: Any, weight: Any, doubt: Any,
+) -> Any:  # fmt: skip
+    """float64[coins]: the surprise of a step in every coin; echo, weight and doubt are moved on."""
+    flow = unit_of * (2.0 * taker_buy - volume) * convert / left
+    told = np.zeros(len(echo))
+    for c in range(len(echo)):
+        mine = coin == c
+        usual = float((target * 3.0 * calm * np.sqrt(dt))[mine].sum())
+        if not usual > 0:
+            continue
+        size = float(flow[mine].sum())
+        y, x = size / (usual + abs(size)), echo[c].copy()
+        error = y - weight[c] @ x
+        gain = doubt[c] @ x / (remembers + x @ doubt[c] @ x)
+        weight[c] += gain * error
+        doubt[c] = (doubt[c] - np.outer(gain, x @ doubt[c])) / remembers
+        echo[c] = keep * x + (1.0 - keep) * y
+        told[c] = error * usual / target[mine].sum()
+    return told
