@@ -14,6 +14,8 @@ function priceText(value) {
   if (!isFinite(value) || !value) return "-";
   return value.toLocaleString("en", {maximumSignificantDigits: 7});
 }
+// A price that the file keeps to a ten-thousandth of the mark.
+const roughly = value => isFinite(value) && value ? value.toLocaleString("en", {maximumSignificantDigits: 5}) : "-";
 const percent = share => `${(100 * share).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
 function clockText(run, t, seconds = true) {
   return new Date((run.start + t) * 1000).toISOString().slice(11, seconds ? 19 : 16);
