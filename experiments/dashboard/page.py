@@ -172,9 +172,9 @@ class Page:
         prices = StringFormatter(text_align="right")
         columns = [
             TableColumn(field="clock", title="UTC", width=70),
-            TableColumn(field="what", title="what", width=130),
-            TableColumn(field="who", title="account", width=170),
-            TableColumn(field="book", title="book", width=170),
+            TableColumn(field="what", title="what", width=165),
+            TableColumn(field="who", title="account", width=150),
+            TableColumn(field="book", title="book", width=155),
             TableColumn(field="value", title="USD", width=110, formatter=dollars),
             TableColumn(field="price", title="at price", width=130, formatter=prices),
         ]
