@@ -105,7 +105,7 @@ class Story extends Panel {
     const parents = run.parents(failure);
     if (parents.length) {
       const line = element("p", {text: "Among these, failures before it: "});
-      parents.forEach(([parent, share], n) => line.append(n ? ", " : "", this.link(a.e_owner[a.f_event[parent]]), ` at ${clockText(run, a.e_time[a.f_event[parent]] / 1000)} (${percent(share)})`));
+      parents.forEach(([parent, share], n) => line.append(n ? ", " : "", this.link(a.e_owner[a.f_event[parent]]), ` at ${clockText(run, a.e_time[a.f_event[parent]] / 1000)} (${whole(share)})`));
       box.append(line, element("p", {text: `Led back to the first causes: ${listed(run.shares(failure, "f_root"))}.`}));
     }
     const own = fine(a.f_value[failure]), caused = fine(a.f_caused[failure]);
