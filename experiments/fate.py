@@ -115,7 +115,7 @@ def _failures(
     try:
         found = causes.attribution(run)
     except RunError as reason:
-        found, missing = None, str(reason).partition("; ")[2]
+        found, missing = None, str(reason).rpartition(": ")[2]
     owner_of = dict(zip(events["row"].tolist(), events["owner"].tolist(), strict=True))
     steps = sorted({(float(events["time"][k]), int(events["row"][k])) for k in np.flatnonzero(mine)})
     lines: list[str] = []

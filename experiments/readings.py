@@ -105,15 +105,15 @@ def closes(run: Run, values: Floats, a: float, b: float) -> Floats:
 
 def sums(run: Run, values: Floats, a: float, b: float, width: float = MINUTE) -> Floats:
     """Sum of a column over every `width` seconds from a to b."""
-    return _gather(run.time, values, a, b, width)
+    return gather(run.time, values, a, b, width)
 
 
 def means(run: Run, values: Floats, a: float, b: float, width: float) -> Floats:
     """Mean of a column's known values over every `width` seconds from a to b; NaN where none is known."""
     known = np.isfinite(values)
-    counts = _gather(run.time, known.astype(float), a, b, width)
+    counts = gather(run.time, known.astype(float), a, b, width)
     return np.divide(
-        _gather(run.time, np.where(known, values, 0.0), a, b, width),
+        gather(run.time, np.where(known, values, 0.0), a, b, width),
         counts,
         out=np.full(len(counts), np.nan),
         where=counts > 0,
@@ -127,7 +127,8 @@ def filled(values: Floats) -> Floats:
     return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
 
 
-def _gather(times: Floats, values: Floats, a: float, b: float, width: float) -> Floats:
+def gather(times: Floats, values: Floats, a: float, b: float, width: float) -> Floats:
+    """Sum of what happened at these times over every `width` seconds from a to b; a bin ends with its last second."""
     bins = round((b - a) / width)
     keep = (times > a + 1e-9) & (times <= b + 1e-9) & np.isfinite(values)
     slot = np.minimum(np.ceil((times[keep] - a) / width - 1e-9).astype(int) - 1, bins - 1)

@@ -157,7 +157,7 @@ class Run:
         columns: only these; all if none is named.
         """
         if not self.has("events/fills"):
-            raise RunError(f"{self.folder}: kept no fills; --set record.fills=true keeps them")
+            raise RunError(f"{self.folder}: the run kept no fills; --set record.fills=true keeps them")
         table = self.table("events/fills", columns)
         return {name: _plain(table[name]) for name in table.column_names}
 

@@ -69,8 +69,9 @@ for name, rule in RULES.items():
 first = min(run.events("adl")["time"].min() for run in runs.values())
 for name, run in runs.items():
     parted = compare.parted(runs["queue"], run)
+    until = "to the end" if parted is None else f"up to {parted:.0f} s"
     print(
-        f"{name:10} first ADL at {run.events('adl')['time'].min():.0f} s, the same as the queue's run up to {parted}"
+        f"{name:10} first ADL at {run.events('adl')['time'].min():.0f} s, the same as the queue's run {until}"
     )
     assert parted is None or parted >= first - 1.0
 

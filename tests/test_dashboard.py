@@ -79,6 +79,18 @@ def test_a_pace_is_kept(session: Session) -> None:
     assert session.tape.now - first <= 20.0 * (time.monotonic() - began) + 1.0
 
 
+def test_the_rate_is_simulated_time_over_time(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece that is over at once, after one that waited, is not the half of it."""
+    now = 100.0
+    monkeypatch.setattr("experiments.dashboard.session.time.perf_counter", lambda: now)
+    session._since, session._began, session.rate = now, now, 0.0
+    for _ in range(200):
+        for waited in (0.019, 0.001):
+            now += waited
+            session._measure(1.0)
+    assert session.rate == pytest.approx(100.0, rel=0.05)  # not the mean of 53 and 1,000
+
+
 def test_a_watched_run_is_the_run_that_nobody_watched(session: Session, unwatched: str) -> None:
     """Paused, stepped, asked about accounts and books, its story told in the middle: not a bit is different."""
     session.step(200).result(PATIENCE)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from abm.recording import Recording
-from experiments import drawing, figures
+from experiments import drawing, figures, readings
 from experiments.run import Run
 from tests import made_up_event as event
 
@@ -150,6 +150,28 @@ def test_a_short_run_without_perps(tmp_path: Path) -> None:
         events={},
     )
     assert len(figures.overview(event.write(short, tmp_path / "run")).axes) == 5
+
+
+def test_what_happens_at_the_end_of_a_bin_is_of_that_bin(seeds: list[Run]) -> None:
+    """As in the columns of steps, of which `overview` draws its bars: the two figures show the same bars."""
+    run = seeds[0]
+    first, last = drawing.extent(run)
+    width = drawing.bin_width(run, last - first)
+    time, worth = np.array([width, width + 1.0, last]), np.array([1e6, 2e6, 4e6])
+    sums = readings.gather(time, worth, first, last, width)
+    assert sums[0] == 1e6 and sums[1] == 2e6 and sums[-1] == 4e6 and sums.sum() == 7e6
+
+
+def test_places_on_a_line_are_level() -> None:
+    """A layout of two nodes is level up to rounding, which is not to fill the picture."""
+    from experiments.figures.channels import places
+
+    class Two:
+        venues = ("alpha", "beta")
+        edges = ("alpha>beta:USDT", "beta>alpha:USDT")
+
+    where = places(Two())  # type: ignore[arg-type]
+    assert sorted(where.values()) == [(-1.0, 0.0), (1.0, 0.0)]
 
 
 def test_no_global_state(tmp_path: Path) -> None:

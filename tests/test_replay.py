@@ -111,7 +111,7 @@ def test_the_prices_of_the_page_are_those_of_the_run(run: Run) -> None:
     np.testing.assert_allclose(shown, run.column("last", book="binance:BTC-PERP"), rtol=1e-5)
     words = [mark["word"] for mark in header["marked"]]
     assert {"first liquidation", "first take-over", "first ADL", "low of binance:BTC-PERP"} <= set(words)
-    assert header["missing"]["causes"] == "--set record.fills=true keeps them"
+    assert header["missing"]["causes"] == "the run kept no fills; --set record.fills=true keeps them"
     assert "record.quotes" in header["missing"]["makers"]
 
 
@@ -310,6 +310,33 @@ def test_two_runs_share_one_clock(run: Run, tmp_path: Path) -> None:
     np.testing.assert_allclose(told[0][4], run.column("mark")[step], rtol=1e-5)
     events = run.table("events/events").sort_by("time")
     np.testing.assert_allclose(told[0][5], np.nan_to_num(events["value"].to_numpy()), rtol=1e-4)
+
+
+@needs_browser
+def test_what_stands_beside_each_other_has_one_scale(run: Run, tmp_path: Path) -> None:
+    """Also where one run falls further than the other; and another book is drawn to its own depth."""
+    replay.write([run, run], tmp_path / "two.html")
+    told = browser.seen(
+        tmp_path / "two.html",
+        """
+        const [one, other] = player.runs, last = other.last.bind(other);
+        other.last = (book, step) => 0.5 * last(book, step);
+        player.draw();
+        const scales = player.columns.map(({panels: [prices]}) => [prices.plot.y0, prices.plot.y1]);
+        const ladder = player.columns[0].panels[1];
+        ladder.most = 1e15;
+        const book = document.getElementById("book");
+        book.selectedIndex = (book.selectedIndex + 1) % book.options.length;
+        book.dispatchEvent(new Event("change"));
+        return {scales, lows: [one, other].map(each => each.last(0, each.n - 1)), most: ladder.plot.x1};
+        """,
+        tmp_path,
+        ready=READY,
+    )
+    assert told["scales"][0] == told["scales"][1]
+    low, high = told["scales"][0]
+    assert low < min(told["lows"]) < max(told["lows"]) < high
+    assert told["most"] < 1e12
 
 
 def test_scripts_parse() -> None:

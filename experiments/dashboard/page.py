@@ -93,7 +93,9 @@ class Page:
         self.minute = pn.widgets.Button(name="+ 1 min", width=70, css_classes=["minute"], align="end")
         self.pace = pn.widgets.Select(name="pace", options=PACES, width=150, css_classes=["pace"])
         self.again = pn.widgets.Button(name="Start over", width=90, css_classes=["again"], align="end")
-        self.state = pn.pane.HTML("", width=390, css_classes=["state-box"])
+        self.state = pn.pane.HTML(
+            "", sizing_mode="stretch_width", min_width=280, max_width=390, css_classes=["state-box"]
+        )
         other = "light" if self.dark else "dark"
         self.title = pn.pane.HTML(
             f'<span class="brand">CascadeLab</span><br><a href="?look={other}">{other} page</a>', width=110
@@ -172,9 +174,9 @@ class Page:
         prices = StringFormatter(text_align="right")
         columns = [
             TableColumn(field="clock", title="UTC", width=70),
-            TableColumn(field="what", title="what", width=130),
-            TableColumn(field="who", title="account", width=170),
-            TableColumn(field="book", title="book", width=170),
+            TableColumn(field="what", title="what", width=165),
+            TableColumn(field="who", title="account", width=150),
+            TableColumn(field="book", title="book", width=155),
             TableColumn(field="value", title="USD", width=110, formatter=dollars),
             TableColumn(field="price", title="at price", width=130, formatter=prices),
         ]

@@ -46,6 +46,7 @@ MAKING, PAUSED, PLAYING, ENDED, RECORDED, FAILED = (
     "recorded",
     "failed",
 )
+RATE_OVER = 0.5  # seconds over which the rate is taken
 BATCH = 0.03  # seconds of simulating before jobs and pages are looked at
 MARKS = 6  # moments kept on the way to the end, to go back to
 WEALTH = 150  # times in a run at which everybody's worth is taken
@@ -315,7 +316,8 @@ class Session:
     def _play(self) -> None:
         self._there()
         if self.steps < self.total:
-            self._origin, self._piece = (time.perf_counter(), self.tape.now), 1
+            self._since = self._began = time.perf_counter()
+            self._origin, self._piece = (self._since, self.tape.now), 1
             self.phase = PLAYING
 
     def _pause(self) -> None:
@@ -351,11 +353,17 @@ class Session:
         self._piece = (
             max(1, min(2 * count, int(count * BATCH / spent), 256)) if count >= self._piece else self._piece
         )
-        pace = (self.tape.now - first) / max(time.perf_counter() - self._since, 1e-6)
-        self.rate += 0.2 * (pace - self.rate)
-        self._since = time.perf_counter()
+        self._measure(self.tape.now - first)
 
-    _since = 0.0
+    def _measure(self, simulated: float) -> None:
+        """The rate, over the last part of a second: a piece counts by how long it took, its wait too."""
+        now = time.perf_counter()
+        passed = max(now - self._since, 1e-6)
+        share = passed / max(passed, min(now - self._began, RATE_OVER))
+        self.rate += share * (simulated / passed - self.rate)
+        self._since = now
+
+    _since = _began = 0.0
 
     def _run_on(self, count: int) -> None:
         model, clock = self._there(), self.scenario.clock

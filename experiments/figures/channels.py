@@ -59,7 +59,8 @@ def places(run: Run) -> dict[str, tuple[float, float]]:
         found = nx.circular_layout(graph)
     spots = np.array([found[node] for node in graph])
     low, high = spots.min(axis=0), spots.max(axis=0)
-    spots = np.where(high > low, 2.0 * (spots - low) / np.maximum(high - low, 1e-9) - 1.0, 0.0)
+    wide = high - low > 1e-6  # what lies on one line does so up to rounding
+    spots = np.where(wide, 2.0 * (spots - low) / np.maximum(high - low, 1e-9) - 1.0, 0.0)
     return {node: (float(x), float(y)) for node, (x, y) in zip(graph, spots, strict=True)}
 
 

@@ -73,7 +73,8 @@ def _tree(ax: Axes, run: Run) -> None:
                 x[mine], deep[mine], s=size[mine], color=CAUSE_COLOURS[kind], label=WHY[kind], linewidths=0.3,
                 edgecolors=drawing.page_colour(), alpha=0.85, zorder=3,
             )  # fmt: skip
-    ax.set_ylim(bottom=-0.05)
+    high = max(float(deep[shown].max()), 0.1)
+    ax.set_ylim(-0.05 * high, 1.1 * high)
     count = f"{len(found.value):,} failures" + (
         f", the {SHOWN:,} that caused most" if len(found.value) > SHOWN else ""
     )
@@ -82,7 +83,7 @@ def _tree(ax: Axes, run: Run) -> None:
         "failures between it and people's orders (mean of its shares)",
     )  # fmt: skip
     told = ax.legend(
-        fontsize=7, loc="upper left", framealpha=0.8, edgecolor="none", facecolor=drawing.page_colour()
+        fontsize=7, loc="best", framealpha=0.8, edgecolor="none", facecolor=drawing.page_colour()
     )
     for handle in told.legend_handles:
         handle.set_sizes([28.0])

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments import drawing
+from experiments import drawing, readings
 from experiments.causes import attribution
 from experiments.drawing import Runs
 from experiments.fate import WHY, how
@@ -17,6 +17,7 @@ from experiments.readings import Floats, Unmeasured
 from experiments.run import Run
 
 CLOSING = ("liquidation", "takeover", "adl")
+SEEN = 1e-4  # of the sum: what is less is rest of arithmetic, or thinner than any line
 # what orders are sent for, each with its colour in every figure
 CAUSE_COLOURS = {
     "news": "#0072B2",
@@ -79,7 +80,8 @@ def _by_cause(ax: Axes, run: Run, shares: Floats, words: str) -> None:
     if not len(found.value):
         raise Unmeasured("nothing was liquidated or auto-deleveraged")
     weight = found.value[:, None] * shares
-    order = [k for k in np.argsort(-weight.sum(axis=0)) if weight[:, k].sum() > 0]
+    by_kind = weight.sum(axis=0)
+    order = [k for k in np.argsort(-by_kind) if by_kind[k] > SEEN * by_kind.sum()]
     series = {WHY[found.kinds[k]]: (found.time, weight[:, k]) for k in order}
     colours = {WHY[kind]: colour for kind, colour in CAUSE_COLOURS.items()}
     _stack(ax, run, series, colours, f"Closed, {words}")
@@ -91,12 +93,15 @@ def _stack(
     """Bars over bins of the run, stacked; `found`: name -> times and dollars."""
     first, last = drawing.extent(run)
     width = drawing.bin_width(run, last - first)
-    edges = np.arange(first, last + width, width)
-    heights = {name: np.histogram(time, edges, weights=value)[0] for name, (time, value) in found.items()}
+    heights = {
+        name: readings.gather(time, value, first, last, width) for name, (time, value) in found.items()
+    }
     scale, unit = drawing.money(np.sum(list(heights.values()), axis=0))
-    x, base = drawing.place(run, (edges[:-1] + edges[1:]) / 2), np.zeros(len(edges) - 1)
+    base = np.zeros(len(next(iter(heights.values()))))
+    x = drawing.place(run, first + width * (np.arange(len(base)) + 0.5))
     for name, height in heights.items():
         ax.bar(x, height / scale, width / drawing.AXIS_UNIT, bottom=base, color=colours[name], label=name)
         base += height / scale
+    ax.set_ylim(0.0, 1.05 * float(base.max()) or 1.0)
     drawing.label(ax, title, f"{unit} in {width:g} s")
     drawing.legend(ax, columns=2)

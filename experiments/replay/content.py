@@ -296,7 +296,7 @@ def _failures(run: Run, pack: Package, events: dict[str, Values], place: dict[in
     try:
         found = causes.attribution(run)
     except RunError as reason:
-        pack.header["missing"]["causes"] = str(reason).partition("; ")[2]
+        pack.header["missing"]["causes"] = str(reason).rpartition(": ")[2]
         pack.add("e_failure", of_event, "i4")
         return
     n = len(found.value)

@@ -24,6 +24,8 @@ class Panel {
   }
   title(text, small = "") { this.heading.replaceChildren(text, " ", element("small", {text: small})); }
   span() { return this.player.span(this.run); }
+  // This panel of every run: what stands beside each other is drawn to one scale.
+  beside() { return this.player.columns.flatMap(one => one.panels).filter(one => one.constructor === this.constructor); }
 }
 
 class Prices extends Panel {
@@ -49,8 +51,8 @@ class Prices extends Panel {
     const first = run.step(from), last = run.step(to);
     let low = Infinity, high = -Infinity;
     const jump = Math.max(1, Math.floor((last - first) / 1500));
-    for (const b of this.books) for (let s = first; s <= last; s += jump) {
-      const v = run.last(b, s);
+    for (const one of this.beside()) for (const b of one.books) for (let s = first; s <= last; s += jump) {
+      const v = one.run.last(b, s);
       if (v > 0) { if (v < low) low = v; if (v > high) high = v; }
     }
     if (!(high > 0)) { low = 0; high = 1; }
@@ -114,6 +116,8 @@ class Ladder extends Panel {
     this.plot.bottom = 20; this.plot.left = 44;
     hovering(this.canvas, (x, y) => this.say(y));
   }
+  rescale() { this.most = 0; }  // another book, another depth
+  per(one) { return one.dollars / (10 * Math.abs(one.far - one.near)); }
   levels(step) {
     const {run} = this, b = this.player.bookIn(run), found = [];
     if (b < 0) return found;
@@ -166,14 +170,14 @@ class Ladder extends Panel {
     if (rungs) { this.drawRungs(rungs, step, b); return; }
     this.title(`Depth of ${run.books[b]}`, `mark ${priceText(run.mark(b, step))}, dollars per 0.1 % of price`);
     const levels = this.levels(step);
-    this.most = Math.max(this.most || 0, ...levels.map(one => one.dollars / (10 * Math.abs(one.far - one.near))));
-    plot.scale(0, this.most || 1, -5.4, 5.4);
+    for (const each of this.beside()) each.most = Math.max(each.most, ...each.levels(each.run.step(t)).map(one => this.per(one)));
+    plot.scale(0, Math.max(...this.beside().map(one => one.most)) || 1, -5.4, 5.4);
     c.fillStyle = css("--faint"); c.textAlign = "right"; c.textBaseline = "middle";
     for (const away of [-5, -2, -1, 0, 1, 2, 5]) c.fillText(`${away > 0 ? "+" : ""}${away} %`, plot.left - 4, plot.y(away));
     for (const one of levels) {
-      const per = one.dollars / (10 * Math.abs(one.far - one.near)), top = plot.y(Math.max(one.near, one.far)), bottom = plot.y(Math.min(one.near, one.far));
+      const top = plot.y(Math.max(one.near, one.far)), bottom = plot.y(Math.min(one.near, one.far));
       c.fillStyle = css(one.side === "bid" ? "--bid" : "--ask");
-      c.fillRect(plot.left, top + 1, Math.max(0, plot.x(per) - plot.left), bottom - top - 2);
+      c.fillRect(plot.left, top + 1, Math.max(0, plot.x(this.per(one)) - plot.left), bottom - top - 2);
       if (bottom - top > 9) { c.fillStyle = css("--ink"); c.textAlign = "left"; c.fillText(money(one.dollars), plot.left + 4, (top + bottom) / 2); }
     }
     c.strokeStyle = css("--ink"); c.beginPath(); c.moveTo(plot.left, plot.y(0)); c.lineTo(plot.width - plot.right, plot.y(0)); c.stroke();
@@ -212,7 +216,7 @@ class Flow extends Panel {
     if (this.player.window) this.rescale();
     const {run, plot} = this, c = plot.begin(), [from, to] = this.span();
     let most = 1;
-    for (let k = 0; k < this.sums[0].length; k++) most = Math.max(most, this.sums[0][k] + this.sums[1][k] + this.sums[2][k]);
+    for (const {sums} of this.beside()) for (let k = 0; k < sums[0].length; k++) most = Math.max(most, sums[0][k] + sums[1][k] + sums[2][k]);
     plot.scale(from, to, 0, most * 1.05);
     plot.axes(run, money);
     for (let k = 0; k < this.sums[0].length; k++) {
@@ -321,7 +325,7 @@ class Inventories extends Panel {
     const {run, plot} = this, [from, to] = this.span(), first = run.step(from), last = run.step(to), lines = this.shown();
     let low = 0, high = 1;
     const jump = Math.max(run.venue_stride, Math.floor((last - first) / 400));
-    for (const one of lines) for (let s = first; s <= last; s += jump) { const v = one.value(s); if (v < low) low = v; if (v > high) high = v; }
+    for (const one of this.beside().flatMap(each => each.shown())) for (let s = first; s <= last; s += jump) { const v = one.value(s); if (v < low) low = v; if (v > high) high = v; }
     const c = plot.begin();
     plot.scale(from, to, low * 1.05, high * 1.05);
     plot.axes(run, money);

@@ -67,9 +67,9 @@ class Story extends Panel {
     const {run} = this, a = run.a, step = run.step(run.labels[0] ? run.labels[0].time : 0);
     const lines = this.held.slice(0, 12).map(p => {
       const mark = run.mark(a.p_book[p], step), size = fine(a.p_quantity[p]) / 1e6, entry = against(a.p_entry[p], mark), fails = against(a.p_liquidation[p], mark);
-      const where = isFinite(fails) && Math.abs(fails / mark - 1) < 0.9 ? `; liquidated if the mark reaches ${priceText(fails)}, ${percent(Math.abs(fails / mark - 1))} ${fails < mark ? "below" : "above"}, while nothing else of its account changes` : "";
+      const where = isFinite(fails) && Math.abs(fails / mark - 1) < 0.9 ? `; liquidated if the mark reaches about ${roughly(fails)}, ${percent(Math.abs(fails / mark - 1))} ${fails < mark ? "below" : "above"}, while nothing else of its account changes` : "";
       return element("p", {text: `Opened ${size > 0 ? "long" : "short"} ${figures(Math.abs(size))} ${run.coinOf(a.p_book[p])} in ${run.books[a.p_book[p]]} ` +
-        `(${money(Math.abs(size) * mark)}, entry ${priceText(entry)}, mark ${priceText(mark)}), ${figures(a.p_leverage[p] / 10)} times its equity${a.p_isolated[p] ? ", isolated" : ""}${where}.`});
+        `(${money(Math.abs(size) * mark)}, entry about ${roughly(entry)}, mark ${priceText(mark)}), ${figures(a.p_leverage[p] / 10)} times its equity${a.p_isolated[p] ? ", isolated" : ""}${where}.`});
     });
     if (!lines.length && run.a.p_owner) lines.push(element("p", {text: "Opened without a position."}));
     return lines;
@@ -89,7 +89,7 @@ class Story extends Panel {
       lines.push(element("p", {}, when, told(run, k, this.owner)));
     }
     if (this.mine.length > shown.length) lines.push(element("p", {class: "note", text: `and ${this.mine.length - shown.length} more`}));
-    if (forced.length && run.missing.causes) lines.push(element("p", {class: "note", text: `why its mark moved: ${run.missing.causes}`}));
+    if (forced.length && run.missing.causes) lines.push(element("p", {class: "note", text: `what moved its mark is not known: ${run.missing.causes}`}));
     return lines;
   }
   // Why it failed: how far the mark had gone, and by whose orders, by the rule of `cascade causes`.
@@ -105,7 +105,7 @@ class Story extends Panel {
     const parents = run.parents(failure);
     if (parents.length) {
       const line = element("p", {text: "Among these, failures before it: "});
-      parents.forEach(([parent, share], n) => line.append(n ? ", " : "", this.link(a.e_owner[a.f_event[parent]]), ` at ${clockText(run, a.e_time[a.f_event[parent]] / 1000)} (${percent(share)})`));
+      parents.forEach(([parent, share], n) => line.append(n ? ", " : "", this.link(a.e_owner[a.f_event[parent]]), ` at ${clockText(run, a.e_time[a.f_event[parent]] / 1000)} (${whole(share)})`));
       box.append(line, element("p", {text: `Led back to the first causes: ${listed(run.shares(failure, "f_root"))}.`}));
     }
     const own = fine(a.f_value[failure]), caused = fine(a.f_caused[failure]);

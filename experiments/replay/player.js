@@ -27,7 +27,7 @@ class Player {
     const seconds = run.every * run.step_seconds;
     const thinned = run.every > 1 ? [element("p", {class: "note", text: `Prices and marks every ${figures(seconds)} s, so that the file stays small; what happened is told to the step.`})] : [];
     if (run.gathered) thinned.push(element("p", {class: "note", text: `${run.gathered.toLocaleString("en")} small positions of winners, closed by auto-deleveraging, are told together with others of their moment: sums are whole, who they were is in the run's own record.`}));
-    const differs = (run.differs || []).map(one => `${one.path}: ${one.a} here ${one.b}`).join("; ");
+    const differs = (run.differs || []).map(one => `${one.path} = ${one.b} instead of ${one.a}`).join("; ");
     const note = differs ? [element("p", {class: "note", text: `set differently from A: ${differs}`})] : [];
     document.getElementById("runs").append(element("div", {class: "run"}, head, element("div", {}, ...note, ...thinned), grid));
     return {run, panels, story};

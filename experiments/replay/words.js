@@ -14,11 +14,14 @@ function priceText(value) {
   if (!isFinite(value) || !value) return "-";
   return value.toLocaleString("en", {maximumSignificantDigits: 7});
 }
+// A price that the file keeps to a ten-thousandth of the mark.
+const roughly = value => isFinite(value) && value ? value.toLocaleString("en", {maximumSignificantDigits: 5}) : "-";
 const percent = share => `${(100 * share).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
 function clockText(run, t, seconds = true) {
   return new Date((run.start + t) * 1000).toISOString().slice(11, seconds ? 19 : 16);
 }
-const listed = pairs => pairs.map(([word, share]) => `${word} ${percent(share)}`).join(", ");
+const whole = share => `${Math.round(100 * share)} %`;  // shares of causes: the file keeps them to 0.4 %
+const listed = pairs => pairs.map(([word, share]) => `${word} ${whole(share)}`).join(", ");
 
 // One event in a sentence; `mine`: the owner whose story it is.
 function told(run, k, mine = -2) {
