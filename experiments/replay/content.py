@@ -355,7 +355,8 @@ def marked(run: Run, events: dict[str, Values]) -> list[dict[str, Any]]:
     if closing.any():
         minute = np.floor(events["time"][closing] / 60.0).astype(int)
         value = np.bincount(minute - minute.min(), np.nan_to_num(events["value"][closing]))
-        found.append((60.0 * (int(value.argmax()) + int(minute.min())), "largest minute of forced closings"))
+        end = min(60.0 * (int(value.argmax()) + int(minute.min()) + 1), float(run.time[-1]))
+        found.append((end, "end of the largest minute of forced closings"))
     coin = main_coin(run)
     for book in (readings.books(run, "PERP", coin) or run.books)[:1]:
         low = run.column("low", book=book)
