@@ -194,7 +194,15 @@ class Pen:
         return self.named(first + which[:, None] * width + np.arange(width))
 
     def quote(
-        self, index: Any, book: Any, slot: Any, side: Any, price: Any, quantity: Any, cause: str = ""
+        self,
+        index: Any,
+        book: Any,
+        slot: Any,
+        side: Any,
+        price: Any,
+        quantity: Any,
+        cause: str = "",
+        slides: bool = False,
     ) -> None:
         for i, b, s, sd, p, q in zip(
             *np.broadcast_arrays(index, book, slot, side, price, quantity), strict=True

@@ -132,6 +132,28 @@ def test_net_flow_moves_the_fair_price_by_the_permanent_share_of_its_impact() ->
     assert one.memory["fair"][0] - before == pytest.approx(-0.25 * 0.01, rel=0.01)
 
 
+def test_a_surprising_purchase_moves_the_fair_price_of_all_books_of_the_coin_at_once() -> None:
+    one, pen, record = maker(TWO, anchor=1e9, permanent=0.0, surprise=5.0)
+    run(one, pen, record, 4)
+    before = one.memory["fair"].copy()
+    record.volume = record.taker_buy = np.array([1e6, 0.0])  # buyers, at one of the two
+    run(one, pen, record, 1)
+    moves = one.memory["fair"] - before
+    assert moves[0] > 0 and moves[0] == pytest.approx(moves[1], rel=1e-6)
+
+
+def test_only_quotes_that_slide_go_beyond_what_others_have_not_taken_back_yet() -> None:
+    """The fair price has risen beyond the offer that was seen: the bid follows it, or keeps a tick behind the offer."""
+    best = {}
+    for slides in (False, True):
+        one, pen, record = maker(slides=slides, width=0.0, near=1e-5, anchor=1e9)
+        run(one, pen, record, 4)
+        one.memory["fair"][:] += 0.002
+        run(one, pen, record, 4)
+        best[slides] = float(pen.resting(0, 1)[0][0])
+    assert best[False] < 100_005.0 < 100_150.0 < best[True] < 100_200.0
+
+
 def test_a_maker_beyond_its_loss_limit_pulls_dumps_stays_away_and_returns() -> None:
     one, pen, record = maker()
     run(one, pen, record, 6)
