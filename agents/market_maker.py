@@ -392,8 +392,9 @@ class MarketMaker(Participant):
         closed = market.halted
         if p.notice:
             closed = closed | ~market.withdrawals_open[m["venue"]]
-        nobody = np.full(len(convert), np.nan)
-        bid, ask = (nobody, nobody) if p.slides else (market.bid, market.ask)
+        bid, ask = market.bid, market.ask
+        if p.slides:  # what stands there is seen to when a quote arrives
+            bid = ask = np.full(len(convert), np.nan)
         to, terms = np.empty((4, lots.size), np.int64), np.empty((2, lots.size))
         look_time = sqrt(p.pace)
         sends = requote(

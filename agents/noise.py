@@ -15,7 +15,8 @@ Activity feeds on activity: each order brings about `branching` further ones in 
 or minutes later, by a kernel that falls nearly as a power (Filimonov and Sornette 2012; Hardiman, Bercot and Bouchaud
 2013). The mean rate is that of a Poisson process, its minutes are livelier and duller; more so where few orders bring
 about most of the others (`fame`). It feeds on this flow's own orders, in one book or in all books of the coin
-(`across`); what liquidations and others trade reaches it through volatility, or it would count twice. With `everywhere`
+(`across`); what liquidations and others trade reaches it through volatility, or it would count twice. With `swing` all
+of it comes in waves that nothing in the market brings about (`agents.moods`). With `everywhere`
 a trader works its metaorder at all venues of the coin, so that these have a common flow.
 
 A book is served by a few rows of its venue, each with its own inventory; perpetuals need margin, spot rows hold
@@ -133,8 +134,8 @@ class Noise(Participant):
         )  # fmt: skip
         swing: float = parameter(
             0.0, "Waves of activity that nothing in the market brings about: each of eight multipliers of the rate is 1"
-            " plus or minus this; 0: none", unit="1", source="0.2-0.5, multipliers of trading intensity of American"
-            " stocks: Chen, Diebold and Schorfheide (2013)", ge=0, lt=1,
+            " plus or minus this; 0: none", unit="1",
+            source="assumption; the form: Chen, Diebold and Schorfheide (2013)", ge=0, lt=1,
         )  # fmt: skip
         wave_soon: float = parameter(60.0, "Mean time between changes of the first", unit="seconds", gt=0)
         wave_late: float = parameter(
