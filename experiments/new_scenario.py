@@ -9,15 +9,14 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
-
-import tomli_w
 
 from experiments import config
 from experiments.config import Scenario, ScenarioError
 from experiments.faults import meant, show
+from experiments.paths import inline
 from experiments.without import leave_out
 
 BASE = "october_predicted"
@@ -62,13 +61,13 @@ def text(name: str, base: str = BASE, coins: Collection[str] = (), start: dateti
         "# that is its own: the market before the event, and what came from outside. The numbers are still those of",
         f'# {base}: replace each, and write its source or the word "assumption" behind it.',
         "",
-        f"base = {_value(base)}",
+        f"base = {inline(base)}",
         *(
-            [f"without = {{ coins = {_value(gone)} }}     # {base} has them, this market has not"]
+            [f"without = {{ coins = {inline(gone)} }}     # {base} has them, this market has not"]
             if gone
             else []
         ),
-        f"title = {_value(name)}",
+        f"title = {inline(name)}",
         "",
         *_clock(below, start),
         *_coins(below, gone),
@@ -79,17 +78,6 @@ def text(name: str, base: str = BASE, coins: Collection[str] = (), start: dateti
     return "\n".join(lines) + "\n"
 
 
-def _value(value: Any) -> str:
-    """A value as TOML writes it, tables in one line, times in UTC."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
-
-
 def _head(what: str) -> list[str]:
     return [f"# {'-' * 20} {what}", ""]
 
@@ -98,7 +86,7 @@ def _clock(below: Scenario, start: datetime | None) -> list[str]:
     clock = below.clock
     return [
         "[clock]",
-        f"start = {_value(start or clock.start)}",
+        f"start = {inline(start or clock.start)}",
         f"duration = {clock.duration:g}    # seconds",
         "",
     ]
@@ -147,7 +135,7 @@ def _openings(below: Scenario, gone: Collection[str]) -> list[str]:
         if said:
             lines += [
                 f"[population.{name}.opening]",
-                *(f"{word} = {_value(value)}" for word, value in said.items()),
+                *(f"{word} = {inline(value)}" for word, value in said.items()),
             ]
     return [*lines, ""]
 
@@ -158,9 +146,9 @@ def _outside(below: Scenario, start: datetime | None) -> list[str]:
     for news in config.plain(below)["news"]:
         lines += [
             "[[news]]",
-            f"time = {_value(news['time'] + shift)}",
+            f"time = {inline(news['time'] + shift)}",
             f"size = {news['size']:g}     # log change of value; choose it without looking at later prices",
-            f"delay = {_value(news['delay'])}     # how it spreads: shared, as behaviour",
+            f"delay = {inline(news['delay'])}     # how it spreads: shared, as behaviour",
             "",
         ]
     stops = "# [[network.events]]: time, edge = { source = ..., kind = ... }, open = false; see the base's network"

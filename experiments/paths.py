@@ -10,7 +10,11 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+import tomli_w
+from pydantic import BaseModel
 
 from experiments.faults import meant, place, show
 
@@ -65,6 +69,24 @@ def value_of(text: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text
     return found["x"] if list(found) == ["x"] else text
+
+
+def inline(value: Any) -> str:
+    """A value as TOML writes it in one line, the opposite of `value_of`; what is not set in a table is left out."""
+    if isinstance(value, BaseModel):
+        return inline(value.model_dump(by_alias=True))
+    if isinstance(value, Mapping):
+        entries = (f"{_key(key)} = {inline(one)}" for key, one in value.items() if one is not None)
+        return "{" + ", ".join(entries) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(inline, value)) + "]"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return tomli_w.dumps({"x": value}).partition("=")[2].strip()
+
+
+def _key(name: str) -> str:
+    return tomli_w.dumps({name: 0}).removesuffix(" = 0\n")
 
 
 def held(raw: Mapping[str, Any], path: str) -> list[tuple[str, Any]]:

@@ -32,6 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 OCTOBER = RESULTS / "october"
 DIGEST = 16  # hex digits kept of a run's digest, as the commands print it
 FIGURES = 6  # significant figures kept of an outcome
+BESIDE_REPORT = "record.json"  # the record of a study, in the folder of its report
 NOTHING = "-"  # stands in a file for an outcome that a run could not tell
 
 
@@ -113,6 +114,17 @@ def write(
     """
     if not name or Path(name).name != name or name.startswith("."):
         raise ValueError(f"name of a record: given {name!r}, expected a plain file name")
+    paths = [folder / f"{name}.json", folder / f"{name}.md"]
+    write_json(paths[0], command, cells, tables)
+    write_text(paths[1], f"{text.rstrip()}\n\n    {command}")
+    return paths
+
+
+def write_json(
+    path: Path, command: str, cells: Mapping[str, Cell], tables: Mapping[str, Any] | None = None
+) -> None:
+    """Write a record without a text: its name is the file's, or, of `record.json`, the folder's. Raises as `write`."""
+    name = _name(path)
     if not any(one.seeds for one in cells.values()):
         raise ValueError(f"record {name}: no finished run to record")
     made = {
@@ -122,11 +134,11 @@ def write(
     }
     head = {"name": name, "command": command, "made": made}
     body = {which: _plain(one) for which, one in cells.items()}
-    found = json.dumps({**head, "cells": body, "tables": tables or {}}, indent=1, allow_nan=False)
-    paths = [folder / f"{name}.json", folder / f"{name}.md"]
-    write_text(paths[0], found)
-    write_text(paths[1], f"{text.rstrip()}\n\n    {command}")
-    return paths
+    write_text(path, json.dumps({**head, "cells": body, "tables": tables or {}}, indent=1, allow_nan=False))
+
+
+def _name(path: Path) -> str:
+    return path.parent.name if path.name == BESIDE_REPORT else path.stem
 
 
 def _plain(one: Cell) -> dict[str, Any]:
@@ -192,5 +204,9 @@ def _whole(path: Path) -> str:
 
 
 def records(folder: Path = OCTOBER) -> dict[str, Record]:
-    """All records of a folder by name; empty where there is none. Raises RunError for a file that is no record."""
-    return {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
+    """All records of a folder by name, those beside reports of studies too; empty where there is none.
+
+    Raises RunError for a file that is no record.
+    """
+    found = [*folder.glob("*.json"), *folder.glob(f"*/{BESIDE_REPORT}")]
+    return {_name(path): read(path) for path in sorted(found)}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import agents
 from abm.parameters import Frozen, parameter
-from experiments import config
+from experiments import config, paths
 from experiments.config import ScenarioError, dump, load, loads, parameter_table
 
 GOOD = """
@@ -352,3 +356,16 @@ def test_parameters_cannot_be_changed_or_misspelt() -> None:
         scenario.venues["alpha"].share = 1.0  # type: ignore[misc]
     with pytest.raises(ValueError):
         config.Record(evry=1)  # type: ignore[call-arg]
+
+
+@given(
+    st.recursive(
+        st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=6)
+        | st.datetimes(timezones=st.just(UTC)),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=6,
+    )
+)  # fmt: skip
+def test_a_value_written_in_one_line_is_read_as_it_was(value: Any) -> None:
+    text = paths.inline(value)
+    assert "\n" not in text and paths.value_of(text) == value

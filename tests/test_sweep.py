@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import Run, cli, sweep
+from experiments import Run, cli, recorded, sweep, verification
 from experiments.store import Store
 from experiments.sweep import Study, running, task
 from experiments.sweep.place import FolderClaims, place
@@ -115,6 +115,21 @@ def test_the_same_bits_as_the_run_alone(file: Path) -> None:
     ]  # fmt: skip
     assert cli.answer(["run", "two_venues", *(w for one in settings for w in ("--set", one))]) == 0
     assert Run.open("runs/two_venues").digest == line["digest"]
+
+
+def test_a_recorded_sweep_is_run_again_from_its_settings_alone(file: Path, tmp_path: Path) -> None:
+    sweep.run(file, seeds=1, jobs=1, progress=False)
+    assert cli.answer(["sweep", "report", str(file), "--to", "told", "--record"]) == 0
+    records = recorded.records(tmp_path)
+    places = verification.sample(records, 2)
+    assert [verdict.faults for verdict in verification.verify(records, places, jobs=1)] == [(), ()]
+    one = records["told"]
+    wrong = {
+        name: cell._replace(seeds={1: recorded.seed("f" * 64, {})}, settings=cell.settings[:-2])
+        for name, cell in one.cells.items()
+    }
+    (verdict,) = verification.verify({"told": one._replace(cells=wrong)}, places[:1], jobs=1)
+    assert "digest" in verdict.faults[0] and "have changed since" in verdict.note
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from experiments.sweep.designs import block, cells, places
 from experiments.sweep.factors import Factor, shares_of
 from experiments.sweep.outcomes import Outcome
 from experiments.sweep.place import place
-from experiments.sweep.planning import costs, summary
+from experiments.sweep.planning import costs, settings_of, summary
 from experiments.sweep.study import STUDIES, Boundary, Design, Replicates, Wanted, dump
 
 SHORT = {"clock.duration": 20.0, "clock.burn_in": 5.0, "news.0.time": "2025-10-10T20:00:05Z"}
@@ -313,3 +313,13 @@ def test_what_cannot_be_read_does_not_hide_other_faults(tmp_path: Path) -> None:
         "outcomes",
         "scenario",
     ]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.toml")))
+def test_the_settings_of_a_cell_make_its_market(name: str) -> None:
+    planned = plan(load(name, seeds=1))
+    settings = settings_of(planned.study)
+    assert planned.resolve is not None
+    for cell in (planned.cells[0], planned.cells[len(planned.cells) // 2], planned.cells[-1]):
+        again = config.load(planned.study.scenario, settings(cell.values))
+        assert config.plain(again) == planned.resolve(cell.values)

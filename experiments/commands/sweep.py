@@ -134,13 +134,17 @@ def sweep_query(sql: str, sweep: Sweep = None, /, *, out: Place = None) -> int:
 
 
 @sweep_app.command(name="report")
-def sweep_report(sweep: Sweep = None, /, *, out: Place = None, to: Path | None = None) -> int:
+def sweep_report(
+    sweep: Sweep = None, /, *, out: Place = None, to: Path | None = None, record: Switch = False
+) -> int:
     """Write the report of a sweep: maps with intervals, effects, indices, border, pairs.
 
     Parameters
     ----------
     to
         Folder of the report; default report/ beside the results.
+    record
+        record.json beside it: the digest of every run, which cascade october --verify holds against runs made anew.
     """
     from experiments.sweep import reporting
 
@@ -149,6 +153,8 @@ def sweep_report(sweep: Sweep = None, /, *, out: Place = None, to: Path | None =
         folder = to or reporting.folder_for(results)
         writable(folder)
         report = reporting.write(results, folder)
+        if record:
+            reporting.record(results, folder)
     print(report)
     output.put(report=report)
     return DONE

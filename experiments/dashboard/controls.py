@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import tomli_w
 from pydantic import BaseModel
 
 from experiments.config import Scenario
 from experiments.faults import Leaf, choices, leaves, row
+from experiments.paths import inline
 
 SINGLE = ("clock", "network", "record")
 NAMED = ("assets", "contracts", "venues")
@@ -70,22 +68,6 @@ def _control(leaf: Leaf) -> Control:
     )
 
 
-def toml(value: object, inside: bool = False) -> str:
+def toml(value: object) -> str:
     """A value as it stands in a scenario file, on one line; nothing where it is not set, a text without its quotes."""
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return (
-            "{"
-            + ", ".join(f"{json.dumps(k)} = {toml(v, True)}" for k, v in value.items() if v is not None)
-            + "}"
-        )
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(toml(one, True) for one in value) + "]"
-    if isinstance(value, str):
-        return json.dumps(value) if inside else value
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, BaseModel):
-        return toml(value.model_dump(by_alias=True), True)
-    return tomli_w.dumps({"x": value}).partition("=")[2].strip()
+    return value if isinstance(value, str) else "" if value is None else inline(value)

@@ -173,6 +173,19 @@ def plan(study: Study, before: str | None = None) -> Plan:
     )
 
 
+def settings_of(study: Study) -> Callable[[Mapping[str, Any]], list[tuple[str, str]]]:
+    """What turns a cell's values into the settings that make its market of the scenario: paths and texts of `--set`."""
+    _, own = _raw(study)
+
+    def of(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+        pairs = [*study.settings.items()]
+        for name, value in values.items():
+            pairs += study.factors[name].settings(value, own.get(name, ()))
+        return [(path, paths.inline(what)) for path, what in pairs]
+
+    return of
+
+
 def _key(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values), sort_keys=True)
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from experiments import recorded
 from experiments.scorecard import number
 from experiments.store import write_text
 from experiments.sweep import effects, indices, pictures
 from experiments.sweep.pictures import name_of, outcome_of, value_of
 from experiments.sweep.place import Folder
-from experiments.sweep.planning import duration
+from experiments.sweep.planning import duration, settings_of
 from experiments.sweep.results import Results
 from experiments.sweep.study import Study, StudyError
 
@@ -48,6 +49,26 @@ def write(results: Results, folder: Path) -> Path:
     lines += ["", "All cells: [cells.csv](cells.csv)."]
     write_text(folder / "report.md", "\n".join(lines))
     return folder / "report.md"
+
+
+def record(results: Results, folder: Path) -> Path:
+    """Write `record.json`: every done run's digest, with the settings that make it, as `experiments.recorded` has it.
+
+    Raises ScenarioError where a cell is no longer one of the scenario.
+    """
+    study, table = results.study, results.table()
+    done, settings = table[table["status"] == "done"], settings_of(study)
+    cells = {}
+    for cell in results.planned.cells:
+        mine = done[done["cell"] == cell.number]
+        runs = zip(mine["seed"], mine["digest"], strict=True)
+        seeds = {int(seed): recorded.seed(digest, {}) for seed, digest in runs}
+        if seeds:
+            label = ", ".join(f"{name} {value_of(value)}" for name, value in cell.values.items())
+            cells[label or "all"] = recorded.cell(study.scenario, settings(cell.values), seeds)
+    path = folder / recorded.BESIDE_REPORT
+    recorded.write_json(path, f"cascade sweep {study.name} --seeds {study.replicates.count}", cells)
+    return path
 
 
 def _head(results: Results, table: pd.DataFrame) -> Iterator[str]:
