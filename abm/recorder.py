@@ -37,7 +37,7 @@ class Recorder:
 
     Args:
         every: record every this many steps.
-        books: "all" or names of books.
+        books: "all", a name or names of books; none is possible.
         accounts_at: "start", "end" or seconds at which all accounts are kept.
         fills: keep every fill with its cause.
         quotes: participants whose quotes and inventory are kept at every recorded step.
@@ -54,7 +54,7 @@ class Recorder:
         levels: Sequence[str] = (),
     ) -> None:
         self.every = every
-        self.wanted = books
+        self.wanted = (books,) if isinstance(books, str) and books != "all" else books
         self.accounts_at = tuple(accounts_at)
         self.steps: list[tuple[int, int]] = []
         self._books: list[NDArray[Any]] = []
@@ -80,7 +80,7 @@ class Recorder:
         model.state.meta["keep_fills"] = self._keeps_fills
         names = model.books.name
         self.kept = (
-            np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted])
+            np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted], np.int64)
         )
         self._part = None if self.wanted == "all" else self.kept  # all of them are copied faster
 

@@ -31,11 +31,11 @@ def withdraw(stress, power, floor, left):
 
 @kernel(
     f"void(f8,f8,{CONSTANT},{CONSTANT},{CONSTANT},{CONSTANT},f8[::1],i8[::1],{INTS},f8[::1],f8[::1],f8[::1],"
-    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8[::1],f8[::1])"
+    "f8[::1],f8[::1],f8,f8,f8,f8,f8,i8,f8,f8[::1],f8[::1])"
 )
 def learn(
     dt, luck, last, mid, volume, taker_buy, convert, coin, coin_key, beta, calm, target, left, unit_of,
-    permanent, blend, anchor, pull, information, bits, surprise, fair,
+    permanent, blend, anchor, pull, information, bits, surprise, told, fair,
 ):  # fmt: skip
     """Move the fair log prices of all books by one step.
 
@@ -44,8 +44,9 @@ def learn(
         last, mid, volume, taker_buy: the public record, [books]. convert: common dollars of one in the quote asset.
         coin, coin_key, beta, calm: of the books. target: calm depth in dollars within `unit_of` (a log distance);
         left: share.
-        permanent, blend, information: shares. anchor, pull: seconds.
-        surprise: float64[coins], what unexpected flow teaches beside that, log price.
+        permanent, blend, information, surprise: shares. anchor, pull: seconds.
+        told: float64[coins], what flow tells that nobody saw coming, in standard deviations. As with public information,
+        the largest coin's is the market's and moves all coins by their beta.
         fair: float64[books], log prices, moved in place.
     """
     books, coins = len(fair), coin.max() + 1
@@ -67,7 +68,7 @@ def learn(
     follows = 1.0 - np.exp(-dt / anchor)
     for b in range(books):
         gap = np.log(mid[b]) - fair[b] if mid[b] > 0 else 0.0  # seen before the flow was learned from
-        fair[b] += blend * mean[coin[b]] + (1.0 - blend) * step[b] + surprise[coin[b]] + follows * gap
+        fair[b] += blend * mean[coin[b]] + (1.0 - blend) * step[b] + follows * gap
         common[b] = fair[b] + np.log(convert[b])
     _meet(common, target, coin, total, mean)
     meets = (1.0 - np.exp(-dt / pull)) * blend
@@ -75,5 +76,7 @@ def learn(
     for b in range(books):
         with_all = min((beta[b] if beta[b] == beta[b] else 0.0) * calm[largest], calm[b])
         own = inverse_normal(station(INFORMATION, bits ^ coin_key[b]))
-        shock = with_all * shared + np.sqrt(max(calm[b] ** 2 - with_all**2, 0.0)) * own
-        fair[b] += meets * (mean[coin[b]] - common[b]) + information * np.sqrt(dt) * shock
+        alone = np.sqrt(max(calm[b] ** 2 - with_all**2, 0.0))
+        shock = with_all * (information * shared + surprise * told[coin[largest]])
+        shock += alone * (information * own + surprise * told[coin[b]])
+        fair[b] += meets * (mean[coin[b]] - common[b]) + np.sqrt(dt) * shock

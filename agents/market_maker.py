@@ -138,9 +138,9 @@ class MarketMaker(Participant):
             ge=0, le=1,
         )  # fmt: skip
         surprise: float = parameter(
-            0.0, "Beside that: what flow tells that nobody saw coming", unit="multiple of its impact",
-            source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
-            ge=0, le=100,
+            0.0, "Part of calm volatility that is told by flow which nobody saw coming, see `agents.surprise`",
+            unit="share", source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
+            ge=0, le=4,
         )  # fmt: skip
         forgets: float = parameter(
             6.0, "Time over which they forget how flow went on, see `agents.surprise`", unit="hours",
@@ -356,17 +356,17 @@ class MarketMaker(Participant):
             market.dt, luck[0], market.last, market.mid, market.volume, market.taker_buy, convert, m["coin"],
             market.books.coin_key,
             m["beta"], m["calm"], m["target"], m["left"], m["unit"], p.permanent, p.blend, p.anchor, p.pull,
-            p.information, luck.view(np.int64)[0], m["told"], m["fair"],
+            p.information, luck.view(np.int64)[0], p.surprise, m["told"], m["fair"],
         )  # fmt: skip
 
     def _be_surprised(self, market: Market, convert: Floats) -> None:
-        """Net flow beyond what was expected, as log price, by coin."""
+        """Net flow beyond what was expected, in standard deviations, by coin."""
         p, m, dt = self.parameters, self.memory, market.dt
         surprise.surprised(
             dt, exp(-dt / (3600.0 * p.forgets)), np.exp(-dt / surprise.TIMES), market.volume, market.taker_buy, convert,
-            m["coin"], m["calm"], m["target"], m["left"], m["unit"], m["echo"], m["weight"], m["doubt"], m["told"],
+            m["coin"], m["calm"], m["target"], m["left"], m["unit"], m["echo"], m["weight"], m["doubt"], m["rarity"],
+            m["told"],
         )  # fmt: skip
-        m["told"] *= p.surprise
 
     def _quote(self, me: Me, market: Market, convert: Floats) -> None:
         """Look at the stations that are due; send what differs from what stands."""

@@ -175,8 +175,8 @@ def test_what_makers_learn_and_what_they_leave(seed: int) -> None:
     arguments = (
         1.0, luck[0], last, mid, volume, volume * draw.random(BOOKS), np.where(draw.random(BOOKS) < 0.3, 0.998, 1.0),
         coin, coin * 0x9E3779B97F4A7 + 5, beta, draw.uniform(7e-5, 5e-4, BOOKS), draw.lognormal(15, 2, BOOKS), left,
-        np.full(BOOKS, 0.01), 0.25, 0.8, 600.0, 10.0, 0.9, luck.view(np.int64)[0],
-        draw.choice([0.0, 1e-3]) * draw.normal(0, 1, 4),
+        np.full(BOOKS, 0.01), 0.25, 0.8, 600.0, 10.0, 0.9, luck.view(np.int64)[0], draw.choice([0.0, 0.8]),
+        draw.normal(0, 2, 4),
     )  # fmt: skip
     other = fair.copy()
     learning.learn(*arguments, fair)

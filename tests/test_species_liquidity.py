@@ -133,7 +133,7 @@ def test_net_flow_moves_the_fair_price_by_the_permanent_share_of_its_impact() ->
 
 
 def test_a_surprising_purchase_moves_the_fair_price_of_all_books_of_the_coin_at_once() -> None:
-    one, pen, record = maker(TWO, anchor=1e9, permanent=0.0, surprise=5.0)
+    one, pen, record = maker(TWO, anchor=1e9, permanent=0.0, surprise=1.0)
     run(one, pen, record, 4)
     before = one.memory["fair"].copy()
     record.volume = record.taker_buy = np.array([1e6, 0.0])  # buyers, at one of the two

@@ -14,13 +14,14 @@ CALM, DEPTH = 7e-5, 1e8  # volatility a root second, dollars within 1 %
 
 
 def told(flow: Any, hours: float = 6.0) -> Any:
-    """float64[seconds]: surprise of the makers of one book at a net flow in dollars a second."""
+    """float64[seconds]: surprise of the makers of one book at a net flow in dollars a second, standard deviations."""
     memory, one, coin = surprise.begin(1), np.ones(1), np.zeros(1, np.int64)
     keep, out, path = np.exp(-1.0 / surprise.TIMES), np.empty(1), np.empty(len(flow))
     for t, net in enumerate(flow):
         surprise.surprised(
             1.0, np.exp(-1.0 / (3600.0 * hours)), keep, one * abs(net), one * max(net, 0.0), one, coin, CALM * one,
-            DEPTH * one, one, 0.01 * one, memory["echo"], memory["weight"], memory["doubt"], out,
+            DEPTH * one, one, 0.01 * one, memory["echo"], memory["weight"], memory["doubt"],
+            memory["rarity"], out,
         )  # fmt: skip
         path[t] = out[0]
     return path
@@ -59,8 +60,8 @@ def test_the_compiled_regression_is_that_of_matrices(seed: int) -> None:
     for _ in range(300):
         volume = np.where(draw.random(books) < 0.3, 0.0, draw.lognormal(10, 3, books))
         public = (1.0, 0.999, keep, volume, volume * draw.random(books))
-        surprise.surprised(*public, *fixed, mine["echo"], mine["weight"], mine["doubt"], out)
-        expected = plain.surprised(*public, *fixed, other["echo"], other["weight"], other["doubt"])
+        surprise.surprised(*public, *fixed, mine["echo"], mine["weight"], mine["doubt"], mine["rarity"], out)
+        expected = plain.surprised(*public, *fixed, other["echo"], other["weight"], other["doubt"], other["rarity"])
         np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(mine["weight"], other["weight"], rtol=1e-5, atol=1e-9)
 
@@ -91,3 +92,11 @@ def test_twice_the_flow_tells_less_than_twice_as_much() -> None:
     small, large = (told([flow])[0] for flow in (2e6, 2e7))
     assert small < large < 8.0 * small
     assert told([-2e6])[0] == -small
+
+
+def test_a_thin_coin_s_flow_tells_as_much_as_a_deep_one_s() -> None:
+    """What surprises is measured by what usually does."""
+    flow = 2e5 * np.random.default_rng(5).normal(0, 1, 20_000)
+    thin, deep = told(flow)[5_000:], told(flow / 5.0)[5_000:]
+    assert thin.std() == pytest.approx(1.0, abs=0.1)
+    assert deep.std() == pytest.approx(1.0, abs=0.1)

@@ -19,7 +19,7 @@ def learn(
     dt: float, luck: float, last: Any, mid: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, coin_key: Any,
     beta: Any,
     calm: Any, target: Any, left: Any, unit_of: Any, permanent: float, blend: float, anchor: float, pull: float,
-    information: float, bits: int, surprise: Any, fair: Any,
+    information: float, bits: int, surprise: float, told: Any, fair: Any,
 ) -> None:  # fmt: skip
     """Move the fair log prices on."""
 
@@ -32,11 +32,12 @@ def learn(
     size = unit_of * np.abs(flow) / (target * left)
     step = permanent * np.sign(flow) * np.minimum(size, reached)
     total = by_coin(target)
-    fair += blend * by_coin(target * step) / total + (1.0 - blend) * step + surprise[coin]
+    fair += blend * by_coin(target * step) / total + (1.0 - blend) * step
     fair += (1.0 - np.exp(-dt / anchor)) * np.where(np.isfinite(gap), gap, 0.0)
     common = fair + np.log(convert)
     fair += (1.0 - np.exp(-dt / pull)) * blend * (by_coin(target * common) / total - common)
     shared = np.minimum(np.where(np.isnan(beta), 0.0, beta) * calm[np.argmax(target)], calm)
     own = normal(np.full(len(fair), bits).view(np.float64), coin_key, "information")
-    shock = shared * ndtri(luck) + np.sqrt(np.maximum(calm**2 - shared**2, 0.0)) * own
-    fair += information * np.sqrt(dt) * shock
+    alone = np.sqrt(np.maximum(calm**2 - shared**2, 0.0))
+    fair += np.sqrt(dt) * information * (shared * ndtri(luck) + alone * own)
+    fair += np.sqrt(dt) * surprise * (shared * told[coin[np.argmax(target)]] + alone * told[coin])

@@ -9,9 +9,9 @@ import numpy as np
 
 def surprised(
     dt: float, remembers: float, keep: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, calm: Any,
-    target: Any, left: Any, unit_of: Any, echo: Any, weight: Any, doubt: Any,
+    target: Any, left: Any, unit_of: Any, echo: Any, weight: Any, doubt: Any, rarity: Any,
 ) -> Any:  # fmt: skip
-    """float64[coins]: the surprise of a step in every coin; echo, weight and doubt are moved on."""
+    """float64[coins]: the surprise of a step in every coin; echo, weight, doubt and rarity are moved on."""
     flow = unit_of * (2.0 * taker_buy - volume) * convert / left
     told = np.zeros(len(echo))
     for c in range(len(echo)):
@@ -26,5 +26,6 @@ def surprised(
         weight[c] += gain * error
         doubt[c] = (doubt[c] - np.outer(gain, x @ doubt[c])) / remembers
         echo[c] = keep * x + (1.0 - keep) * y
-        told[c] = error * usual / target[mine].sum()
+        rarity[c] = remembers * rarity[c] + np.array([dt, dt * error**2])
+        told[c] = error / np.sqrt(rarity[c, 1] / rarity[c, 0])
     return told
