@@ -77,6 +77,7 @@ def learn(
         with_all = min((beta[b] if beta[b] == beta[b] else 0.0) * calm[largest], calm[b])
         own = inverse_normal(station(INFORMATION, bits ^ coin_key[b]))
         alone = np.sqrt(max(calm[b] ** 2 - with_all**2, 0.0))
-        shock = with_all * (information * shared + surprise * told[coin[largest]])
-        shock += alone * (information * own + surprise * told[coin[b]])
-        fair[b] += meets * (mean[coin[b]] - common[b]) + np.sqrt(dt) * shock
+        public = with_all * shared + alone * own
+        flow = with_all * told[coin[largest]] + alone * told[coin[b]]
+        fair[b] += meets * (mean[coin[b]] - common[b]) + information * np.sqrt(dt) * public
+        fair[b] += surprise * np.sqrt(dt) * flow
