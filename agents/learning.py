@@ -45,8 +45,8 @@ def learn(
         coin, coin_key, beta, calm: of the books. target: calm depth in dollars within `unit_of` (a log distance);
         left: share.
         permanent, blend, information, surprise: shares. anchor, pull: seconds.
-        told: float64[coins], what flow tells that nobody saw coming, in standard deviations. As with public information,
-        the largest coin's is the market's and moves all coins by their beta.
+        told: float64[coins], what flow tells that nobody saw coming, standard deviations. The largest coin's is
+        the market's and moves all coins by their beta, as with public information.
         fair: float64[books], log prices, moved in place.
     """
     books, coins = len(fair), coin.max() + 1

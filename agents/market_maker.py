@@ -139,8 +139,8 @@ class MarketMaker(Participant):
         )  # fmt: skip
         surprise: float = parameter(
             0.0, "Part of calm volatility that is told by flow which nobody saw coming, see `agents.surprise`",
-            unit="share", source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
-            ge=0, le=4,
+            unit="share", ge=0, le=4,
+            source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
         )  # fmt: skip
         forgets: float = parameter(
             6.0, "Time over which they forget how flow went on, see `agents.surprise`", unit="hours",

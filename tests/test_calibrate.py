@@ -182,6 +182,12 @@ def test_every_ready_calibration_is_in_order(name: str) -> None:
     assert not planned.cells[0].faults and ready.title
 
 
+def test_a_recorded_result_says_where_its_file_was_and_nothing_of_the_machine() -> None:
+    here = loads(FILE, origin=str(Path.cwd() / "experiments/calibration"))
+    assert json.loads(here.model_dump_json())["origin"] == "experiments/calibration"
+    assert Path(here.origin).is_absolute()  # a run still finds what stands beside the file
+
+
 # distance ---------------------------------------------------------------------------------------------------
 
 

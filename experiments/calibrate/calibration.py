@@ -31,7 +31,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError, field_serializer, model_validator
 
 from abm.parameters import Frozen, parameter
 from experiments.faults import in_words
@@ -133,6 +133,12 @@ class Calibration(Whole):
     keep: Literal["runs", "records"] = parameter("records", "runs = keep every run's folder")
     name: str = parameter("calibration", "Name of the file; set when it is read")
     origin: str = parameter("", "Folder of the file; set when it is read")
+
+    @field_serializer("origin", when_used="json")
+    def _from_here(self, folder: str) -> str:
+        """A recorded result says where its file was from where it ran, and nothing of the machine."""
+        here = Path.cwd()
+        return Path(folder).relative_to(here).as_posix() if Path(folder).is_relative_to(here) else folder
 
     def faults(self) -> list[str]:
         return _faults(self)
