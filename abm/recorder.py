@@ -80,7 +80,9 @@ class Recorder:
         model.state.meta["keep_fills"] = self._keeps_fills
         names = model.books.name
         self.kept = (
-            np.arange(len(names)) if self.wanted == "all" else np.array([names.index(b) for b in self.wanted], np.int64)
+            np.arange(len(names))
+            if self.wanted == "all"
+            else np.array([names.index(b) for b in self.wanted], np.int64)
         )
         self._part = None if self.wanted == "all" else self.kept  # all of them are copied faster
 

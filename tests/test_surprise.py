@@ -61,7 +61,9 @@ def test_the_compiled_regression_is_that_of_matrices(seed: int) -> None:
         volume = np.where(draw.random(books) < 0.3, 0.0, draw.lognormal(10, 3, books))
         public = (1.0, 0.999, keep, volume, volume * draw.random(books))
         surprise.surprised(*public, *fixed, mine["echo"], mine["weight"], mine["doubt"], mine["rarity"], out)
-        expected = plain.surprised(*public, *fixed, other["echo"], other["weight"], other["doubt"], other["rarity"])
+        expected = plain.surprised(
+            *public, *fixed, other["echo"], other["weight"], other["doubt"], other["rarity"]
+        )
         np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(mine["weight"], other["weight"], rtol=1e-5, atol=1e-9)
 
