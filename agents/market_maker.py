@@ -142,6 +142,11 @@ class MarketMaker(Participant):
             unit="share", ge=0, le=4,
             source="surprise moves prices: Madhavan, Richardson and Roomans (1997), Taranto et al. (2018)",
         )  # fmt: skip
+        leans: float = parameter(
+            0.0, "By so much is the nearest level larger on the side from which flow is expected and smaller on the"
+            " other, up to all of it", unit="share a standard deviation of surprise", ge=0, le=100,
+            source="Cartea, Donnelly and Jaimungal (2018), the sign; how much: assumption",
+        )  # fmt: skip
         forgets: float = parameter(
             6.0, "Time over which they forget how flow went on, see `agents.surprise`", unit="hours",
             source="assumption", gt=0,
@@ -259,7 +264,8 @@ class MarketMaker(Participant):
             once=np.unique(row, return_index=True)[1],  # every row, by its first station
             money=treasury.money_of(me, market), cash=np.zeros(len(me.rows)), money_coming=np.zeros(len(me.rows)),
             coming=np.zeros(n), evened=np.array(-np.inf),
-            told=np.zeros(int(coin.max()) + 1), **(surprise.begin(int(coin.max()) + 1) if p.surprise > 0 else {}),
+            lean=np.zeros(books), told=np.zeros(int(coin.max()) + 1), ahead=np.zeros(int(coin.max()) + 1),
+            **(surprise.begin(int(coin.max()) + 1) if p.surprise > 0 else {}),
         )  # fmt: skip
 
     def _open(self, me: Me, market: Market) -> None:
@@ -365,8 +371,9 @@ class MarketMaker(Participant):
         surprise.surprised(
             dt, exp(-dt / (3600.0 * p.forgets)), np.exp(-dt / surprise.TIMES), market.volume, market.taker_buy, convert,
             m["coin"], m["calm"], m["target"], m["left"], m["unit"], m["echo"], m["weight"], m["doubt"], m["rarity"],
-            m["told"],
+            m["told"], m["ahead"],
         )  # fmt: skip
+        m["lean"][:] = np.tanh(p.leans * m["ahead"])[m["coin"]]
 
     def _quote(self, me: Me, market: Market, convert: Floats) -> None:
         """Look at the stations that are due; send what differs from what stands."""
@@ -398,8 +405,8 @@ class MarketMaker(Participant):
         to, terms = np.empty((4, lots.size), np.int64), np.empty((2, lots.size))
         look_time = sqrt(p.pace)
         sends = requote(
-            market.time, due, first, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["tick"],
-            m["lot"], m["band"], m["spot"], m["venue"], closed, bid, ask, market.mark,
+            market.time, due, first, cash, live, lots, m["fair"], convert, m["calm"], stress, m["left"], m["lean"],
+            m["tick"], m["lot"], m["band"], m["spot"], m["venue"], closed, bid, ask, market.mark,
             market.gateway_delay, m["extreme"], m["row"], m["book"], m["depth"], m["held"], m["places"], of_book,
             of_coin, m["shape"], m["offset"], m["takes"], p.own_book, p.skew * sqrt(p.unwinding), p.skew_stress,
             p.width * look_time, p.widest, p.patience, p.slack * look_time, p.rough, p.stale, m["seen"], m["quoted"],

@@ -125,8 +125,8 @@ def _moved(side, price, shift, reserve, away, edge, stood, let_be):
     # of the look: n entries
     "i8(f8,i8[::1],i8,f8[::1],f8[:,::1],i8[:,::1],"
     # of books
-    f"f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],i8[::1],{BOOLS},{CONSTANT},{CONSTANT},"
-    f"{CONSTANT},"
+    f"f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],i8[::1],{BOOLS},{CONSTANT},"
+    f"{CONSTANT},{CONSTANT},"
     # of venues
     f"{CONSTANT},"
     # of stations
@@ -138,7 +138,7 @@ def _moved(side, price, shift, reserve, away, edge, stood, let_be):
 )
 def requote(
     now, due, first, cash, live, lots,
-    fair, convert, calm, volatile, left, tick_of, lot_of, band, spot, venue, halted, bid, ask, mark, delay,
+    fair, convert, calm, volatile, left, lean, tick_of, lot_of, band, spot, venue, halted, bid, ask, mark, delay,
     extreme, row, book, depth, held, places, of_book, of_coin, shape, offset, takes,
     own_book, skew, skew_most, width, width_most, patience, slack, rough, stale,
     seen, quoted, sent, asked, full, to, terms,
@@ -150,8 +150,9 @@ def requote(
         float64[n], money that may be spent at a spot book. live, lots: [n, 2 levels], prices (NaN: none) and lots of
         what stands.
         fair, calm: float64[books], log price, volatility per square root of a second; convert: common dollars;
-        volatile: volatility over calm, followed from 1 on; left: share of calm depth; tick_of, lot_of; band: share of
-        the mark; spot: bool; venue; halted: bool, no quotes; bid, ask, mark: as seen, NaN = none.
+        volatile: volatility over calm, followed from 1 on; left: share of calm depth; lean: by this part the nearest
+        level is larger on the bid side and smaller on the other; tick_of, lot_of; band: share of the mark; spot: bool;
+        venue; halted: bool, no quotes; bid, ask, mark: as seen, NaN = none.
         delay: float64[venues], s at the gateways; no quotes where it is above `stale`.
         extreme: float64[steps, 2, books], lowest and highest trades of the last steps, NaN = none.
         row, book: int64[stations]. depth: calm dollars. held: coins. places: stations of the row. of_book, of_coin:
@@ -208,6 +209,8 @@ def requote(
                     there += (1.0 - there) * back[j]
                 full[i, side, j] = there
                 want[j] = size * room * shape[i, j] * there
+                if j == 0:
+                    want[j] *= 1.0 + lean[b] if side == 0 else 1.0 - lean[b]
                 total += want[j]
             # at a spot book a firm quotes what it owns, cash on the bid side, coins on the ask side
             part = 1.0

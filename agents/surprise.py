@@ -39,7 +39,7 @@ def begin(coins: int) -> dict[str, np.ndarray]:
 
 @kernel(
     f"void(f8,f8,f8[::1],{CONSTANT},{CONSTANT},f8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[:,::1],f8[:,::1],"
-    "f8[:,:,::1],f8[:,::1],f8[::1])"
+    "f8[:,:,::1],f8[:,::1],f8[::1],f8[::1])"
 )
 def surprised(
     dt,
@@ -58,6 +58,7 @@ def surprised(
     doubt,
     rarity,
     told,
+    ahead,
 ):
     """Work out the surprise of a step in every coin, and learn from it what to expect.
 
@@ -67,7 +68,8 @@ def surprised(
         coin: of the books. calm: volatility a root second. target: calm depth in dollars within `unit_of` (a log
         distance); left: share.
         echo, weight: float64[coins, K], doubt: float64[coins, K, K], rarity: float64[coins, 2], moved on.
-        told: float64[coins], out: the surprise by the depth it met, and less the larger it is, in standard deviations.
+        told: float64[coins], out: the surprise by the depth it met, and less the larger it is; ahead: what is expected
+        of the next step; in standard deviations of surprise.
     """
     coins, n = len(told), len(keep)
     size, usual, toward = np.zeros(coins), np.zeros(coins), np.empty(n)
@@ -76,7 +78,7 @@ def surprised(
         size[c] += unit_of[b] * (2.0 * taker_buy[b] - volume[b]) * convert[b] / left[b]
         usual[c] += target[b] * LARGE * calm[b] * np.sqrt(dt)
     for c in range(coins):
-        told[c] = 0.0
+        told[c] = ahead[c] = 0.0
         if not usual[c] > 0:
             continue
         y = size[c] / (usual[c] + abs(size[c]))
@@ -94,6 +96,9 @@ def surprised(
                 p[k, j] = (p[k, j] - toward[k] * toward[j] / spread) / remembers
         for k in range(n):
             x[k] = keep[k] * x[k] + (1.0 - keep[k]) * y
+            ahead[c] += w[k] * x[k]
         rarity[c, 0] = remembers * rarity[c, 0] + dt
         rarity[c, 1] = remembers * rarity[c, 1] + error * error * dt
-        told[c] = error * np.sqrt(rarity[c, 0] / rarity[c, 1])
+        deviation = np.sqrt(rarity[c, 1] / rarity[c, 0])
+        told[c] = error / deviation
+        ahead[c] /= deviation

@@ -26,7 +26,8 @@ def market(draw: np.random.Generator) -> dict[str, Any]:
     return {
         "fair": fair, "convert": np.where(draw.random(BOOKS) < 0.3, 0.998, 1.0),
         "calm": draw.uniform(7e-5, 5e-4, BOOKS), "volatile": draw.lognormal(0.5, 1, BOOKS),
-        "left": draw.uniform(0.06, 1, BOOKS), "tick_of": price * 10.0 ** draw.integers(-6, -3, BOOKS),
+        "left": draw.uniform(0.06, 1, BOOKS), "lean": draw.uniform(-0.9, 0.9, BOOKS),
+        "tick_of": price * 10.0 ** draw.integers(-6, -3, BOOKS),
         "lot_of": 10.0 ** draw.integers(-3, 2, BOOKS), "band": np.where(draw.random(BOOKS) < 0.5, 0.05, np.inf),
         "spot": draw.random(BOOKS) < 0.4, "venue": np.arange(BOOKS) % 3,
         "halted": draw.random(BOOKS) < 0.1, "bid": bid, "ask": ask,

@@ -142,6 +142,24 @@ def test_a_surprising_purchase_moves_the_fair_price_of_all_books_of_the_coin_at_
     assert moves[0] > 0 and moves[0] == pytest.approx(moves[1], rel=1e-6)
 
 
+@pytest.mark.parametrize("way", (1, -1))
+def test_the_best_prices_tell_what_makers_expect_of_flow(way: int) -> None:
+    """Buyers come in runs: once makers have learned that, a purchase makes the nearest bid larger than the offer."""
+    one, pen, record = maker(anchor=1e9, permanent=0.0, surprise=1.0, leans=4.0, touch=0.2, patience=0.0, rough=0.0)
+    run(one, pen, record, 4)
+    draw, flow = np.random.default_rng(1), 0.0
+    for _ in range(600):
+        flow = 0.9 * flow + draw.normal()
+        record.volume, record.taker_buy = np.full(1, 1e6 * abs(flow)), np.full(1, 1e6 * max(flow, 0.0))
+        run(one, pen, record, 1)
+    for _ in range(4):
+        record.volume, record.taker_buy = np.full(1, 4e6), np.full(1, 4e6 if way > 0 else 0.0)
+        run(one, pen, record, 1)
+    near, far = (pen.resting(0, side)[1] for side in (way, -way))
+    assert near[0] > 1.5 * far[0]
+    assert near[1:].sum() == pytest.approx(far[1:].sum(), rel=0.2)  # nothing else leans
+
+
 def test_only_quotes_that_slide_go_beyond_what_others_have_not_taken_back_yet() -> None:
     """The fair price has risen beyond the offer that was seen: the bid follows it, or keeps a tick behind the offer."""
     best = {}

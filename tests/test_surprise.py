@@ -16,12 +16,12 @@ CALM, DEPTH = 7e-5, 1e8  # volatility a root second, dollars within 1 %
 def told(flow: Any, hours: float = 6.0) -> Any:
     """float64[seconds]: surprise of the makers of one book at a net flow in dollars a second, standard deviations."""
     memory, one, coin = surprise.begin(1), np.ones(1), np.zeros(1, np.int64)
-    keep, out, path = np.exp(-1.0 / surprise.TIMES), np.empty(1), np.empty(len(flow))
+    keep, path, (out, ahead) = np.exp(-1.0 / surprise.TIMES), np.empty(len(flow)), np.empty((2, 1))
     for t, net in enumerate(flow):
         surprise.surprised(
             1.0, np.exp(-1.0 / (3600.0 * hours)), keep, one * abs(net), one * max(net, 0.0), one, coin, CALM * one,
             DEPTH * one, one, 0.01 * one, memory["echo"], memory["weight"], memory["doubt"],
-            memory["rarity"], out,
+            memory["rarity"], out, ahead,
         )  # fmt: skip
         path[t] = out[0]
     return path
@@ -55,12 +55,12 @@ def test_the_compiled_regression_is_that_of_matrices(seed: int) -> None:
         np.full(books, 0.01),
     )
     mine, other = surprise.begin(coins), surprise.begin(coins)
-    keep, out = np.exp(-1.0 / surprise.TIMES), np.empty(coins)
+    keep, out = np.exp(-1.0 / surprise.TIMES), np.empty((2, coins))
     assert k == len(keep)
     for _ in range(300):
         volume = np.where(draw.random(books) < 0.3, 0.0, draw.lognormal(10, 3, books))
         public = (1.0, 0.999, keep, volume, volume * draw.random(books))
-        surprise.surprised(*public, *fixed, mine["echo"], mine["weight"], mine["doubt"], mine["rarity"], out)
+        surprise.surprised(*public, *fixed, mine["echo"], mine["weight"], mine["doubt"], mine["rarity"], *out)
         expected = plain.surprised(
             *public, *fixed, other["echo"], other["weight"], other["doubt"], other["rarity"]
         )

@@ -12,10 +12,12 @@ from experiments.commands.given import below, load, writable
 from experiments.commands.options import Jobs, Number, Settings, Several, Switch
 from experiments.commands.table import print_table
 
+CALM, SMALL = "calm_flow", "calm_small"  # the calm market, and the one of a minute
+
 
 @app.command
 def validate(
-    scenario: str = "calm",
+    scenario: str = CALM,
     /,
     *,
     seeds: Number | None = None,
@@ -60,7 +62,7 @@ def validate(
         raise BadInput([*faults, *str(error).splitlines()]) from error
     given, own = _split(settings, faults)
     if quick:
-        scenario = "calm_small" if scenario == "calm" else scenario
+        scenario = SMALL if scenario == CALM else scenario
         own = ["clock.duration=3600", *own]
     loaded = load(scenario, own, (), faults) if facts or faults else None
     if loaded is not None and loaded.news:

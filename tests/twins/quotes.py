@@ -32,8 +32,8 @@ def used(
 
 def requote(
     now: float, due: Any, first: int, cash: Any, live: Any, lots: Any,
-    fair: Any, convert: Any, calm: Any, volatile: Any, left: Any, tick_of: Any, lot_of: Any, band: Any, spot: Any,
-    venue: Any, halted: Any, bid: Any, ask: Any, mark: Any, delay: Any,
+    fair: Any, convert: Any, calm: Any, volatile: Any, left: Any, lean: Any, tick_of: Any, lot_of: Any, band: Any,
+    spot: Any, venue: Any, halted: Any, bid: Any, ask: Any, mark: Any, delay: Any,
     extreme: Any, row: Any, book: Any, depth: Any, held: Any, places: Any, of_book: Any, of_coin: Any, shape: Any,
     offset: Any, takes: Any,
     own_book: float, skew: float, skew_most: float, width: float, width_most: float, patience: float, slack: float,
@@ -63,6 +63,7 @@ def requote(
     back = 1.0 - np.exp(-np.minimum(now - seen[due], 1e9)[:, None] / takes[due])
     there = there + (1.0 - there) * back[:, None, :]
     coins = (size[:, None] * room)[:, :, None] * shape[due][:, None, :] * there
+    coins[:, :, 0] *= 1.0 + np.stack([lean[b], -lean[b]], 1)
     money = cash / places[due] + np.where(lots[:, 0] > 0, stands[:, 0] * live[:, 0], 0.0).sum(1)
     most = np.where(spot[b][:, None], 0.85 * np.stack([money / price, held[due]], 1), np.inf)
     part = np.minimum(1.0, np.maximum(most, 0.0) / np.maximum(coins.sum(2), 1e-300))

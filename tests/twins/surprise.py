@@ -11,9 +11,9 @@ def surprised(
     dt: float, remembers: float, keep: Any, volume: Any, taker_buy: Any, convert: Any, coin: Any, calm: Any,
     target: Any, left: Any, unit_of: Any, echo: Any, weight: Any, doubt: Any, rarity: Any,
 ) -> Any:  # fmt: skip
-    """float64[coins]: the surprise of a step in every coin; echo, weight, doubt and rarity are moved on."""
+    """float64[2, coins]: the surprise of a step in every coin, what is expected of the next; all are moved on."""
     flow = unit_of * (2.0 * taker_buy - volume) * convert / left
-    told = np.zeros(len(echo))
+    told = np.zeros((2, len(echo)))
     for c in range(len(echo)):
         mine = coin == c
         usual = float((target * 3.0 * calm * np.sqrt(dt))[mine].sum())
@@ -27,5 +27,5 @@ def surprised(
         doubt[c] = (doubt[c] - np.outer(gain, x @ doubt[c])) / remembers
         echo[c] = keep * x + (1.0 - keep) * y
         rarity[c] = remembers * rarity[c] + np.array([dt, dt * error**2])
-        told[c] = error / np.sqrt(rarity[c, 1] / rarity[c, 0])
+        told[:, c] = np.array([error, weight[c] @ echo[c]]) / np.sqrt(rarity[c, 1] / rarity[c, 0])
     return told
