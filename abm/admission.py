@@ -16,7 +16,9 @@ from abm.messages import (
     FOK,
     HALTED,
     IOC,
+    LEAST_TICKS,
     MAX_LOTS,
+    MAX_POSITION,
     MAX_PRICE,
     MAX_VALUE,
     NO_BALANCE,
@@ -149,6 +151,9 @@ def check_money(address, row, b, p, side, price, qty, flags):
         after = up if up > down else down
     if after <= before:
         return ACCEPTED
+    each = max((bk.mark >> 10) + 1, LEAST_TICKS) * bk.unit
+    if float(after) * float(each) > 0.99 * MAX_POSITION and after > MAX_POSITION // each:
+        return BAD_SIZE
     need = initial_of(s, b, at_price(after * bk.unit, bk.mark), s.rows[row].imr)
     if before > 0:
         need -= initial_of(s, b, at_price(before * bk.unit, bk.mark), s.rows[row].imr)

@@ -65,3 +65,7 @@ MAX_PRICE = 1 << 31
 MAX_LOTS = 1 << 46
 # of one order in quote units ($36 billion): what is computed from it stays far inside 63 bits
 MAX_VALUE = 1 << 55
+# of one account's position with its orders ($576 billion), so that eight times the mark is still inside 63 bits; below
+# `LEAST_TICKS` a mark counts as so many ticks, for its ten bits below the tick
+MAX_POSITION = 1 << 59
+LEAST_TICKS = 64

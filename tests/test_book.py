@@ -319,9 +319,12 @@ def compare(d: Desk, twin: Exchange) -> None:
 
 def market(
     mode: str = "cancel_resting", band: float = 0.0, levels: int = 4096, limit: int = 200, capacity: int = 200_000,
-    maker: float = 0.0002, purses: tuple[int, ...] = (RICH,) * 4, lent: int = 0,
+    maker: float = 0.0002, purses: tuple[int, ...] = (RICH,) * 4, flat: bool = False,
 ) -> tuple[Desk, Exchange]:  # fmt: skip
-    """Four owners with five accounts at alpha (two of one owner, one isolated), one account at beta."""
+    """Four owners with five accounts at alpha (two of one owner, one isolated), one account at beta.
+
+    `flat`: the leverage of an account is allowed for positions of any size.
+    """
     orders = {
         "self_trade": mode,
         "band": band,
@@ -330,6 +333,8 @@ def market(
         "levels": levels,
     }
     d = Desk(small_model({"orders": orders, "fees": {"maker": maker, "taker": 0.0005}}))
+    if flat:
+        d.set_brackets(PERP, (0, 0.004, 0, 0.01))
     for i, purse in enumerate(purses):
         d.open(f"owner {i}", cash=purse, coins=purse // 10 * 3, leverage=5.0 * (i + 1))
     d.open("owner 0", cash=purses[0], coins=purses[0] // 10)
@@ -463,6 +468,10 @@ def stream(kind: str, n: int, seed: int) -> list[tuple[Any, ...]]:
             price, flags, qty = 1000, int(draw.choice([0, 0, 0, REDUCE_ONLY])), int(draw.integers(1, 4))
             side = 1 if draw.random() < 0.7 else -1
             what = "limit" if draw.random() < 0.7 else "cancel"
+        elif kind == "integer limits":
+            price = int(draw.choice([1, 999, 1000, 1000, 1000, 1001, 2**31 - 1]))
+            qty = int(draw.choice([1, LARGEST, LARGEST, LARGEST, LARGEST + 1, 2**46 + 1, 2**63 - 1]))
+            side = 1 if (row % 2 == 0) == (draw.random() < 0.9) else -1
         elif kind == "full":
             price = 1000 - side * int(draw.integers(1, 40))
             what = "limit" if draw.random() < 0.9 else "cancel all"
@@ -470,6 +479,7 @@ def stream(kind: str, n: int, seed: int) -> list[tuple[Any, ...]]:
     return out
 
 
+LARGEST = 2**55 // (1001 * 100)  # lots of one order at the first mark
 HOSTILE = [
     "crossing flood",
     "cancels of the dead",
@@ -477,14 +487,17 @@ HOSTILE = [
     "one-sided",
     "one price",
     "full",
+    "integer limits",
 ]
 
 
 def play(kind: str, n: int, seed: int, mode: str, batch: int = 250) -> None:
     """The stream in batches through gateway and `process`, and one by one through the twin."""
+    deep = kind == "integer limits"
     d, twin = market(
-        mode, levels=16 if kind == "full" else 4096, limit=100_000, capacity=150 if kind == "full" else 10**6
-    )
+        mode, levels=16 if kind == "full" else 4096, limit=100_000, capacity=150 if kind == "full" else 10**6,
+        purses=(2**58 if deep else RICH,) * 4, flat=deep,
+    )  # fmt: skip
     ops = {"limit": asked.LIMIT, "cancel": asked.CANCEL, "amend": asked.AMEND, "quote": asked.QUOTE,
            "cancel all": asked.CANCEL_ALL}  # fmt: skip
     todo = stream(kind, n, seed)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from abm import matching
-from abm.messages import ACCEPTED, MAX_LOTS, MAX_PRICE, MAX_VALUE
+from abm.messages import ACCEPTED, LEAST_TICKS, MAX_LOTS, MAX_POSITION, MAX_PRICE, MAX_VALUE
 from tests.twins.market import PERP, Desk, small_model
 
 RICH = 10**17
 UNIT = 100  # micro-dollars a tick and lot of BTC
+COIN_UNITS = 100_000  # of a lot
 
 
 def desk() -> Desk:
@@ -62,6 +65,30 @@ def test_integers_beyond_all_limits_are_refused_with_a_word() -> None:
     for price in (-1, MAX_PRICE, 2**62, 2**63 - 1, -(2**63)):
         assert d.place(ann, PERP, 1, price, 1) == "bad price"
     assert d.queue(PERP, 1) == [] and d.faults() == []
+
+
+@pytest.mark.parametrize("mark", [1536, 999 * 1024 + 1023, 2**20 * 1024])
+def test_an_account_ends_growing_before_its_integers_do(mark: int) -> None:
+    """The largest purses at a leverage of a hundred, from a mark of one and a half ticks to one of a million: their
+    equity is what Python's own integers say, also when the mark has gone to its eight-fold."""
+    d = Desk(small_model({"orders": {"band": 0.0}, "fees": {"maker": 0.0, "taker": 0.0}}))
+    d.set_brackets(PERP, (0, 0.004, 0, 0.01))
+    d.set_mark(PERP, mark)
+    purse, price = 2**60, (mark >> 10) + 1
+    ann, bob = (d.open(name, cash=purse, leverage=100.0) for name in ("ann", "bob"))
+    largest = min(2**62 // COIN_UNITS, MAX_VALUE // (price * UNIT))
+    while d.place(bob, PERP, -1, price, largest) == "accepted":
+        assert d.place(ann, PERP, 1, price, largest) == "accepted"
+    assert d.place(ann, PERP, 1, price, largest) == "bad size"
+    held, each = d.lots(ann), max(price, LEAST_TICKS) * UNIT
+    assert held == -d.lots(bob) and held * each <= MAX_POSITION < (held + largest) * each
+    for now in (mark, mark // 2, 8 * mark):
+        d.set_mark(PERP, now)
+        for row, lots in ((ann, held), (bob, -held)):
+            value, paid = lots * UNIT * now // 1024, lots * UNIT * price
+            maintenance = -(-abs(value) * 400_000 // 10**8)
+            assert d.margin(row)[:2] == (purse - paid + value, maintenance)
+    assert d.faults() == []
 
 
 def test_an_offer_at_the_last_price_and_a_bid_at_the_first_wait_and_trade() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 IOC, FOK, POST_ONLY, REDUCE_ONLY, ENGINE, SLIDE = 1, 2, 4, 8, 16, 128
 RATE = 10**8
-MAX_PRICE, MAX_LOTS, MAX_VALUE = 2**31, 2**46, 2**55
+MAX_PRICE, MAX_LOTS, MAX_VALUE, MAX_POSITION = 2**31, 2**46, 2**55, 2**59
 
 
 def up(amount: int, rate: int) -> int:
@@ -232,6 +232,8 @@ class Exchange:
         after = max(q + bids + qty * (side > 0), offers - q + qty * (side < 0))
         if after <= before:
             return "accepted"
+        if after * b.unit * max(b.mark // 1024 + 1, 64) > MAX_POSITION:
+            return "bad size"
         need = self.initial(book, at_mark(after * b.unit, b.mark), r.imr)
         if before > 0:
             need -= self.initial(book, at_mark(before * b.unit, b.mark), r.imr)
