@@ -114,14 +114,11 @@ def audited(model: CascadeModel, name: str, phase: Callable[[], None]) -> Callab
     return both
 
 
-def play(
-    rules: str | Sequence[dict[str, Any]], seed: int, steps: int, gaps: Mapping[int, float] | None = None
-) -> tuple[CascadeModel, Counter[str]]:
-    """A checked run; the model and how many events of each kind there were.
-
-    `rules` are those of alpha and beta, or their name; `gaps` are log changes of everybody's price at steps; with
-    them comes an auditor.
-    """
+def crowded(
+    rules: str | Sequence[dict[str, Any]], seed: int, gaps: Mapping[int, float] | None = None
+) -> CascadeModel:
+    """A market before its first step. `rules` are those of alpha and beta, or their name; `gaps` are log changes of
+    everybody's price at steps."""
     alpha, beta = (
         {"orders": {"band": 0.0}, "funding": {"interval": 1.0}} | dict(side)
         for side in (RULES[rules] if isinstance(rules, str) else rules)
@@ -142,6 +139,14 @@ def play(
     crowd = Crowd(model, "crowd")
     crowd.memory |= {f"gap at {step}": size for step, size in (gaps or {}).items()}
     model.add(crowd)
+    return model
+
+
+def play(
+    rules: str | Sequence[dict[str, Any]], seed: int, steps: int, gaps: Mapping[int, float] | None = None
+) -> tuple[CascadeModel, Counter[str]]:
+    """A checked run of that market; the model and how many events of each kind there were. With gaps comes an auditor."""
+    model = crowded(rules, seed, gaps)
     seen: Counter[str] = Counter()
 
     def look() -> None:

@@ -55,9 +55,14 @@ def by_row(plan: Plan) -> tuple[list[str], list[str], list[str]]:
     return sorted(rows), positions, deposits
 
 
-def emptied(plan: Plan, owner: str) -> Plan:
+def owned(plan: Plan, owner: str, venue: int | None = None) -> Any:
+    """Which rows of a plan are the owner's, at one venue or at all."""
+    return (plan.owner == owner) & (venue is None or plan.venue == venue)
+
+
+def emptied(plan: Plan, owner: str, venue: int | None = None) -> Plan:
     """The owner's accounts are open with nothing in them; his positions are another one's of the same entry."""
-    mine = plan.owner == owner
+    mine = owned(plan, owner, venue)
     heirs = plan.position_row.copy()
     for p in np.flatnonzero(mine[plan.position_row]):
         row = plan.position_row[p]
@@ -73,11 +78,11 @@ def emptied(plan: Plan, owner: str) -> Plan:
     return replace(plan, position_row=heirs, **{name: getattr(plan, name)[stay] for name in deposits})
 
 
-def without(plan: Plan, owner: str) -> Plan:
-    """There is no such owner; his positions are another one's of the same entry."""
-    plan = emptied(plan, owner)
+def without(plan: Plan, owner: str, venue: int | None = None) -> Plan:
+    """There is no such owner, or he is not at that venue; his positions are another one's of the same entry."""
+    plan = emptied(plan, owner, venue)
     rows, _, _ = by_row(plan)
-    stays = plan.owner != owner
+    stays = ~owned(plan, owner, venue)
     number = np.cumsum(stays) - 1
     return replace(
         plan,
@@ -243,6 +248,18 @@ def test_an_owner_who_is_not_there_leaves_the_luck_of_the_others(
     """At one venue or at several, from the middle of a crowd or from its end."""
     rest = Heard(scenario(), lambda plan: without(plan, owner))
     undisturbed(whole, rest, gone=venues)
+    same(whole.ties, rest.ties, 500)
+    same(whole.named, rest.named, 100)
+
+
+@pytest.mark.parametrize(
+    ("owner", "venue"), [("arbitrageurs/1", 0), ("makers/3", 1), ("dip_buyers/4", 0), ("crowd/7", 1)]
+)
+def test_a_row_that_is_not_there_leaves_the_luck_of_its_owners_other_row(
+    owner: str, venue: int, whole: Heard
+) -> None:
+    rest = Heard(scenario(), lambda plan: without(plan, owner, venue))
+    undisturbed(whole, rest, gone=1)
     same(whole.ties, rest.ties, 500)
     same(whole.named, rest.named, 100)
 
