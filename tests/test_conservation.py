@@ -205,23 +205,16 @@ def hostile(price: str, allocate: str, style: str, fund: str, rebate: float) -> 
     ]  # fmt: skip
 
 
-SHARED = ("pro_rata_profit", "leverage_draining", "social_loss")
 FUNDS = ("notional_cap", "drawdown", "vault", "none", "unlimited", "symbol_drawdown", "exhausted")
 
 
-@pytest.mark.parametrize(
-    ("price", "allocate"),
-    [
-        *(
-            (price, allocate)
-            for price in ("bankruptcy", "mark", "previous_mark")
-            for allocate in ("queue", "pro_rata")
-        ),
-        *(("bankruptcy", allocate) for allocate in SHARED),
-        ("oracle", "capped_pro_rata"),
-        ("bankruptcy_capped", "risk_aware"),
-    ],
-)
+CASES = [
+    *((price, allocate) for price in PRICES for allocate in ("queue", "pro_rata")),
+    *(("bankruptcy", allocate) for allocate in ALLOCATIONS if allocate not in ("queue", "pro_rata")),
+]
+
+
+@pytest.mark.parametrize(("price", "allocate"), CASES)
 def test_gaps_take_overs_funding_rebates_and_adl_at_any_price_create_nothing(
     price: str, allocate: str
 ) -> None:

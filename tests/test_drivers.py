@@ -6,6 +6,7 @@ by the runner here and in workers.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from experiments.config import Scenario
 from experiments.runner import run_many
 from experiments.store import Store
 from tests import golden
-from tests.test_jit import elsewhere
+from tests.test_jit import ROOT, elsewhere
 
 SEED = 3
 
@@ -88,6 +89,29 @@ def test_how_many_processes_run_does_not_matter(jobs: int, expected: str, tmp_pa
     assert digests[SEED] == expected
     assert digests[SEED + 1] == digest(in_one_piece, SEED + 1)
     assert len(set(digests.values())) == 3
+
+
+@pytest.mark.slow
+def test_a_fresh_copy_in_another_place_is_the_same_market(tmp_path: Path, expected: str) -> None:
+    """Its kernels compiled anew, another order of sets and dicts of texts, another time and place."""
+    copy = tmp_path / "a copy"
+    for folder in ("abm", "agents", "experiments", "tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    code = """
+import abm
+from tests.test_drivers import digest, in_one_piece
+
+print(abm.__file__, digest(in_one_piece), sep="|")
+"""
+    told = elsewhere(
+        code,
+        copy,
+        PYTHONHASHSEED="7",
+        PYTHONPATH="",
+        CASCADE_CACHE=str(tmp_path / "kernels"),
+        TZ="Asia/Tokyo",
+    )
+    assert told.split("|") == [str(copy / "abm" / "__init__.py"), expected]
 
 
 @pytest.mark.slow

@@ -44,10 +44,10 @@ def walk() -> str:
     return state_hash(d.state)
 
 
-def elsewhere(code: str, **environment: str) -> str:
-    """What a fresh interpreter prints."""
+def elsewhere(code: str, root: Path = ROOT, **environment: str) -> str:
+    """What a fresh interpreter prints, with the sources of a folder."""
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.strip()
 

@@ -15,6 +15,8 @@ from abm.errands import _closure
 from abm.model import CascadeModel
 from abm.venue import Asset, Clock, Contract, VenueRules
 from agents.redeemer import Redeemer
+from tests.test_conservation import audited
+from tests.twins.market import Desk
 
 START = datetime(2025, 10, 10, 20, tzinfo=UTC)
 CAPITAL = 300_000.0
@@ -119,6 +121,18 @@ def test_above_par_it_sells_what_it_has_and_has_more_minted() -> None:
     assert float(me.balance(np.array([0]), "USD")[0]) > CAPITAL * 1.01
     slow = at_par(market(60.0, open_=False, premium=True)[0], premium=True)
     assert slow == np.inf
+
+
+@pytest.mark.parametrize("premium", [False, True])
+def test_what_an_issuer_redeems_or_mints_is_the_same_number_of_units_of_both(premium: bool) -> None:
+    """With an auditor after every phase. The issuer's own row holds what it took in, and below zero what it owes."""
+    model, _ = market(60.0, premium=premium)
+    model.phases = [(name, audited(model, name, phase)) for name, phase in model.phases]
+    model.run(400)
+    (row,) = set(model.cashier.issuers.values())
+    usd, usdt = (Desk(model).cash(row, asset) for asset in (0, 1))
+    assert usd == -usdt
+    assert usd > 10**11 if premium else usd < -(10**11), "a hundred thousand dollars"
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -55,7 +55,9 @@ def resumed(make: Callable[[], CascadeModel], middle: int, end: int) -> tuple[Ca
 # ---------------------------------------------------------------- every rule
 
 
-def named(rules: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
+def named(
+    rules: type[BaseModel], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
     """Path and names of every choice among named rules that a venue's rule book has."""
     for name, field in rules.model_fields.items():
         kind = field.annotation
@@ -136,7 +138,6 @@ def test_a_run_goes_on_whoever_takes_part(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_october_goes_on_from_the_minute_of_its_largest_liquidations() -> None:
     """All its species, venues, collateral and networks, 100,000 accounts; stopped venues and queues included."""
     scenario = config.load("october_2025")

@@ -135,9 +135,20 @@ def test_another_seed_is_another_market() -> None:
     assert state_hash(one.state) != state_hash(two.state)
 
 
-def test_a_snapshot_of_another_version_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"version": 0}, f"snapshot version 0, {VERSION} expected"),
+        ({"seed": 7}, "snapshot of seed 7, 1 expected"),
+        ({"memory": {}}, "snapshot of other participants than the scenario's"),
+        ({"record": {"steps": np.zeros(1)}}, "snapshot with a record for a model without"),
+    ],
+)
+def test_a_snapshot_of_something_else_is_refused_and_changes_nothing(
+    wrong: dict[str, Any], told: str
+) -> None:
     model = market()
-    saved = model.snapshot()
-    saved["version"] = 0
-    with pytest.raises(ValueError, match=f"snapshot version 0, {VERSION} expected"):
-        model.restore(saved)
+    before = state_hash(model.state)
+    with pytest.raises(ValueError, match=told):
+        model.restore(model.snapshot() | wrong)
+    assert state_hash(model.state) == before

@@ -498,6 +498,54 @@ def test_with_ordinary_margin_rates_shorts_fail_in_the_order_of_longs() -> None:
     assert first[-1] < first[1]
 
 
+MIRRORED = {
+    "leveraged_long": "leveraged_short",
+    "leveraged_short": "leveraged_long",
+    "long": "short",
+    "short": "long",
+}
+
+
+def carried_away(sign: int, seed: int) -> tuple[float, float]:
+    """How far the news carry a market of all species, as a log, and what is liquidated, M$: bad news for longs, or as
+    good news (in logs) for as many shorts of the same margins. All have opened just before, or the fall of the days
+    before the start would have left none of the shorts whom a rise reaches first."""
+    raw = config.plain(config.load("two_venues"))
+    raw["news"][0]["size"] *= sign
+    for name in ("longs", "holders", "shorts"):
+        crowd = raw["population"][name]
+        crowd["opening"]["hours"] = 0.1
+        if sign < 0:
+            crowd["species"], crowd["opening"]["side"] = (
+                MIRRORED[crowd["species"]],
+                MIRRORED[crowd["opening"]["side"]],
+            )
+    for name in ("makers", "arbitrageurs", "crowd", "dip_buyers"):  # as rich in coins as in money
+        raw["population"][name]["opening"] |= {"cash": {"major": 0.3}, "inventory": {"major": 0.3}}
+    scenario, faults = config.resolve(raw)
+    assert scenario is not None, faults
+    model = build(scenario, seed)
+    model.run()
+    assert model.recorder is not None
+    record = model.recorder.finish()
+    extreme = record.books["low"] if sign > 0 else record.books["high"]
+    move = np.abs(np.log(extreme[:, 0] / scenario.contracts["BTC"].price))
+    lost, other = ("long", "short")[::sign]
+    assert record.venues[f"liquidated_{other}"].sum() == 0
+    return float(np.nanmax(move)), float(record.venues[f"liquidated_{lost}"].sum()) / 1e6
+
+
+@pytest.mark.slow
+def test_good_news_drive_shorts_as_bad_news_drive_longs() -> None:
+    """All species, seed by seed: the log price goes as far up as it went down. Somewhat more is liquidated on the way up,
+    where the same step in logs is a larger loss of a linear contract."""
+    seeds = range(1, 17)
+    fall, rise = (np.array([carried_away(sign, seed) for seed in seeds]).T for sign in (1, -1))
+    further, more = np.median(rise[0] / fall[0]), rise[1].sum() / fall[1].sum()
+    assert 0.9 < further < 1.2 and 1.0 < more < 1.5, (further, more)
+    assert np.corrcoef(fall[0], rise[0])[0, 1] > 0.7 and np.corrcoef(fall[1], rise[1])[0, 1] > 0.7
+
+
 # ---------------------------------------------------------------- nobody owes
 
 
