@@ -145,7 +145,7 @@ def crowded(
 def play(
     rules: str | Sequence[dict[str, Any]], seed: int, steps: int, gaps: Mapping[int, float] | None = None
 ) -> tuple[CascadeModel, Counter[str]]:
-    """A checked run of that market; the model and how many events of each kind there were. With gaps comes an auditor."""
+    """A checked run of it; the model and how many events of each kind there were. With gaps comes an auditor."""
     model = crowded(rules, seed, gaps)
     seen: Counter[str] = Counter()
 
