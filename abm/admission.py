@@ -1,9 +1,11 @@
-"""Whether an order is let in: its terms (price, size, band, halt) and its account's money. Refusals have a code."""
+"""Whether an order is let in: its terms (price, size, band, halt), its account's money, and whether it can be filled
+whole where it asks for that. Refusals have a code.
+"""
 
 from __future__ import annotations
 
 from abm.accounts import SPOT, holding, spot_lock
-from abm.book import best_price
+from abm.book import available, best_price, depth_of, has_room, side_base
 from abm.halts import REFUSE
 from abm.jit import inlined, kernel
 from abm.margin import free_margin, initial_of, spendable, worst_exposure
@@ -23,15 +25,19 @@ from abm.messages import (
     MAX_VALUE,
     NO_BALANCE,
     NO_MARGIN,
+    NO_ROOM,
     OUTSIDE_BAND,
     REDUCE_ONLY,
+    STP_OFF,
+    STP_RESTING,
     TOO_LARGE,
+    TOO_MANY_ORDERS,
     UNPRICED,
     WRONG_CONTRACT,
     WRONG_VENUE,
 )
-from abm.state import NONE, views
-from abm.units import at_price, at_rate, at_rate_up
+from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, views
+from abm.units import at_price, at_rate, at_rate_up, wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
 
@@ -182,3 +188,84 @@ def affordable(s, row, b, price, fee_rate):
     each = price * bk.unit
     each += at_rate_up(each, fee_rate) + 1
     return free // each if free > 0 else 0
+
+
+@inlined
+def check_room(s, row, b, side, price):
+    """Whether an order may rest: the account's and the venue's number of orders, the levels of the side."""
+    v = s.venues[s.rows[row].venue]
+    if s.rows[row].open >= v.max_orders:
+        return TOO_MANY_ORDERS
+    if v.resting >= v.capacity or not has_room(s, b, side, price):
+        return NO_ROOM
+    return ACCEPTED
+
+
+@inlined
+def reducible(s, slot):
+    """Lots that a resting reduce-only order can still close once all that comes before it has been filled."""
+    o = s.orders[slot]
+    held = -o.side * s.positions[o.position].qty
+    now = s.meta[0].now
+    other = s.rows[o.row].orders
+    while other != NONE:
+        x = s.orders[other]
+        if x.book == o.book and x.side == o.side and o.side * x.price > o.side * o.price:
+            if x.expiry == 0 or x.expiry > now:
+                held -= x.qty
+        other = x.row_next
+    other = o.prev
+    while other != NONE:
+        x = s.orders[other]
+        if x.row == o.row and (x.expiry == 0 or x.expiry > now):
+            held -= x.qty
+        other = x.prev
+    if held > o.qty:
+        return o.qty
+    return held if held > 0 else 0
+
+
+@kernel("b1(i8,i8,i8,i8,i8,i8,i8)")
+def fillable(address, row, b, side, price, qty, stp):
+    """Whether a fill-or-kill order can be filled whole, order by order: what is over, what a reduce-only order no
+    longer has, and the owner's own orders do not count, and a spot buyer must be able to pay."""
+    s = views(address)
+    bk = s.books[b]
+    if bk.ceiling != 0:
+        edge = bk.ceiling if side > 0 else bk.floor  # nothing trades beyond it
+        if side * price > side * edge:
+            price = edge
+    if available(s, b, side, price, qty) < qty:
+        return False
+    exempt = s.rows[row].exempt != 0
+    purse = spendable(s, row, bk.quote) if bk.kind == SPOT else 0
+    base = side_base(s, b, -side)
+    i = depth_of(s, b, -side) - 1
+    left = qty
+    while i >= 0 and left > 0:
+        level_price = -side * (s.keys[base + i] >> LEVEL_BITS)
+        if side * level_price > side * price:
+            return False
+        slot = s.levels[s.keys[base + i] & LEVEL_MASK].head
+        while slot != NONE and left > 0:
+            o = s.orders[slot]
+            following = o.next
+            if o.expiry == 0 or o.expiry > s.meta[0].now:
+                if stp != STP_OFF and s.rows[o.row].owner == s.rows[row].owner:
+                    if stp != STP_RESTING:
+                        return False
+                else:
+                    lots = reducible(s, slot) if (o.flags & REDUCE_ONLY) != 0 else wide(o.qty)
+                    if lots > left:
+                        lots = left
+                    left -= lots
+                    if bk.kind == SPOT and side > 0 and not exempt:
+                        value = level_price * lots * bk.unit
+                        each = level_price * bk.unit
+                        each += at_rate_up(each, bk.taker_fee) + 1
+                        if lots * each > purse:
+                            return False
+                        purse -= value + at_rate_up(value, bk.taker_fee)
+            slot = following
+        i -= 1
+    return left == 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from abm.accounts import PERP, settle_perp, settle_spot
 from abm.book import best_level, best_price, change_level, depth_of, side_base
+from abm.fills import note_fill
 from abm.halts import BEGUN, lengthen, restart
 from abm.jit import inlined, kernel
-from abm.matching import note_fill
 from abm.messages import REDUCE_ONLY, STP_OFF, STP_RESTING, STP_TAKING
 from abm.resting import end_reduced, release, remove
 from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, views

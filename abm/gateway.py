@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from abm.admission import reject
 from abm.jit import kernel
-from abm.messages import GATEWAY_FULL
+from abm.messages import DONE, GATEWAY_FULL
 from abm.state import State, views
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
@@ -98,7 +98,7 @@ def serve(address, now_us):
         v.messages += 1
         if waiting > v.queue_cap:
             reject(s, s.rows[m.row].venue, GATEWAY_FULL)
-            m.op = 255
+            m.op = DONE
             s.rows[m.row].waiting -= 1
             continue
         m.arrive = start + v.service

@@ -6,10 +6,18 @@ no room is refused with `NO_ROOM`. Prices are ticks, sizes lots, times milliseco
 
 from __future__ import annotations
 
-from abm.accounts import PERP, SPOT, ensure_holding, ensure_position, position, settle_perp, settle_spot
-from abm.admission import affordable, check_money, check_terms, limit_of_market, reject, too_many
+from abm.accounts import PERP, SPOT, ensure_holding, ensure_position, position
+from abm.admission import (
+    affordable,
+    check_money,
+    check_room,
+    check_terms,
+    fillable,
+    limit_of_market,
+    reject,
+    too_many,
+)
 from abm.book import (
-    available,
     best_level,
     best_price,
     change_level,
@@ -22,15 +30,16 @@ from abm.book import (
     side_base,
     slot_of,
 )
+from abm.fills import fill
 from abm.halts import COLLECT, trip
 from abm.jit import inlined, kernel
-from abm.margin import spendable
 from abm.messages import (
     ACCEPTED,
     AMEND,
     BAD_PRICE,
     CANCEL,
     CANCEL_ALL,
+    DONE,
     ENDS,
     ENGINE,
     FOK,
@@ -51,51 +60,16 @@ from abm.messages import (
     STP_RESTING,
     STP_TAKING,
     TOO_MANY_MESSAGES,
-    TOO_MANY_ORDERS,
     UNKNOWN_ORDER,
     UNPRICED,
     WOULD_TRADE,
 )
 from abm.resting import cancel, cancel_all, end_reduced, release, remove, reserve, rest
-from abm.state import LEVEL_BITS, LEVEL_MASK, NONE, SLOT_MASK, views
+from abm.state import LEVEL_MASK, NONE, SLOT_MASK, views
 from abm.tables import prefetch
-from abm.units import at_rate_up, wide
+from abm.units import wide
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, type-arg"
-
-
-@inlined
-def note_fill(s, b, side, price, qty, value, kind, taker, maker_slot, cause):
-    """Count a fill in the book's record of this step and, if asked for, on the tape."""
-    bk = s.books[b]
-    bk.last = price
-    bk.volume += qty
-    bk.value += value
-    bk.trades += 1
-    bk.trade_sum += price
-    bk.trade_count += 1
-    bk.traded_at = s.meta[0].now
-    if side > 0:
-        bk.taker_buy += value
-    if bk.low == 0 or price < bk.low:
-        bk.low = price
-    if price > bk.high:
-        bk.high = price
-    m = s.meta[0]
-    m.filled += qty
-    m.traded += value
-    if m.keep_fills != 0:
-        f = s.fills[m.fills]
-        f.time = m.now
-        f.price = price
-        f.qty = qty
-        f.cause = cause
-        f.maker = s.orders[maker_slot].row
-        f.taker = taker
-        f.book = b
-        f.side = side
-        f.kind = kind
-        m.fills += 1
 
 
 @inlined
@@ -127,11 +101,10 @@ def take(address, row, b, p, side, price, qty, stp, kind, cause):
         slot = s.levels[best_level(s, b, -side)].head
         look_behind(s, b, -side, slot)
         o = s.orders[slot]
-        maker = o.row
         if (o.flags & ENDS) != 0 and o.expiry <= s.meta[0].now:
             remove(s, slot)
             continue
-        if stp != STP_OFF and s.rows[maker].owner == owner:
+        if stp != STP_OFF and s.rows[o.row].owner == owner:
             if stp != STP_TAKING:
                 remove(s, slot)
             if stp != STP_RESTING:
@@ -151,90 +124,9 @@ def take(address, row, b, p, side, price, qty, stp, kind, cause):
                 lots = can
             if lots == 0:
                 break
-        release(s, slot, lots)
-        if bk.kind == PERP:
-            value = settle_perp(s, b, row, maker, p, o.position, side, touch_price, lots)
-        else:
-            value = settle_spot(s, b, row, maker, side, touch_price, lots)
-        note_fill(s, b, side, touch_price, lots, value, kind, row, slot, cause)
-        o.qty -= lots
-        change_level(s, slot, -lots)
+        fill(s, b, row, p, side, touch_price, lots, kind, slot, cause)
         left -= lots
-        reduced = o.position if bk.kind == PERP else NONE
-        if o.qty == 0:
-            remove(s, slot)
-        end_reduced(s, maker, reduced)
     return left
-
-
-@inlined
-def reducible(s, slot):
-    """Lots that a resting reduce-only order can still close once all that comes before it has been filled."""
-    o = s.orders[slot]
-    held = -o.side * s.positions[o.position].qty
-    now = s.meta[0].now
-    other = s.rows[o.row].orders
-    while other != NONE:
-        x = s.orders[other]
-        if x.book == o.book and x.side == o.side and o.side * x.price > o.side * o.price:
-            if x.expiry == 0 or x.expiry > now:
-                held -= x.qty
-        other = x.row_next
-    other = o.prev
-    while other != NONE:
-        x = s.orders[other]
-        if x.row == o.row and (x.expiry == 0 or x.expiry > now):
-            held -= x.qty
-        other = x.prev
-    if held > o.qty:
-        return o.qty
-    return held if held > 0 else 0
-
-
-@kernel("b1(i8,i8,i8,i8,i8,i8,i8)")
-def fillable(address, row, b, side, price, qty, stp):
-    """Whether a fill-or-kill order can be filled whole, order by order: what is over, what a reduce-only order no
-    longer has, and the owner's own orders do not count, and a spot buyer must be able to pay."""
-    s = views(address)
-    bk = s.books[b]
-    if bk.ceiling != 0:
-        edge = bk.ceiling if side > 0 else bk.floor  # nothing trades beyond it
-        if side * price > side * edge:
-            price = edge
-    if available(s, b, side, price, qty) < qty:
-        return False
-    exempt = s.rows[row].exempt != 0
-    purse = spendable(s, row, bk.quote) if bk.kind == SPOT else 0
-    base = side_base(s, b, -side)
-    i = depth_of(s, b, -side) - 1
-    left = qty
-    while i >= 0 and left > 0:
-        level_price = -side * (s.keys[base + i] >> LEVEL_BITS)
-        if side * level_price > side * price:
-            return False
-        slot = s.levels[s.keys[base + i] & LEVEL_MASK].head
-        while slot != NONE and left > 0:
-            o = s.orders[slot]
-            following = o.next
-            if o.expiry == 0 or o.expiry > s.meta[0].now:
-                if stp != STP_OFF and s.rows[o.row].owner == s.rows[row].owner:
-                    if stp != STP_RESTING:
-                        return False
-                else:
-                    lots = reducible(s, slot) if (o.flags & REDUCE_ONLY) != 0 else wide(o.qty)
-                    if lots > left:
-                        lots = left
-                    left -= lots
-                    if bk.kind == SPOT and side > 0 and not exempt:
-                        value = level_price * lots * bk.unit
-                        each = level_price * bk.unit
-                        each += at_rate_up(each, bk.taker_fee) + 1
-                        if lots * each > purse:
-                            return False
-                        purse -= value + at_rate_up(value, bk.taker_fee)
-            slot = following
-        i -= 1
-    return left == 0
 
 
 @inlined
@@ -244,6 +136,19 @@ def slid(s, b, side, price, flags):
         return price
     opposite = best_price(s, b, -side)
     return opposite - side if opposite != 0 and side * opposite <= side * price else price
+
+
+@inlined
+def ready(s, row, b, p):
+    """Have the records that fills of a row in a book need. Returns its position, -1 on spot."""
+    bk = s.books[b]
+    ensure_holding(s, row, bk.quote)
+    if bk.kind == SPOT:
+        ensure_holding(s, row, bk.base)
+        return p
+    if s.rows[row].only < NONE:
+        s.rows[row].only = b  # an isolated account belongs to its first contract
+    return p if p != NONE else ensure_position(s, row, b)
 
 
 @kernel("i8(i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
@@ -289,19 +194,10 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
         return reject(s, vn, NOT_WHOLE)
     waits = (flags & (IOC | FOK)) == 0
     if waits and (flags & ENGINE) == 0:
-        if s.rows[row].open >= s.venues[vn].max_orders:
-            return reject(s, vn, TOO_MANY_ORDERS)
-        if s.venues[vn].resting >= s.venues[vn].capacity or not has_room(s, b, side, price):
-            return reject(s, vn, NO_ROOM)
-    if bk.kind == PERP:
-        if p == NONE:
-            p = ensure_position(s, row, b)
-        ensure_holding(s, row, bk.quote)
-        if s.rows[row].only < NONE:
-            s.rows[row].only = b  # an isolated account belongs to its first contract
-    else:
-        ensure_holding(s, row, bk.quote)
-        ensure_holding(s, row, bk.base)
+        code = check_room(s, row, b, side, price)
+        if code != ACCEPTED:
+            return reject(s, vn, code)
+    p = ready(s, row, b, p)
     left = qty
     if crosses and bk.kind == SPOT and side > 0 and s.rows[row].exempt == 0:
         if affordable(s, row, b, opposite, bk.taker_fee) == 0:
@@ -316,15 +212,14 @@ def place(address, row, b, side, price, qty, flags, expiry, tag, ref, kind, caus
             opposite = best_price(s, b, -side)
             if opposite != 0 and side * opposite <= side * price:
                 waits = False  # what may not trade at the other side's price may not rest beyond it
+    if waits and (flags & REDUCE_ONLY) != 0:
+        held = -side * s.positions[p].qty
+        if held < left:
+            left = held
     if left > 0 and waits:
-        if (flags & REDUCE_ONLY) != 0:
-            held = -side * s.positions[p].qty
-            if held < left:
-                left = held
-        if left > 0:
-            if not has_room(s, b, side, price):
-                return reject(s, vn, NO_ROOM)
-            rest(s, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
+        if not has_room(s, b, side, price):
+            return reject(s, vn, NO_ROOM)
+        rest(s, row, b, p, side, price, left, flags, expiry, tag, ref, kind, cause)
     return ACCEPTED
 
 
@@ -335,6 +230,44 @@ def submit(address, row, b, price, lots, name):
     if lots > 0:
         return place(address, row, b, 1, price, lots, 0, 0, 0, name, 0, name)
     return place(address, row, b, -1, price, -lots, 0, 0, 0, name, 0, name)
+
+
+@inlined
+def check_change(s, slot, price, qty, meets):
+    """Check an order whose reserve is released as if it came anew; `meets` says whether it would trade at once."""
+    o = s.orders[slot]
+    row, b, side, flags = o.row, o.book, wide(o.side), wide(o.flags)
+    code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
+    if code == ACCEPTED:
+        code = check_money(s.meta[0].address, row, b, o.position, side, price, qty, flags)
+    if code == ACCEPTED and meets and (flags & POST_ONLY) != 0:
+        code = WOULD_TRADE
+    if code == ACCEPTED and s.levels[o.level].count > 1 and not has_room(s, b, side, price):
+        code = NO_ROOM  # an order alone on its level gives its own room
+    if code == ACCEPTED and (flags & REDUCE_ONLY) != 0 and -side * s.positions[o.position].qty <= 0:
+        code = NOTHING_TO_REDUCE
+    return code
+
+
+@inlined
+def queue_anew(s, slot, price, qty):
+    """An order that meets nobody gets another price or size: the same as to cancel it and to place it anew, but in its
+    own slot."""
+    o = s.orders[slot]
+    if s.levels[o.level].count == 1 and price != o.price and move_level(s, slot, price):
+        change_level(s, slot, -o.qty)
+        o.price = price
+        o.qty = qty
+        change_level(s, slot, qty)
+    else:
+        dequeue(s, slot)
+        o.price = price
+        o.qty = qty
+        enqueue(s, slot)
+    o.gen += 1
+    reserve(s, slot)
+    if o.ref >= 0:
+        s.refs[o.ref] = handle_of(s, slot)
 
 
 @kernel("i8(i8,i8,i8,i8)")
@@ -360,32 +293,11 @@ def amend(address, handle, price, qty):
     side = wide(o.side)
     flags = wide(o.flags)
     release(s, slot, o.qty)
-    code = check_terms(s, row, b, side, price, qty, flags, o.expiry)
-    if code == ACCEPTED:
-        code = check_money(address, row, b, o.position, side, price, qty, flags)
     opposite = best_price(s, b, -side)
-    if code == ACCEPTED and (flags & POST_ONLY) != 0 and opposite != 0 and side * opposite <= side * price:
-        code = WOULD_TRADE
-    if code == ACCEPTED and s.levels[o.level].count > 1 and not has_room(s, b, side, price):
-        code = NO_ROOM  # an order alone on its level gives its own room
-    if code == ACCEPTED and (flags & REDUCE_ONLY) != 0 and -side * s.positions[o.position].qty <= 0:
-        code = NOTHING_TO_REDUCE
-    if code == ACCEPTED and (opposite == 0 or side * opposite > side * price) and (flags & REDUCE_ONLY) == 0:
-        # meets nobody: the same as to cancel it and to place it anew, but in its own slot
-        if s.levels[o.level].count == 1 and price != o.price and move_level(s, slot, price):
-            change_level(s, slot, -o.qty)
-            o.price = price
-            o.qty = qty
-            change_level(s, slot, qty)
-        else:
-            dequeue(s, slot)
-            o.price = price
-            o.qty = qty
-            enqueue(s, slot)
-        o.gen += 1
-        reserve(s, slot)
-        if o.ref >= 0:
-            s.refs[o.ref] = handle_of(s, slot)
+    meets = opposite != 0 and side * opposite <= side * price
+    code = check_change(s, slot, price, qty, meets)
+    if code == ACCEPTED and not meets and (flags & REDUCE_ONLY) == 0:
+        queue_anew(s, slot, price, qty)
         return ACCEPTED
     reserve(s, slot)
     if code != ACCEPTED:
@@ -421,6 +333,72 @@ def look_ahead(s, i, n):
     prefetch(s.holdings, s.rows[m.row].holdings)
 
 
+@inlined
+def requote(s, m, row):
+    """A named order is placed, changed, moved to another book or side, or taken away (no lots)."""
+    address = s.meta[0].address
+    handle = s.refs[m.ref]
+    slot = slot_of(s, handle)
+    if slot != NONE and (s.orders[slot].row != row or s.orders[slot].ref != m.ref):
+        slot = NONE
+    if slot != NONE and (s.orders[slot].book != m.book or s.orders[slot].side != m.side):
+        remove(s, slot)  # the name now means a quote somewhere else
+        slot = NONE
+    if slot != NONE:
+        if amend(address, handle, m.price, m.qty) != ACCEPTED:
+            cancel(address, handle)
+    elif m.qty > 0:
+        send(s, m, row, m.price)
+
+
+@inlined
+def send(s, m, row, price):
+    """Place the order of a message."""
+    address = s.meta[0].address
+    place(address, row, m.book, m.side, price, m.qty, m.flags, m.expiry, m.tag, m.ref, m.kind, m.cause)
+
+
+@inlined
+def execute(s, m, op, row):
+    """Do what an accepted message asks for."""
+    address, venue = s.meta[0].address, s.rows[row].venue
+    if s.rows[row].gone != 0:
+        reject(s, venue, REMOVED)
+    elif too_many(s, row, op in (CANCEL, CANCEL_ALL) or (op == QUOTE and m.qty == 0)):
+        reject(s, venue, TOO_MANY_MESSAGES)
+    elif op == MARKET:
+        send(s, m, row, 0)
+    elif op == LIMIT:
+        if m.price < 1:
+            reject(s, venue, BAD_PRICE)
+        else:
+            send(s, m, row, m.price)
+    elif op == QUOTE:
+        requote(s, m, row)
+    elif op in (CANCEL, AMEND):
+        slot = slot_of(s, m.handle)
+        if slot == NONE or s.orders[slot].row != row:
+            reject(s, venue, UNKNOWN_ORDER)
+        elif op == CANCEL:
+            remove(s, slot)
+        else:
+            amend(address, m.handle, m.price, m.qty)
+    elif op == CANCEL_ALL:
+        cancel_all(address, row, m.book)
+
+
+@inlined
+def keep_waiting(s, n):
+    """Move the messages that are not done to the front of the inbox. Returns how many there are."""
+    kept = 0
+    for i in range(n):
+        if s.inbox[i].op != DONE:
+            if kept != i:
+                s.inbox[kept] = s.inbox[i]
+            kept += 1
+    return kept
+
+
 @kernel("i8(i8,i8,i8)")
 def process(address, first, end_us):
     """Execute the inbox's accepted messages in the order of `sorted`, from number `first` on.
@@ -439,7 +417,7 @@ def process(address, first, end_us):
                 return i
         look_ahead(s, i, n)
         m = s.inbox[s.sorted[i]]
-        if m.op == 255:
+        if m.op == DONE:
             continue
         if m.tie >= 0 or m.arrive > end_us:
             waiting = True
@@ -448,63 +426,7 @@ def process(address, first, end_us):
         row = wide(m.row)
         s.rows[row].waiting -= 1
         op = m.op
-        m.op = 255
-        venue = s.rows[row].venue
-        if s.rows[row].gone != 0:
-            reject(s, venue, REMOVED)
-            continue
-        if too_many(s, row, op in (CANCEL, CANCEL_ALL) or (op == QUOTE and m.qty == 0)):
-            reject(s, venue, TOO_MANY_MESSAGES)
-            continue
-        if op in (LIMIT, MARKET):
-            price = m.price if op == LIMIT else 0
-            if op == LIMIT and price < 1:
-                reject(s, venue, BAD_PRICE)
-                continue
-            place(
-                address, row, m.book, m.side, price, m.qty, m.flags, m.expiry, m.tag, m.ref, m.kind, m.cause
-            )
-        elif op == QUOTE:
-            handle = s.refs[m.ref]
-            slot = slot_of(s, handle)
-            if slot != NONE and (s.orders[slot].row != row or s.orders[slot].ref != m.ref):
-                slot = NONE
-            if slot != NONE and (s.orders[slot].book != m.book or s.orders[slot].side != m.side):
-                remove(s, slot)  # the name now means a quote somewhere else
-                slot = NONE
-            if slot == NONE:
-                if m.qty > 0:
-                    place(
-                        address,
-                        row,
-                        m.book,
-                        m.side,
-                        m.price,
-                        m.qty,
-                        m.flags,
-                        m.expiry,
-                        m.tag,
-                        m.ref,
-                        m.kind,
-                        m.cause,
-                    )
-            elif amend(address, handle, m.price, m.qty) != ACCEPTED:
-                cancel(address, handle)
-        elif op in (CANCEL, AMEND):
-            slot = slot_of(s, m.handle)
-            if slot == NONE or s.orders[slot].row != row:
-                reject(s, venue, UNKNOWN_ORDER)
-            elif op == CANCEL:
-                remove(s, slot)
-            else:
-                amend(address, m.handle, m.price, m.qty)
-        elif op == CANCEL_ALL:
-            cancel_all(address, row, m.book)
-    kept = 0
-    for i in range(n if waiting else 0):
-        if s.inbox[i].op != 255:
-            if kept != i:
-                s.inbox[kept] = s.inbox[i]
-            kept += 1
-    s.meta[0].inbox = kept
+        m.op = DONE
+        execute(s, m, op, row)
+    s.meta[0].inbox = keep_waiting(s, n) if waiting else 0
     return -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # what a message asks for
 LIMIT, MARKET, CANCEL, CANCEL_ALL, AMEND, QUOTE = range(6)
+DONE = 255  # it has been executed or refused
 
 # order flags; UNPRICED and ENDS are the venue's own notes: an order came without a price, its life has an end. SLIDE:
 # an order that would trade rests a tick behind the other side's best instead (Deribit's post_only without
