@@ -334,9 +334,8 @@ def look_ahead(s, i, n):
 
 
 @inlined
-def requote(s, m, row):
+def requote(address, s, m, row):
     """A named order is placed, changed, moved to another book or side, or taken away (no lots)."""
-    address = s.meta[0].address
     handle = s.refs[m.ref]
     slot = slot_of(s, handle)
     if slot != NONE and (s.orders[slot].row != row or s.orders[slot].ref != m.ref):
@@ -348,43 +347,13 @@ def requote(s, m, row):
         if amend(address, handle, m.price, m.qty) != ACCEPTED:
             cancel(address, handle)
     elif m.qty > 0:
-        send(s, m, row, m.price)
+        send(address, m, row, m.price)
 
 
 @inlined
-def send(s, m, row, price):
+def send(address, m, row, price):
     """Place the order of a message."""
-    address = s.meta[0].address
     place(address, row, m.book, m.side, price, m.qty, m.flags, m.expiry, m.tag, m.ref, m.kind, m.cause)
-
-
-@inlined
-def execute(s, m, op, row):
-    """Do what an accepted message asks for."""
-    address, venue = s.meta[0].address, s.rows[row].venue
-    if s.rows[row].gone != 0:
-        reject(s, venue, REMOVED)
-    elif too_many(s, row, op in (CANCEL, CANCEL_ALL) or (op == QUOTE and m.qty == 0)):
-        reject(s, venue, TOO_MANY_MESSAGES)
-    elif op == MARKET:
-        send(s, m, row, 0)
-    elif op == LIMIT:
-        if m.price < 1:
-            reject(s, venue, BAD_PRICE)
-        else:
-            send(s, m, row, m.price)
-    elif op == QUOTE:
-        requote(s, m, row)
-    elif op in (CANCEL, AMEND):
-        slot = slot_of(s, m.handle)
-        if slot == NONE or s.orders[slot].row != row:
-            reject(s, venue, UNKNOWN_ORDER)
-        elif op == CANCEL:
-            remove(s, slot)
-        else:
-            amend(address, m.handle, m.price, m.qty)
-    elif op == CANCEL_ALL:
-        cancel_all(address, row, m.book)
 
 
 @inlined
@@ -427,6 +396,27 @@ def process(address, first, end_us):
         s.rows[row].waiting -= 1
         op = m.op
         m.op = DONE
-        execute(s, m, op, row)
+        venue = s.rows[row].venue
+        if s.rows[row].gone != 0:
+            reject(s, venue, REMOVED)
+        elif too_many(s, row, op in (CANCEL, CANCEL_ALL) or (op == QUOTE and m.qty == 0)):
+            reject(s, venue, TOO_MANY_MESSAGES)
+        elif op in (LIMIT, MARKET):
+            if op == LIMIT and m.price < 1:
+                reject(s, venue, BAD_PRICE)
+            else:
+                send(address, m, row, m.price if op == LIMIT else 0)
+        elif op == QUOTE:
+            requote(address, s, m, row)
+        elif op == CANCEL_ALL:
+            cancel_all(address, row, m.book)
+        else:
+            slot = slot_of(s, m.handle)
+            if slot == NONE or s.orders[slot].row != row:
+                reject(s, venue, UNKNOWN_ORDER)
+            elif op == CANCEL:
+                remove(s, slot)
+            else:
+                amend(address, m.handle, m.price, m.qty)
     s.meta[0].inbox = keep_waiting(s, n) if waiting else 0
     return -1
