@@ -107,12 +107,13 @@ def test_buying_spot_without_money_is_refused() -> None:
     assert d.tape() == []
 
 
-def test_smaller_keeps_its_place_and_larger_goes_to_the_end() -> None:
+def test_no_larger_keeps_its_place_and_larger_goes_to_the_end() -> None:
     d = desk()
     for who in (d.ann, d.bob, d.cid):
         d.place(who, PERP, 1, 1000, 5)
-    assert d.amend(0, 1000, 2) == "accepted"
-    assert drawn(d) == "bid 1000 | ann:2 bob:5 cid:5"
+    for lots in (2, 2):  # smaller, then the size that it has
+        assert d.amend(0, 1000, lots) == "accepted"
+        assert drawn(d) == "bid 1000 | ann:2 bob:5 cid:5"
     assert d.amend(1, 1000, 6) == "accepted"
     assert drawn(d) == "bid 1000 | ann:2 cid:5 bob:6"
     assert d.amend(0, 1001, 2) == "accepted"
@@ -455,7 +456,7 @@ def stream(kind: str, n: int, seed: int) -> list[tuple[Any, ...]]:
             price = 1000 + side * int(draw.integers(0, 300))
         elif kind == "cancels of the dead":
             what = str(draw.choice(["limit", "cancel", "amend", "cancel", "quote"]))
-            price = 1000 + int(draw.integers(-2, 3))
+            price, qty = 1000 + int(draw.integers(-2, 3)), int(draw.integers(1, 4))
         elif kind == "one tick and eight-fold":
             price = int(draw.choice([1, 2, 1000, 7999, 8000, 2**31 - 1]))
             if price == 2**31 - 1 and side > 0:

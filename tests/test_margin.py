@@ -301,6 +301,23 @@ def test_the_index_finds_whom_a_look_at_everybody_finds(
         assert fast.under_water() == slow.under_water_by_full_pass(), action
 
 
+@pytest.mark.parametrize("way", [-1, 1])
+def test_on_a_slow_slide_nobody_is_found_a_step_late(way: int) -> None:
+    """Both coins move by a basis point a step, one against the other, until most accounts have failed."""
+    sizes = [i % 8 for i in range(20)]
+    fast, slow = crowd(sizes), crowd(sizes)
+    start = fast.state.books["mark"].copy()
+    found: set[int] = set()
+    for step in range(1, 4000):
+        for d in (fast, slow):
+            for book, to in ((PERP, way), (ETH, -way)):
+                d.set_mark(book, round(start[book] * (1.0 + to * 0.0001) ** step))
+        now = fast.under_water()
+        assert now == slow.under_water_by_full_pass(), step
+        found |= now
+    assert len(found) >= 8
+
+
 def test_the_index_looks_at_few() -> None:
     d = crowd([5] * 20)
     d.under_water()

@@ -83,7 +83,7 @@ def rule_book(number: int) -> dict[str, Any]:
     every name of every choice."""
     book: dict[str, Any] = {
         "fees": {"maker": -0.0001, "taker": 0.0005},
-        "orders": {"rate_limit": 300 if number % 2 else 0, "band": 0.0},
+        "orders": {"rate_limit": 50 if number % 2 else 0, "band": 0.0},
         "gateway": {"rate": 200.0, "capacity": 500} if number % 3 == 0 else {},
         "fund": {"cash": 900.0, "cap": 0.6, "threshold": 5.0},
         "liquidation": {"slice_above": 60.0, "round_value": 30.0},
