@@ -11,14 +11,18 @@ from hypothesis import strategies as st
 
 from abm.causes import EVENT_KINDS
 from tests.test_book import compare
-from tests.twins.market import PERP, USDT, Desk, small_model
+from tests.twins.market import BTC_PRICE, PERP, TICK, USDT, Desk, small_model
 from tests.twins.naive_book import twin_of
 from tests.twins.naive_waterfall import Waterfall
 
 FUND_CASH = 40.0  # dollars
-Holder = tuple[int, int]  # lots (short < 0), wallet in dollars
+Holder = tuple[int, int, int]  # lots (short < 0), wallet in dollars, entry in ticks
 Quote = tuple[int, int, int, int]  # holder, side, price, lots
-holders = st.lists(st.tuples(st.integers(-900, 900).filter(bool), st.integers(1, 40)), min_size=2, max_size=9)
+holders = st.lists(
+    st.tuples(st.integers(-900, 900).filter(bool), st.integers(1, 40), st.integers(850, 1150)),
+    min_size=2,
+    max_size=9,
+)
 quotes = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from([1, -1]), st.integers(600, 1400), st.integers(1, 400)),
     max_size=15,
@@ -36,7 +40,7 @@ rules = st.fixed_dictionaries(
 
 
 def market(rule: dict[str, Any], people: list[Holder], orders: list[Quote]) -> tuple[Desk, Waterfall]:
-    """Holders who entered at 100, their orders and those of somebody rich: in both."""
+    """Holders, the other side of all of them, their orders and those of somebody rich: in both."""
     fund = {"cash": FUND_CASH, "rule": "unlimited"} if rule["takes_over"] else {"rule": "none"}
     alpha = {
         "orders": {"band": 0.0},
@@ -50,9 +54,11 @@ def market(rule: dict[str, Any], people: list[Holder], orders: list[Quote]) -> t
     d = Desk(small_model(alpha))
     if rule["flat"]:
         d.set_brackets(PERP, (0, 0.05, 0, 0.05))
-    rows = [d.open(f"holder {i}", cash=cash * 10**6, leverage=20.0) for i, (_, cash) in enumerate(people)]
-    d.hold(PERP, 100.0, {row: lots for row, (lots, _) in zip(rows, people, strict=True)})
-    rich = d.open("rich", cash=10**13)
+    rows = [d.open(f"holder {i}", cash=cash * 10**6, leverage=20.0) for i, (_, cash, _) in enumerate(people)]
+    far = d.open("far", cash=10**13)
+    lots, entries = [one[0] for one in people], [one[2] * TICK for one in people]
+    d.model.accounts.place([*rows, far], PERP, [*lots, -sum(lots)], [*entries, BTC_PRICE * TICK])
+    rich, other = (d.open(name, cash=10**13) for name in ("rich", "other"))
     s, x = d.state, twin_of(d)
     for row in range(s.count("rows")):
         if d.place_of(row, PERP) >= 0:
@@ -63,9 +69,14 @@ def market(rule: dict[str, Any], people: list[Holder], orders: list[Quote]) -> t
         closes_at_mark=rule["at_mark"], fee=round(rule["fee"] * 1e8),
         key=s.rows["key"][: s.count("rows")].tolist(),
     )  # fmt: skip
-    for who, side, price, lots in orders:
-        row = rows[who] if who < len(rows) else rich
+
+    def send(row: int, side: int, price: int, lots: int) -> None:
         assert x.place(d.sent, row, PERP, side, price, lots) == d.place(row, PERP, side, price, lots)
+
+    send(rich, 1, 1000, 500)
+    send(other, -1, 1000, 500)  # the venue has earned something
+    for who, side, price, lots in orders:
+        send(rows[who] if who < len(rows) else rich, side, price, lots)
     d.model.setup()
     return d, twin
 
@@ -97,7 +108,7 @@ def falls_apart(
     return seen
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(rules, holders, quotes, moves)
 def test_engine_and_twin_liquidate_alike(
     rule: dict[str, Any], people: list[Holder], orders: list[Quote], path: list[int]
@@ -115,7 +126,8 @@ def test_engine_and_twin_liquidate_alike_for_long(
 
 
 def test_the_comparison_reaches_all_that_a_waterfall_does() -> None:
-    people = [(800, 9), (-500, 30), (300, 12), (-900, 60), (-100, 6), (600, 32)]
+    wallets = [(800, 9), (-500, 30), (300, 12), (-900, 60), (-100, 6), (600, 32)]
+    people = [(lots, cash, BTC_PRICE) for lots, cash in wallets]
     orders = [(9, 1, 905, 300), (9, -1, 1100, 200), (9, 1, 880, 400), (0, 1, 900, 40)]
     seen = Counter[str]()
     for takes_over in (True, False):
