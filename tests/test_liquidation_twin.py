@@ -19,7 +19,11 @@ FUND_CASH = 40.0  # dollars
 Holder = tuple[int, int, int]  # lots (short < 0), wallet in dollars, entry in ticks
 Quote = tuple[int, int, int, int]  # holder, side, price, lots
 holders = st.lists(
-    st.tuples(st.integers(-900, 900).filter(bool), st.integers(1, 40), st.integers(850, 1150)),
+    st.tuples(
+        st.integers(-900, 900).filter(bool),
+        st.one_of(st.integers(1, 4), st.integers(1, 40)),
+        st.integers(850, 1150),
+    ),
     min_size=2,
     max_size=9,
 )
@@ -134,4 +138,8 @@ def test_the_comparison_reaches_all_that_a_waterfall_does() -> None:
         for path in ([-12] * 20 + [30] * 22, [-90, -30, -150, 40, 260, 200], [400, -700]):
             rule = {"takes_over": takes_over, "at_mark": True, "fee": 0.005, "taker": 0.0005, "flat": True}
             seen += falls_apart(rule, people, orders, path)
+    gap = {"takes_over": False, "at_mark": False, "fee": 0.0, "taker": 0.0, "flat": False}
+    seen += falls_apart(
+        gap, [(900, 1, 1150), (-900, 3, 1000)], [], [0]
+    )  # the short pays what he can, others the rest
     assert all(seen[kind] for kind in ("liquidation", "takeover", "adl", "bankruptcy", "deficit")), seen
