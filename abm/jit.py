@@ -188,12 +188,10 @@ def _wide(kind: Any) -> Any:
 def cold() -> bool:
     """Whether the kernels of the waterfall, the longest to compile, are not in the cache yet.
 
-    The compiler keeps kernels apart by where their source lies, and takes no kernel older than its source.
+    The cache's folder is of these very sources; in it the compiler keeps kernels apart by where their source lies.
     """
-    source = _ROOT / "abm" / "waterfall.py"
-    folder = cache_folder("abm.waterfall") / Locator.get_suitable_cache_subpath(str(source))
-    since = source.stat().st_mtime
-    return not INTERPRETED and not any(index.stat().st_mtime >= since for index in folder.glob("*.nbi"))
+    subpath = Locator.get_suitable_cache_subpath(str(_ROOT / "abm" / "waterfall.py"))
+    return not INTERPRETED and not any((cache_folder("abm.waterfall") / subpath).glob("*.nbi"))
 
 
 def warm(workers: int | None = None) -> int:

@@ -145,7 +145,9 @@ def test_a_surprising_purchase_moves_the_fair_price_of_all_books_of_the_coin_at_
 @pytest.mark.parametrize("way", (1, -1))
 def test_the_best_prices_tell_what_makers_expect_of_flow(way: int) -> None:
     """Buyers come in runs: once makers have learned that, a purchase makes the nearest bid larger than the offer."""
-    one, pen, record = maker(anchor=1e9, permanent=0.0, surprise=1.0, leans=4.0, touch=0.2, patience=0.0, rough=0.0)
+    one, pen, record = maker(
+        anchor=1e9, permanent=0.0, surprise=1.0, leans=4.0, touch=0.2, patience=0.0, rough=0.0
+    )
     run(one, pen, record, 4)
     draw, flow = np.random.default_rng(1), 0.0
     for _ in range(600):
