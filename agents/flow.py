@@ -20,7 +20,7 @@ from agents.desks import purpose, station
 ARRIVAL, SIDE, LENGTH, PART, OWN = (
     purpose(word) for word in ("arrival", "side", "length", "part", "own side")
 )
-SIZE, PATIENCE, BEHIND, FAME = (purpose(word) for word in ("size", "patience", "behind", "fame"))
+SIZE, PATIENCE, BEHIND = (purpose(word) for word in ("size", "patience", "behind"))
 TABLE = "Array(f8, 2, 'C', readonly=True)"
 
 
@@ -40,7 +40,7 @@ def poisson(luck, mean):
 
 
 @kernel(
-    f"i8(f8,f8,f8,f8,f8,f8,f8[::1],f8[::1],i8[::1],i8[::1],{INTS},f8[::1],f8[::1],{BOOLS},f8[::1],f8[:,::1],"
+    f"i8(f8,f8,f8,f8,f8,f8[::1],f8[::1],i8[::1],i8[::1],{INTS},f8[::1],f8[::1],{BOOLS},f8[::1],f8[:,::1],"
     "i8[::1],i8[::1])"
 )
 def arrivals(
@@ -48,7 +48,6 @@ def arrivals(
     activity,
     most,
     branching,
-    fame,
     across,
     keep,
     weight,
@@ -71,10 +70,10 @@ def arrivals(
 
     Args:
         dt: seconds. activity: exponent of stress, which is followed from 1 to `most`. branching: further orders that
-        an order brings about, on average; fame: one over the Pareto index of their number. across: part of them in
-        any book of the coin, by their rates. keep, weight: float64[K], of each exponential: what is left after a step,
-        its share. drawn: int64[n], bits of the stations' draws. book: int64[n]. coin: of the books. rate: float64[n],
-        orders a second of all stations of the book. served: float64[n], how many these are. stress, halted: [books].
+        an order brings about; across: part of them in any book of the coin, by their rates. keep, weight: float64[K],
+        of each exponential: what is left after a step, its share. drawn: int64[n], bits of the stations' draws. book:
+        int64[n]. coin: of the books. rate: float64[n], orders a second of all stations of the book. served: float64[n],
+        how many these are. stress, halted: [books].
         echo: float64[K, books], orders of the past, fading; moved on.
         awake, trades: int64[n], out: stations with orders, and how many.
 
@@ -103,7 +102,7 @@ def arrivals(
         count = poisson(station(ARRIVAL, drawn[i]), expected)
         if count > 0:
             awake[n], trades[n] = i, count
-            sent[b] += count * (1.0 - fame) * station(FAME, drawn[i]) ** -fame
+            sent[b] += count
             n += 1
     for b in range(books):
         for k in range(len(keep)):

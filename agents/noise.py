@@ -13,11 +13,11 @@ end: who holds what he may gives his metaorder up, and inventories are traded ba
 
 Activity feeds on activity: each order brings about `branching` further ones in the same book of the same venue, soon
 or minutes later, by a kernel that falls nearly as a power (Filimonov and Sornette 2012; Hardiman, Bercot and Bouchaud
-2013). The mean rate is that of a Poisson process, its minutes are livelier and duller; more so where few orders bring
-about most of the others (`fame`). It feeds on this flow's own orders, in one book or in all books of the coin
-(`across`); what liquidations and others trade reaches it through volatility, or it would count twice. With `swing` all
-of it comes in waves that nothing in the market brings about (`agents.moods`). With `everywhere`
-a trader works its metaorder at all venues of the coin, so that these have a common flow.
+2013). The mean rate is that of a Poisson process, its minutes are livelier and duller. It feeds on this flow's own
+orders, in one book or in all books of the coin (`across`); what liquidations and others trade reaches it through
+volatility, or it would count twice. With `swing` all of it comes in waves that nothing in the market brings about
+(`agents.moods`). With `everywhere` a trader works its metaorder at all venues of the coin, so that these have a common
+flow.
 
 A book is served by a few rows of its venue, each with its own inventory; perpetuals need margin, spot rows hold
 both the coin and the money.
@@ -113,10 +113,6 @@ class Noise(Participant):
             0.8, "Further orders that an order brings about; the mean rate stays", unit="orders",
             source="assumption, below 0.86: 1 - sqrt(mean / variance) of counts (Hardiman and Bouchaud 2014) in calm"
             " minutes of the minute file without their burst, in orders of this flow", ge=0, le=0.99,
-        )  # fmt: skip
-        fame: float = parameter(
-            0.0, "One over the Pareto index of the number that one order brings about; 0: all bring the same", unit="1",
-            source="assumption; shocks of all sizes in models of epidemics (Sornette and Helmstetter 2003)", ge=0, lt=1,
         )  # fmt: skip
         across: float = parameter(
             0.0, "Part of these in any book of the coin, the rest in the order's own", unit="share",
@@ -223,7 +219,7 @@ class Noise(Participant):
         stress = desks.stress(m, market, convert, m["weight"])
         drawn = me.uniform("arrival", m["row"]).view(np.int64) ^ m["name"]
         count = arrivals(
-            market.dt, p.activity, p.stress, p.branching, p.fame, p.across,
+            market.dt, p.activity, p.stress, p.branching, p.across,
             *_feedback(p.soon, p.late, p.fading, market.dt), drawn, m["book"], m["coin"], self._rate(me, market),
             stress, market.halted, m["served"], m["echo"], m["awake"], m["trades"],
         )  # fmt: skip

@@ -13,7 +13,7 @@ OWN = np.int64(0)  # the bits are the stations' own already
 
 
 def arrivals(
-    dt: float, activity: float, most: float, branching: float, fame: float, across: float, keep: Any,
+    dt: float, activity: float, most: float, branching: float, across: float, keep: Any,
     weight: Any, drawn: Any, book: Any, coin: Any, rate: Any, stress: Any, halted: Any, served: Any, echo: Any,
 ) -> tuple[Any, Any]:  # fmt: skip
     """(stations that are awake, their orders); moves echo on."""
@@ -26,8 +26,7 @@ def arrivals(
     calm = rate * dt * (stress.clip(1.0, most) ** activity)[book]
     expected = ((1.0 - branching) * calm + branching * fed[book]) / served
     trades = np.where(halted[book], 0, poisson.ppf(luck, expected)).astype(np.int64)
-    noticed = (1.0 - fame) * spread(drawn.view(np.float64), OWN, "fame") ** -fame
-    echo[:] = keep[:, None] * echo + np.bincount(book, trades * noticed, len(stress))
+    echo[:] = keep[:, None] * echo + np.bincount(book, trades, len(stress))
     awake = np.flatnonzero(trades)
     return awake, trades[awake]
 
