@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,9 @@ def heat_map(study: Study, table: pd.DataFrame, outcome: str, across: str, up: s
         ax.set_xlabel(name_of(study, across), fontsize=8)
         _border(ax, study, table, outcome, across, up, panels, choice, columns, lines)
     axes[0][0].set_ylabel(name_of(study, up), fontsize=8)
-    figure.suptitle(
-        f"{outcome_of(study, outcome)}: median and its 95 % interval", fontsize=9, x=0.01, ha="left"
-    )
+    title = f"{outcome_of(study, outcome)}: median and its 95 % interval"
+    letters = int(14 * figure.get_figwidth())  # of a line
+    figure.suptitle("\n".join(wrap(title, letters)), fontsize=9, x=0.01, ha="left")
     bar = figure.colorbar(image, ax=list(axes[0]), shrink=0.9)
     bar.ax.tick_params(labelsize=7)
     pooled = [name_of(study, factor) for factor in rest if factor not in panels]
