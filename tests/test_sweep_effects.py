@@ -111,6 +111,13 @@ def test_pairs_of_one_seed_see_what_luck_hides() -> None:
     assert spread["q50_low"].max() < spread["q50_high"].min()  # the intervals of the heaps overlap
 
 
+def test_a_policy_with_a_base_is_compared_with_that_alone() -> None:
+    table = grid(lambda luck, a: luck.normal() + (a == "new"), 5, ["old", "new", "other"])
+    found = effects.pairs(table, ["a"], "a", "y", "new")[["a", "b", "median"]].to_numpy().tolist()
+    assert found == [["new", "old", pytest.approx(-1.0)], ["new", "other", pytest.approx(-1.0)]]
+    assert effects.pairs(table, ["a"], "a", "y", "gone").empty  # its runs could tell nothing
+
+
 def test_two_peaks_are_found_and_one_is_not() -> None:
     def law(luck: Any, a: str) -> float:
         return float(luck.normal() + (6.0 if a == "two" and luck.random() < 0.5 else 0.0))

@@ -116,8 +116,10 @@ def _correlation(x: Floats, y: Floats) -> float:
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def pairs(table: pd.DataFrame, factors: Sequence[str], policy: str, outcome: str) -> pd.DataFrame:
-    """Differences between the values of one factor, seed by seed, all else equal: b minus a.
+def pairs(
+    table: pd.DataFrame, factors: Sequence[str], policy: str, outcome: str, base: Any = None
+) -> pd.DataFrame:
+    """Differences between the values of one factor, seed by seed, all else equal: b minus a; a only `base`, if given.
 
     Returns lines with a, b, pairs, median, low, high (bootstrap over seeds), share of pairs in which b is larger, of
     those in which it is smaller, and p, of Wilcoxon's signed-rank test over seeds (each seed counts once).
@@ -129,18 +131,22 @@ def pairs(table: pd.DataFrame, factors: Sequence[str], policy: str, outcome: str
         index=["seed", *rest], columns=policy, values=outcome, sort=False
     )
     lines = []
-    for a, b in itertools.combinations(list(wide.columns), 2):
+    values = list(wide.columns)
+    chosen = list(itertools.combinations(values, 2))
+    if base is not None:
+        chosen = [(base, b) for b in values if b != base] if base in values else []
+    for a, b in chosen:
         both = (wide[b] - wide[a]).dropna()
         if both.empty:
             continue
-        values, seeds = both.to_numpy(dtype=float), both.index.get_level_values("seed").to_numpy()
-        low, high = interval(_medians(values, seeds))
+        found, seeds = both.to_numpy(dtype=float), both.index.get_level_values("seed").to_numpy()
+        low, high = interval(_medians(found, seeds))
         of_seed = both.groupby(level="seed").median().to_numpy()
         moved = len(of_seed) > 1 and bool(np.any(of_seed != 0))
         lines.append(
             {
-                "a": a, "b": b, "pairs": len(values), "median": float(np.median(values)), "low": low, "high": high,
-                "larger": float(np.mean(values > 0)), "smaller": float(np.mean(values < 0)),
+                "a": a, "b": b, "pairs": len(found), "median": float(np.median(found)), "low": low, "high": high,
+                "larger": float(np.mean(found > 0)), "smaller": float(np.mean(found < 0)),
                 "p": float(wilcoxon(of_seed).pvalue) if moved else float("nan"),
             }
         )  # fmt: skip

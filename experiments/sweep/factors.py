@@ -55,7 +55,10 @@ class Factor(Frozen):
         "concentration: what else of these venues follows their shares, path within a venue = sum over them, such as"
         ' {"fund.cash" = 4e6}',
     )
-    base: Any = parameter(None, "one_at_a_time: its value in the middle of the star; none = the first")
+    base: Any = parameter(
+        None, "Its value in the middle of the star of one_at_a_time (none = the first), and the one that"
+        " report.policies compares the others with (none = all with all)",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:

@@ -170,7 +170,9 @@ def main_effects(study: Study, table: pd.DataFrame, outcome: str) -> Figure:
             linestyle="-" if numbers else "none", linewidth=1.2,
         )  # fmt: skip
         if few or not numbers:
-            ax.set_xticks(x, [value_of(value) for value in mine["value"]], fontsize=7)
+            letters = max(int(14 * WIDTH / columns / len(mine)), 5)  # of a line
+            words = [value_of(value).replace("_", " ") for value in mine["value"]]
+            ax.set_xticks(x, ["\n".join(wrap(word, letters)) for word in words], fontsize=7)
         ax.set_xlabel(name_of(study, factor), fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)

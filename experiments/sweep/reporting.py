@@ -281,6 +281,7 @@ def _joint(study: Study, table: pd.DataFrame, folder: Path) -> Iterator[str]:
 
 def _policies(study: Study, table: pd.DataFrame, folder: Path) -> Iterator[str]:
     for policy in study.report.policies:
+        base = study.factors[policy].base
         yield from ("", f"## {name_of(study, policy)}: differences seed by seed", "")
         yield (
             "All else equal, the same seed: b minus a. `p` is Wilcoxon's signed-rank test over seeds, each seed"
@@ -289,7 +290,7 @@ def _policies(study: Study, table: pd.DataFrame, folder: Path) -> Iterator[str]:
         yield ""
         lines = []
         for outcome, spec in study.outcomes.items():
-            for _, line in effects.pairs(table, list(study.factors), policy, outcome).iterrows():
+            for _, line in effects.pairs(table, list(study.factors), policy, outcome, base).iterrows():
                 lines.append(
                     [outcome_of(study, outcome), value_of(line["a"]), value_of(line["b"]), str(int(line["pairs"])),
                      number(line["median"]), _interval(line["low"], line["high"]),
