@@ -19,6 +19,7 @@ from abm.jit import CONSTANT, kernel
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 TIMES = np.array([1.0, 5.0, 20.0, 60.0, 200.0])  # s, of the averages
+NEAR = 3  # of these, the first: what comes within seconds
 LARGE = 3.0  # standard deviations of a calm step: an impact of which no more than half is believed
 DOUBT = 1.0  # variance of the weights at the start, over that of what they are to explain
 BEFORE = 300.0, 0.05  # s of flow that makers have seen before the start; root mean square of its surprises
@@ -69,7 +70,7 @@ def surprised(
         distance); left: share.
         echo, weight: float64[coins, K], doubt: float64[coins, K, K], rarity: float64[coins, 2], moved on.
         told: float64[coins], out: the surprise by the depth it met, and less the larger it is; ahead: what is expected
-        of the next step; in standard deviations of surprise.
+        of the next step by the `NEAR` averages; in standard deviations of surprise.
     """
     coins, n = len(told), len(keep)
     size, usual, toward = np.zeros(coins), np.zeros(coins), np.empty(n)
@@ -96,7 +97,8 @@ def surprised(
                 p[k, j] = (p[k, j] - toward[k] * toward[j] / spread) / remembers
         for k in range(n):
             x[k] = keep[k] * x[k] + (1.0 - keep[k]) * y
-            ahead[c] += w[k] * x[k]
+            if k < NEAR:
+                ahead[c] += w[k] * x[k]
         rarity[c, 0] = remembers * rarity[c, 0] + dt
         rarity[c, 1] = remembers * rarity[c, 1] + error * error * dt
         deviation = np.sqrt(rarity[c, 1] / rarity[c, 0])

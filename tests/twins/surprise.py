@@ -27,5 +27,5 @@ def surprised(
         doubt[c] = (doubt[c] - np.outer(gain, x @ doubt[c])) / remembers
         echo[c] = keep * x + (1.0 - keep) * y
         rarity[c] = remembers * rarity[c] + np.array([dt, dt * error**2])
-        told[:, c] = np.array([error, weight[c] @ echo[c]]) / np.sqrt(rarity[c, 1] / rarity[c, 0])
+        told[:, c] = np.array([error, weight[c, :3] @ echo[c, :3]]) / np.sqrt(rarity[c, 1] / rarity[c, 0])
     return told
