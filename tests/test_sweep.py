@@ -286,21 +286,24 @@ def until(there: Callable[[], bool], seconds: float = 300.0) -> None:
         time.sleep(0.02)
 
 
+def written(out: Path) -> list[Path]:
+    """The whole records of a sweep: one that is being written has a hidden name."""
+    return [path for path in out.glob("records/*.json") if not path.name.startswith(".")]
+
+
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_with_the_same_digests(file: Path, counted: list[str]) -> None:
     out = Path("runs/sweeps/minute")
     process = begun(file, "--jobs", "2")
-    until(lambda: len(list(out.glob("records/*.json"))) >= 2)
+    until(lambda: len(written(out)) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {path.name: path.stat().st_mtime_ns for path in out.glob("records/*.json")}
+    kept = {path.name: path.stat().st_mtime_ns for path in written(out)}
     whole = {path.name for path in out.glob("runs/*") if not path.name.startswith(".")}
     counts = sweep.run(file, jobs=1, progress=False)
     assert counts.there == len(kept) >= 2 and counts.done == 8 - len(kept) and counts.failed == 0
     assert not whole & set(counted)  # a whole run without a record is measured, not simulated again
-    assert kept == {
-        path.name: path.stat().st_mtime_ns for path in out.glob("records/*.json") if path.name in kept
-    }
+    assert kept == {path.name: path.stat().st_mtime_ns for path in written(out) if path.name in kept}
     assert not list(out.rglob(".writing-*")) and not list(out.glob("claims/*"))
     sweep.run(file, jobs=1, out="never_stopped", progress=False)
     assert digests(sweep.table(out="never_stopped")) == digests(sweep.table(file))
@@ -323,7 +326,7 @@ def test_killed_at_any_moment_it_finishes(file: Path, seconds: float) -> None:
 def test_two_sweeps_on_one_folder_divide_the_runs(file: Path, counted: list[str]) -> None:
     file.write_text(file.read_text().replace("count = 2", "count = 4"))
     process = begun(file, "--jobs", "1")
-    until(lambda: len(list(Path("runs/sweeps/minute").glob("records/*.json"))) >= 1)
+    until(lambda: len(written(Path("runs/sweeps/minute"))) >= 1)
     counts = sweep.run(file, jobs=1, progress=False)
     assert process.wait(600) == 0
     assert counts.failed == 0 and counts.there + counts.done == 16
@@ -431,7 +434,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_digests(
     address, workers = scheduler
     file.write_text(STUDY.format(duration=120.0).replace("count = 2", "count = 4"))
     sweeping = begun(file, "--on", f"dask://{address}")
-    until(lambda: len(list(Path("runs/sweeps/minute").glob("records/*.json"))) >= 3)
+    until(lambda: len(written(Path("runs/sweeps/minute"))) >= 3)
     os.kill(workers[0].pid, signal.SIGKILL)
     assert sweeping.wait(600) == 0
     table = sweep.table(file)
