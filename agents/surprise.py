@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.jit import CONSTANT, kernel
+from abm.jit import CONSTANT, inlined, kernel
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
@@ -36,6 +36,24 @@ def begin(coins: int) -> dict[str, np.ndarray]:
         "doubt": np.tile(DOUBT * np.eye(k), (coins, 1, 1)),
         "rarity": np.tile([seconds, seconds * size**2], (coins, 1)),
     }
+
+
+@inlined
+def _learn(y, x, w, p, remembers, toward):
+    """One step of recursive least squares: weights and doubt moved on; returns by how much y was not expected."""
+    n = len(x)
+    error, spread = y, remembers
+    for k in range(n):
+        error -= w[k] * x[k]
+        toward[k] = 0.0
+        for j in range(n):
+            toward[k] += p[k, j] * x[j]
+        spread += x[k] * toward[k]
+    for k in range(n):
+        w[k] += toward[k] / spread * error
+        for j in range(n):
+            p[k, j] = (p[k, j] - toward[k] * toward[j] / spread) / remembers
+    return error
 
 
 @kernel(
@@ -83,18 +101,8 @@ def surprised(
         if not usual[c] > 0:
             continue
         y = size[c] / (usual[c] + abs(size[c]))
-        x, w, p = echo[c], weight[c], doubt[c]
-        error, spread = y, remembers
-        for k in range(n):
-            error -= w[k] * x[k]
-            toward[k] = 0.0
-            for j in range(n):
-                toward[k] += p[k, j] * x[j]
-            spread += x[k] * toward[k]
-        for k in range(n):
-            w[k] += toward[k] / spread * error
-            for j in range(n):
-                p[k, j] = (p[k, j] - toward[k] * toward[j] / spread) / remembers
+        x, w = echo[c], weight[c]
+        error = _learn(y, x, w, doubt[c], remembers, toward)
         for k in range(n):
             x[k] = keep[k] * x[k] + (1.0 - keep[k]) * y
             if k < NEAR:
